@@ -151,10 +151,12 @@ def _redirect(place: str) -> func.HttpResponse:
 
 def _missing(place: str, *, is_built: bool) -> func.HttpResponse:
     error = (
-        NotFound("There is no such path.", code="path_unknown")
+        NotFound(
+            "No route has this path. Read /api/openapi.json for the routes.", code="path_unknown"
+        )
         if is_built
         else NotFound(
-            "The console is not built: `make setup` builds it where Node.js is installed.",
+            "The console is not built. Install Node.js and run `make setup`.",
             code="console_missing",
         )
     )

@@ -338,7 +338,9 @@ async def put_conference(call: Call, body: "ConferenceBody") -> func.HttpRespons
     `?take_over=true` ends the registrations of the caller's other accounts."""
     conference = call.path("conference")
     if not is_foreign_id(conference):
-        raise Invalid(f"A conference's id has {FOREIGN_ID_RULE}.", code="id_invalid")
+        raise Invalid(
+            f"The id is not valid. A conference's id has {FOREIGN_ID_RULE}.", code="id_invalid"
+        )
     organizer = body.organizer
     registration = Registration(call.path("account"), None, organizer=organizer)
     return await _put_registration(call, Kind.CONFERENCE, "conference", conference, registration)
@@ -386,7 +388,9 @@ async def put_service_number(call: Call, body: "ServiceNumberBody") -> func.Http
     """Assign a number to an account, from now or `?from=` on; needs access to all accounts."""
     number = called_number(call.path("number"))
     if not is_service_number(number):
-        raise Invalid("A service number has + and 7 to 15 digits.", code="number_invalid")
+        raise Invalid(
+            "The service number is not valid. Write + and 7 to 15 digits.", code="number_invalid"
+        )
     kind = ServiceNumberKind(body.kind)
     registration = Registration(call.path("account"), None, kind=kind)
     return await _put_registration(call, Kind.SERVICE_NUMBER, "number", number, registration)

@@ -14,5 +14,9 @@ async def no_such_route(call: Call) -> func.HttpResponse:
     allowed = methods_of(call.path("path"))
     if allowed:
         names = ", ".join(sorted(allowed))
-        raise MethodNotAllowed(f"This path takes {names}.", allowed)
-    raise NotFound("There is no such path.", code="path_unknown")
+        raise MethodNotAllowed(
+            f"This path takes {names}. Send the request with one of these methods.", allowed
+        )
+    raise NotFound(
+        "No route has this path. Read /api/openapi.json for the routes.", code="path_unknown"
+    )

@@ -144,13 +144,19 @@ class Call:
         """The body as it came. Raises TooLarge, UnsupportedMedia, BadRequest `length_required`."""
         encoding = self.headers.get("content-encoding", "identity").strip().lower()
         if encoding not in {"", "identity"}:
-            raise UnsupportedMedia("The body must not be compressed.", code="encoding_unsupported")
+            raise UnsupportedMedia(
+                "The body is compressed. Send the body without Content-Encoding.",
+                code="encoding_unsupported",
+            )
         body: bytes = self.request.get_body()
         if len(body) > self.route.body_bytes_max:
-            raise TooLarge(f"The body may have {self.route.body_bytes_max} bytes.")
+            raise TooLarge(
+                f"The body has more than {self.route.body_bytes_max} bytes. "
+                "Send the content in parts."
+            )
         if not body and "chunked" in self.headers.get("transfer-encoding", "").lower():
             raise BadRequest(
-                "A chunked body does not get here: send a Content-Length.", code="length_required"
+                "The body is chunked. Send the body with Content-Length.", code="length_required"
             )
         return body
 
@@ -167,7 +173,9 @@ class Call:
             return
         name = "Accept-Patch" if self.request.method == "PATCH" else "Accept"
         accepted = ", ".join(declared.media_types)
-        raise UnsupportedMedia(f"This route reads {accepted}.", (name, accepted))
+        raise UnsupportedMedia(
+            f"This route reads {accepted}. Send one of these content types.", (name, accepted)
+        )
 
     def json(self) -> object:
         """The body as JSON, `{}` where it is optional and left out. Raises what `body` and
@@ -176,7 +184,9 @@ class Call:
         if not body and self.route.body and self.route.body.is_optional:
             return {}
         if not body:
-            raise BadRequest("The body is missing.", code="body_missing")
+            raise BadRequest(
+                "The body is missing. Send the body that the route describes.", code="body_missing"
+            )
         return loads(body)
 
     def if_match(self) -> str | None:
@@ -204,12 +214,14 @@ class Call:
             return self.webhook_id
         if not text:
             raise BadRequest(
-                "This needs the header Idempotency-Key.", code="idempotency_key_missing"
+                "The header Idempotency-Key is missing. "
+                "Send a new key with each new request, and the same key with a repeated one.",
+                code="idempotency_key_missing",
             )
         if len(text) > limits.IDEMPOTENCY_KEY_CHARS_MAX or not _KEY.fullmatch(text):
             raise BadRequest(
-                f"An Idempotency-Key has 1–{limits.IDEMPOTENCY_KEY_CHARS_MAX} printable ASCII "
-                "characters without spaces.",
+                "The Idempotency-Key is not valid. A key has "
+                f"1–{limits.IDEMPOTENCY_KEY_CHARS_MAX} printable ASCII characters without spaces.",
                 code="idempotency_key_invalid",
             )
         return text

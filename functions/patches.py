@@ -41,4 +41,4 @@ async def patch(
         except (PreconditionFailed, PreconditionMissing):
             if if_match is not None:
                 raise
-    raise StoreUnavailable("This setting changes too often at present.")
+    raise StoreUnavailable("Other requests change the setting at the same time.")

@@ -99,7 +99,10 @@ async def get_entry_receipt(call: Call) -> func.HttpResponse:
     """The receipt of one entry of the ledger; 409 while its day is open."""
     text = call.path("sequence")
     if not (text.isascii() and text.isdigit() and len(text) <= _SEQUENCE_DIGITS_MAX):
-        raise NotFound("There is no such entry.", code="entry_unknown")
+        raise NotFound(
+            "The account has no entry with this number. List the entries for the numbers.",
+            code="entry_unknown",
+        )
     return _receipt(
         call,
         await container().read_proofs.of_entry(

@@ -64,7 +64,7 @@ class Budgets:
         if wait_seconds:
             used = "requests" if requests.tokens < 1 else "work"
             raise RateLimited(
-                f"The caller's budget of {used} is used up for now.",
+                f"The caller's budget of {used} is used up.",
                 retry_after_seconds=math.ceil(wait_seconds),
             )
         requests.tokens -= 1
@@ -196,7 +196,8 @@ class Turns:
 
 def _busy() -> RateLimited:
     return RateLimited(
-        "Too many reports are being made.", retry_after_seconds=limits.REPORT_WAIT_SECONDS_MAX
+        "Too many reports are in progress.",
+        retry_after_seconds=limits.REPORT_WAIT_SECONDS_MAX,
     )
 
 

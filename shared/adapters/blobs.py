@@ -92,14 +92,19 @@ class Blobs:
                 parameters["marker"] = marker
             response = await self._send("GET", "", b"", {}, parameters)
             if response.status_code == _NOT_THERE:
-                raise StoreUnavailable("The container is not there.")
+                raise StoreUnavailable(
+                    "The blob container does not exist. "
+                    "Create the container, or correct the setting."
+                )
             page = response.content.decode("utf-8")
             found += [unescape(name) for name in _NAME.findall(page)]
             following = _MARKER.search(page)
             if following is None:
                 return found
             marker = unescape(following[1])
-        raise StoreUnavailable(f"More than {limits.BLOB_PAGES_MAX} pages of blobs.")
+        raise StoreUnavailable(
+            f"The container has more than {limits.BLOB_PAGES_MAX} pages of blobs."
+        )
 
     async def close(self) -> None:
         """Close the connections."""

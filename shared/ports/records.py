@@ -67,7 +67,7 @@ async def retire(
             return await records.delete(kind, key, if_match=record.etag)
         except PreconditionFailed:
             continue  # changed since it was read
-    raise StoreUnavailable("This setting changes too often at present.")
+    raise StoreUnavailable("Other requests change the setting at the same time.")
 
 
 class RecordStore(Protocol):

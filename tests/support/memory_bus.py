@@ -26,7 +26,7 @@ class MemoryQueue(CallQueue):
         """Keeps all of them, or raises QueueUnavailable."""
         check_messages(messages)
         if not self.available:
-            raise QueueUnavailable("The queue can't be reached.")
+            raise QueueUnavailable("The queue cannot be reached.")
         now = self._clock.now()
         for message in messages:
             seen_at = self._seen.get(message.message_id)

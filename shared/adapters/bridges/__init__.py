@@ -65,7 +65,9 @@ def parse(dialect: str, post: BridgePayload) -> list[Posted]:
     Raises TooLarge, and BadRequest and Invalid for a bridge that posts again.
     """
     if len(post.body) > CALL_ENDED_BODY_BYTES_MAX:
-        raise TooLarge(f"At most {CALL_ENDED_BODY_BYTES_MAX} bytes can be posted at once.")
+        raise TooLarge(
+            f"The post has more than {CALL_ENDED_BODY_BYTES_MAX} bytes. Send smaller posts."
+        )
     known = DIALECTS[dialect]
     try:
         return list(known.parse(post))

@@ -103,7 +103,7 @@ def _ami_text(body: bytes) -> list[object]:
     between events."""
     blocks = re.split(r"(?:\r?\n){2,}", body.decode("utf-8", "replace").strip())
     if len(blocks) > CALL_ENDED_LEGS_MAX:
-        raise TooLarge(f"At most {CALL_ENDED_LEGS_MAX} events can be posted at once.")
+        raise TooLarge(f"The post has more than {CALL_ENDED_LEGS_MAX} events. Send smaller posts.")
     pairs = [[line.partition(":") for line in block.splitlines()] for block in blocks]
     return [{name.strip(): value.strip() for name, _, value in each} for each in pairs]
 
@@ -113,9 +113,9 @@ def _csv(post: BridgePayload) -> list[Posted]:
     try:
         rows = [row for row in csv.reader(post.body.decode().splitlines(), strict=True) if row]
     except (ValueError, csv.Error):
-        raise BadRequest("The body is neither JSON nor CSV.") from None
+        raise BadRequest("The body is neither JSON nor CSV. Send one of them.") from None
     if len(rows) > CALL_ENDED_LEGS_MAX:
-        raise TooLarge(f"At most {CALL_ENDED_LEGS_MAX} records can be posted at once.")
+        raise TooLarge(f"The post has more than {CALL_ENDED_LEGS_MAX} records. Send smaller posts.")
     columns: Sequence[str] = _COLUMNS
     if rows and "uniqueid" in {cell.strip().lower() for cell in rows[0]}:
         columns = [cell.strip().lower() for cell in rows[0]]

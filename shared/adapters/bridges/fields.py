@@ -155,7 +155,7 @@ def json_values(body: bytes) -> list[object]:
     value = loads(body)
     items = value if isinstance(value, list) else [value]
     if len(items) > CALL_ENDED_LEGS_MAX:
-        raise TooLarge(f"At most {CALL_ENDED_LEGS_MAX} events can be posted at once.")
+        raise TooLarge(f"The post has more than {CALL_ENDED_LEGS_MAX} events. Send smaller posts.")
     return items
 
 
@@ -166,7 +166,9 @@ def form_fields(body: bytes) -> dict[str, str]:
             body.decode(), keep_blank_values=True, max_num_fields=CALL_FORM_FIELDS_MAX
         )
     except ValueError:
-        raise BadRequest("The body is no form.") from None
+        raise BadRequest(
+            "The body is not a form. Send application/x-www-form-urlencoded."
+        ) from None
     return dict(pairs)
 
 

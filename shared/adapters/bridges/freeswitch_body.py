@@ -60,7 +60,9 @@ def _base64(value: bytes) -> bytes:
     try:
         return base64.b64decode(plain + b"=" * (-len(plain) % 4), validate=True)
     except (binascii.Error, ValueError):
-        raise BadRequest("The value of cdr is neither percent-encoded nor base64.") from None
+        raise BadRequest(
+            "The value of cdr is neither percent-encoded nor base64. Set encode in json_cdr.conf."
+        ) from None
 
 
 def _recover(text: str) -> Record | None:

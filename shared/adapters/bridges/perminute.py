@@ -28,9 +28,11 @@ def parse(post: BridgePayload) -> list[ParsedLeg]:
     if not isinstance(value, list):
         return [read_leg(post.bridge, value)]
     if not value:
-        raise Invalid("No leg was posted.", (FieldError("", "at least one leg"),))
+        raise Invalid(
+            "The post has no leg. Send at least one leg.", (FieldError("", "at least one leg"),)
+        )
     if len(value) > CALL_ENDED_LEGS_MAX:
-        raise TooLarge(f"At most {CALL_ENDED_LEGS_MAX} legs can be posted at once.")
+        raise TooLarge(f"The post has more than {CALL_ENDED_LEGS_MAX} legs. Send smaller posts.")
     errors: list[FieldError] = []
     legs: list[ParsedLeg] = []
     for index, item in enumerate(value):
@@ -66,7 +68,8 @@ def read_leg(
 
 def _malformed(errors: list[FieldError]) -> Invalid:
     return Invalid(
-        "The post is not a leg that ended; nothing was accepted.",
+        "The post is not a list of ended legs, so no leg was accepted. "
+        "Correct the fields in errors and post again.",
         tuple(errors[:FIELD_ERRORS_MAX]),
     )
 

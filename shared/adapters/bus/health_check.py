@@ -38,7 +38,7 @@ class QueueCheck:
         try:
             return await self._open(connection.client())
         except (AzureError, OSError, ValueError) as error:
-            raise QueueUnavailable("The queue can't be reached.") from error
+            raise QueueUnavailable("The queue cannot be reached.") from error
         finally:
             await connection.close()
 

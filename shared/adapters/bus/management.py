@@ -81,7 +81,7 @@ class ServiceBusManagement:
             raise QueueUnavailable(f"The management of the queue answers {response.status_code}.")
         found = {name: int(count) for name, count in _COUNT.findall(response.text())}
         if not {"Active", "DeadLetter"} <= found.keys():
-            raise QueueUnavailable("The management of the queue sends no counts.")
+            raise QueueUnavailable("The management of the queue returned no counts.")
         return QueueCounts(found["Active"] + found.get("Scheduled", 0), found["DeadLetter"])
 
     async def dead_letters(self, *, first: int, limit: int) -> list[DeadLetter]:
@@ -125,7 +125,9 @@ class ServiceBusManagement:
             finally:
                 for message in others:
                     await receiver.abandon_message(message)
-        raise QueueUnavailable("Another process holds the dead letter; try again in a minute.")
+        raise QueueUnavailable(
+            "Another process has locked the dead letter. Send the request again in a minute."
+        )
 
     async def close(self) -> None:
         """Close the connection to the management side."""

@@ -106,7 +106,9 @@ class TableHoldBook:
                 raise LedgerCorrupt("An answer is there and can't be read.") from None
             return StoredDecision(first, repeated=True)
         except OutcomeUnknown as unknown:
-            raise Unavailable("It is not certain that the answer is kept.") from unknown
+            raise Unavailable(
+                "The outcome is uncertain. Send the request again with the same key."
+            ) from unknown
         return StoredDecision(record)
 
     async def record(self, account: str, authorization: str) -> HoldRecord | None:
@@ -150,14 +152,19 @@ class TableHoldBook:
         such."""
         record = await self.record(account, authorization)
         if record is None or record.bridge != bridge or not record.granted_seconds:
-            raise NotFound("There is no such authorization.", code="authorization_unknown")
+            raise NotFound(
+                "This bridge has no authorization with this id. "
+                "Send the id that the dial-out or dial-in returned.",
+                code="authorization_unknown",
+            )
         await self._committer.submit(account, ReleaseHold(authorization))
 
     async def answer(self, account: str, authorization: str, answered_at: datetime) -> datetime:
         kept = await self._committer.submit(account, UpdateHold(authorization, answered_at))
         if not isinstance(kept, datetime):
             raise Conflict(
-                "The call is over: its hold was settled, released or has expired.",
+                "The call is over: its hold was settled, released or has expired. "
+                "Request a new authorization.",
                 code="authorization_ended",
             )
         return kept

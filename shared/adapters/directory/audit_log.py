@@ -69,7 +69,10 @@ class TableAuditLog:
         self, wanted: ChangeFilter, *, limit: int, cursor: str | None
     ) -> tuple[Sequence[LoggedChange], str | None]:
         if cursor is not None and not _KEY.fullmatch(cursor):
-            raise Invalid("The cursor does not belong to this API.", code="cursor_invalid")
+            raise Invalid(
+                "The cursor is not one that this list returned. Start again without a cursor.",
+                code="cursor_invalid",
+            )
         where = {"actor": wanted.actor, "kind": wanted.kind}
         names = sorted(set(wanted.accounts)) if wanted.accounts is not None else [_EVERY]
         found = [
@@ -149,7 +152,10 @@ def _values(
 def _read(row: Row) -> LoggedChange:
     values = row.values
     if is_unknown(row, (SCHEMA,)):
-        raise StoreUnavailable("This was written by a newer version.", code="schema_unknown")
+        raise StoreUnavailable(
+            "The row was written by a newer version. Deploy that version or a later one.",
+            code="schema_unknown",
+        )
     at = values.get("at")
     if not isinstance(at, datetime):
         raise _unreadable(row)

@@ -274,7 +274,10 @@ class DocumentStore:
 
     def _record(self, kind: str, row: Row) -> Record:
         if is_unknown(row, _DOCUMENT_SCHEMAS):
-            raise StoreUnavailable("This was written by a newer version.", code="schema_unknown")
+            raise StoreUnavailable(
+                "The row was written by a newer version. Deploy that version or a later one.",
+                code="schema_unknown",
+            )
         key, version = _identity(row)
         document = None
         if row.values.get("schema") in _DOCUMENT_SCHEMAS and version:
@@ -300,7 +303,10 @@ class DocumentStore:
         StoreUnavailable where it is sealed and this process has no key."""
         sealed = joined("sealed", values)
         if sealed and self._sealing is None:
-            raise StoreUnavailable("A sealed row needs the key for it.", code="row_unreadable")
+            raise StoreUnavailable(
+                "The row is sealed with another key. Add the key to PERMINUTE_SECRETS_KEY.",
+                code="row_unreadable",
+            )
         try:
             if isinstance(text := values.get("document"), str):
                 return json.loads(text)
@@ -323,7 +329,10 @@ def _identity(row: Row) -> tuple[str, int]:
 def _check_precondition(current: Record | None, if_match: str | None) -> None:
     if current is None:
         if if_match is not None:
-            raise PreconditionFailed("There is nothing yet that `If-Match` could name.")
+            raise PreconditionFailed(
+                "The resource does not exist, so If-Match cannot match. "
+                "Leave If-Match out to create it."
+            )
         return
     check_etag(current.etag, if_match)
 

@@ -132,7 +132,7 @@ class EntraTokens:
         if kid in self._keys:
             return self._keys[kid]
         if self._has_failed:
-            raise Unavailable("The keys of the tenant can't be had.")
+            raise Unavailable("The keys of the tenant cannot be read.")
         raise refused("the token is signed by a key that the tenant does not have")
 
     def _age(self) -> timedelta:
@@ -209,9 +209,9 @@ def read_keys(body: bytes) -> Mapping[str, Any]:
     try:
         document = json.loads(body)
     except ValueError as error:
-        raise Unavailable("Microsoft Entra sent no key set.") from error
+        raise Unavailable("Microsoft Entra returned no key set.") from error
     if not isinstance(document, dict):
-        raise Unavailable("Microsoft Entra sent no key set.")
+        raise Unavailable("Microsoft Entra returned no key set.")
     return document
 
 

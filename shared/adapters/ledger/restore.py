@@ -81,7 +81,10 @@ async def restore(
     if state is None:
         raise LedgerCorrupt("The export is empty.")
     if state.commit < there:
-        raise Conflict("The ledger is there and has gone on.", code="ledger_not_empty")
+        raise Conflict(
+            "The account has a ledger with newer entries. Restore into an empty partition.",
+            code="ledger_not_empty",
+        )
     await _write(
         tables, account, [Upsert(rows.STATE, rows.state_values(state, head, commit_id, public))]
     )
@@ -111,7 +114,10 @@ def _check_link(account: str, chain_key: bytes, row: Row, head: str) -> None:
 async def _check_same(tables: TableStore, row: Row) -> None:
     stored = await tables.get(rows.TABLE, row.partition, row.key)
     if stored is None or stored.values.get("hash") != row.values["hash"]:
-        raise Conflict("Another ledger is there.", code="ledger_not_empty")
+        raise Conflict(
+            "The account has another ledger. Restore into an empty partition.",
+            code="ledger_not_empty",
+        )
 
 
 def _guards(entry: Entry, commit: int) -> Iterator[Operation]:

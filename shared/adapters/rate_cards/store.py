@@ -312,7 +312,10 @@ def _known_schema(row: Row) -> Row:
     """The row, which is of a schema that this code knows. Raises StoreUnavailable on a newer one,
     RateCardUnreadable where it has none."""
     if is_unknown(row, (SCHEMA,)):
-        raise StoreUnavailable("This was written by a newer version.", code="schema_unknown")
+        raise StoreUnavailable(
+            "The row was written by a newer version. Deploy that version or a later one.",
+            code="schema_unknown",
+        )
     if not isinstance(row.values.get("schema"), int):
         raise RateCardUnreadable(f"The row {row.key} of the rate cards can't be read.")
     return row

@@ -162,7 +162,8 @@ class AzureTables(TableStore):
                 return Page((), None)
             if cursor is not None and getattr(error, "status_code", None) == 400:
                 raise Invalid(
-                    "The cursor is not one that this list gave out.", code="cursor_invalid"
+                    "The cursor is not one that this list returned. Start again without a cursor.",
+                    code="cursor_invalid",
                 ) from error
             raise _unread(error) from error
         if not onward:

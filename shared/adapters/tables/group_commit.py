@@ -231,7 +231,10 @@ class GroupCommitter[State, Command, Result]:
             waiters = [waiter for waiter in waiters if not waiter.future.done()]
             if not waiters:
                 return
-        raise Unavailable("Too many others write to the same account.", code="contended")
+        raise Unavailable(
+            "Too many requests change the same account.",
+            code="contended",
+        )
 
     async def _plan(
         self,

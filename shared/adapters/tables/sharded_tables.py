@@ -47,7 +47,10 @@ class ShardedTables(TableStore):
             return await self._stores[0].scan(table, where=where, limit=limit, cursor=cursor)
         text, _, inner = (cursor or "0.").partition(".")
         if not (text.isascii() and text.isdigit() and int(text) < len(self._stores)):
-            raise Invalid("The cursor is not one of this list.", code="cursor_invalid")
+            raise Invalid(
+                "The cursor is not one that this list returned. Start again without a cursor.",
+                code="cursor_invalid",
+            )
         shard = int(text)
         page = await self._stores[shard].scan(table, where=where, limit=limit, cursor=inner or None)
         if page.cursor is not None:

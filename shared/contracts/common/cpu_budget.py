@@ -19,6 +19,7 @@ class CpuBudget:
         """Raises Invalid `deck_too_costly`."""
         if time.thread_time() > self._until:
             raise Invalid(
-                f"Reading this takes more than {self._seconds:g} s: send it in smaller parts.",
+                f"Reading this takes more than {self._seconds:g} s. "
+                "Send the content in smaller parts.",
                 code="deck_too_costly",
             )

@@ -28,7 +28,10 @@ def unseal(key: bytes, about: object, cursor: str) -> str:
     except ValueError:
         sealed, place = b"", ""
     if not hmac.compare_digest(sealed[:_MAC_BYTES], _mac(key, about, place)):
-        raise Invalid("The cursor is not one that this list gave out.", code="cursor_invalid")
+        raise Invalid(
+            "The cursor is not one that this list returned. Start again without a cursor.",
+            code="cursor_invalid",
+        )
     return place
 
 

@@ -23,12 +23,16 @@ def read_form(model: type[BaseModel], content_type: str, body: bytes) -> dict[st
     """
     parts, fields = parse_form(content_type, body), model.model_fields
     if unknown := sorted(parts.keys() - fields):
-        raise BadRequest(f"The form has an unknown part {unknown[0]}.", code="form_invalid")
+        raise BadRequest(
+            f"The form has an unknown part {unknown[0]}. Leave the part out.", code="form_invalid"
+        )
     required = (name for name, each in fields.items() if each.is_required())
     if missing := [name for name in required if name not in parts]:
-        raise BadRequest(f"The form has no part {missing[0]}.", code="form_invalid")
+        raise BadRequest(f"The form has no part {missing[0]}. Add the part.", code="form_invalid")
     if len(parts["mapping"]) > limits.BODY_BYTES_MAX:
-        raise TooLarge(f"The mapping may have {limits.BODY_BYTES_MAX} bytes.")
+        raise TooLarge(
+            f"The mapping has more than {limits.BODY_BYTES_MAX} bytes. Send a smaller mapping."
+        )
     return parts
 
 
@@ -72,4 +76,4 @@ def _name(head: bytes) -> str:
 
 
 def _invalid(detail: str) -> BadRequest:
-    return BadRequest(detail, code="form_invalid")
+    return BadRequest(f"{detail} Send multipart/form-data.", code="form_invalid")

@@ -58,7 +58,7 @@ def problem(error: Exception, instance: str) -> Problem:
     """The problem document of `error`; `instance` is the path of the request.
 
     `type` is a relative reference, `/problems/{code}`; `title` is the reason phrase of the status
-    (RFC 9110, RFC 6585). An error outside the tree becomes a 500 without any text of that error.
+    (RFC 9110, RFC 6585). An error outside the tree becomes a 500 without its text.
     """
     for kind, status in _STATUS:
         if isinstance(error, kind):
@@ -68,17 +68,26 @@ def problem(error: Exception, instance: str) -> Problem:
             "Stored rows of the ledger are damaged; its verification names them."
         )
         return _render(damaged, HTTPStatus.INTERNAL_SERVER_ERROR, instance)
-    unexpected = PerminuteError("The server failed; search its log for the request id.")
+    unexpected = PerminuteError(
+        "The product failed, and the log has the cause under the request id. "
+        "Report the request id to the operator."
+    )
     return _render(unexpected, HTTPStatus.INTERNAL_SERVER_ERROR, instance)
 
 
 def _render(error: PerminuteError, status: HTTPStatus, instance: str) -> Problem:
     headers = {"Content-Type": PROBLEM_MEDIA_TYPE}
+    detail = error.detail
+    if isinstance(error, RateLimited | Unavailable):
+        headers["Retry-After"] = str(error.retry_after_seconds)
+        detail += f" Send the request again after {error.retry_after_seconds} s."
+    if isinstance(error, Invalid) and error.errors and error.code == Invalid.code:
+        detail += " Correct each place that errors names."
     body: dict[str, object] = {
         "type": f"/problems/{error.code}",
         "title": status.phrase,
         "status": int(status),
-        "detail": error.detail,
+        "detail": detail,
         "instance": instance,
         "code": error.code,
     }
@@ -96,6 +105,4 @@ def _render(error: PerminuteError, status: HTTPStatus, instance: str) -> Problem
         headers[name] = media_types
     if isinstance(error, SettingsUnreadable) and error.etag is not None:
         headers["ETag"] = error.etag
-    if isinstance(error, RateLimited | Unavailable):
-        headers["Retry-After"] = str(error.retry_after_seconds)
     return Problem(int(status), headers, body)

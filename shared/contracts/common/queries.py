@@ -145,7 +145,7 @@ def query_invalid(*faults: tuple[str, str]) -> Invalid:
     """The error for parameters, each with its name and the broken rule."""
     sentences = [f"The query parameter {shown(name)} {rule}." for name, rule in faults]
     errors = tuple(FieldError("", f"{shown(name)} {rule}") for name, rule in faults)
-    return Invalid(sentences[0], errors, code="query_invalid")
+    return Invalid(f"{sentences[0]} Correct the query.", errors, code="query_invalid")
 
 
 def shown(name: str) -> str:

@@ -65,7 +65,10 @@ def _invalid(errors: Sequence[ErrorDetails]) -> Invalid:
         for item in errors[: limits.FIELD_ERRORS_MAX]
     )
     count = len(errors)
-    return Invalid(f"{count} {'field is' if count == 1 else 'fields are'} wrong.", fields)
+    return Invalid(
+        f"{count} {'field is' if count == 1 else 'fields are'} wrong.",
+        fields,
+    )
 
 
 def _place(item: ErrorDetails) -> tuple[int | str, ...]:

@@ -1,4 +1,4 @@
-"""JSON Schema of every published event: CloudEvents 1.0 with data of Perminute.
+"""JSON Schema of every event that goes out: CloudEvents 1.0 with the product's data.
 
 `python -m shared.contracts.credits.event_schemas FOLDER` writes a file per type. The schemas allow
 more fields, since later versions may add some; receivers must allow them too.
@@ -29,24 +29,24 @@ def _of(schema: Json, description: str) -> Json:
 
 
 _FIELDS: dict[str, Json] = {
-    "account": _of(_TEXT, "The account that it is about."),
+    "account": _of(_TEXT, "The account of the event."),
     "balance": _of(_MONEY, "The balance as of the commit that emitted the event."),
     "available": _of(_MONEY, "Balance - holds + credit limit, as of the publication."),
     "currency": _of({"type": "string", "pattern": "^[A-Z]{3}$"}, "The account's currency."),
-    "what_to_do": _of(_TEXT, "A sentence for people."),
+    "what_to_do": _of(_TEXT, "The recommended action, as a sentence."),
     "alert_id": _of(
         {"type": "string", "pattern": "^[1-9][0-9]*$"}, "The alert's id, to acknowledge it by."
     ),
     "repeat": _of(_COUNT, "The number of earlier emissions of the alert; absent the first time."),
     "escalated": _of({"type": "boolean"}, "Whether the alert is unacknowledged for days."),
-    "alert": _of(_TEXT, "The name of the account's own threshold."),
+    "alert": _of(_TEXT, "The name of the threshold."),
     "threshold": _of(_MONEY, "The balance below which the alert is raised."),
     "below_percent": _of(_COUNT, "The threshold is so many per cent of the last top-up."),
-    "threshold_hours": _of(_COUNT, "The threshold is the expected cost of this number of hours."),
+    "threshold_hours": _of(_COUNT, "The threshold is the expected cost of so many hours."),
     "runs_out": {
         "type": "object",
-        "description": "When nothing is left at the present burn, and between which times that is "
-        "with the chance named; null: not within a year.",
+        "description": "The expected time at which the balance is zero, and the interval "
+        "that has the named probability; null: not within a year.",
         "properties": {
             "at": _TIME,
             "hours_left": {
@@ -64,33 +64,33 @@ _FIELDS: dict[str, Json] = {
         },
         "required": ["at", "hours_left", "between", "chance"],
     },
-    "amount": _of(_MONEY, "How much."),
+    "amount": _of(_MONEY, "The amount."),
     "lot": _of(_TEXT, "The lot's id."),
     "remaining": _of(_MONEY, "The rest of the lot."),
     "expires_at": _of(_TIME, "When the lot expires."),
-    "days": _of({"enum": list(LOT_WARNING_DAYS)}, "So many days before, or less."),
+    "days": _of({"enum": list(LOT_WARNING_DAYS)}, "At most so many days until the expiry."),
     "recharge": _of(_RECHARGE, "The recharge's id: collect once for each, answer under it."),
     "ask": _of(_COUNT, "The number of requests, this one included."),
     "asks": _of(_COUNT, "The number of requests."),
     "requested_at": _of(_TIME, "The time of the first request."),
-    "reference": _of(_TEXT, "The payment provider's name of the payment."),
+    "reference": _of(_TEXT, "The payment provider's id of the payment."),
     "declines": _of(_COUNT, "Declines since the last success."),
     "next_at": _of(_TIME, "The time of the next automatic request; absent if there is none."),
-    "reason": _of(_TEXT, "Why."),
+    "reason": _of(_TEXT, "The reason code."),
     "detail": _of(_TEXT, "The reason as a sentence."),
-    "until": _of(_TIME, "Until when; not there: until a person acted."),
-    "since": _of(_TIME, "Since when."),
+    "until": _of(_TIME, "The end of the state; absent: until a person acts."),
+    "since": _of(_TIME, "The start of the state or period."),
     "month": _of({"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}$"}, "The account's month."),
-    "percent": _of(_COUNT, "How much is used or spent, at least."),
-    "rule": _of(_TEXT, "The name of the account's own rule."),
+    "percent": _of(_COUNT, "The least share that is used or spent, in per cent."),
+    "rule": _of(_TEXT, "The name of the rule."),
     "spend": _of(_MONEY, "The charges of the period, net of corrections."),
     "limit": _of(_MONEY, "The amount of the rule."),
     "minutes_left": _of(_COUNT, "The minutes of the rule."),
     "seconds_left": _of(
         {"type": "integer", "minimum": 0},
-        "The time that the available credit lasts if all calls continue.",
+        "The seconds until the available credit is used up if all calls continue.",
     ),
-    "exhausted_at": _of(_TIME, "The time when nothing is left."),
+    "exhausted_at": _of(_TIME, "The time at which the available credit is used up."),
     "burn_per_minute": _of(_PRICE, "The cost of the open calls per minute."),
     "calls": {
         "type": "array",
@@ -113,10 +113,12 @@ _FIELDS: dict[str, Json] = {
     "parked": _of(_TEXT, "The parked leg's id, to replay it by."),
     "leg": _of(_TEXT, "The leg's key."),
     "scope": _of(
-        {"enum": [scope.value for scope in Scope]}, "The scope whose limits require the notice."
+        {"enum": [scope.value for scope in Scope]}, "The scope whose limits request the event."
     ),
-    "period": _of({"enum": [period.value for period in Period]}, "The period of the budget."),
-    "spent": _of(_MONEY, "The charges of calls in the period, and the holds of open ones."),
+    "period": _of(
+        {"enum": [period.value for period in Period]}, "The period of the budget or rule."
+    ),
+    "spent": _of(_MONEY, "The charges of the calls of the period, and the holds of open calls."),
     "region": _of({"type": "string", "pattern": "^([A-Z]{2}|001)$"}, "The region dialled."),
 }
 _ALWAYS = ("account", "balance", "available", "currency")
@@ -140,7 +142,7 @@ def event_schema(kind: str) -> Json:
             "id": {
                 "type": "string",
                 "pattern": r"^[a-z0-9][a-z0-9._-]{0,62}:[1-9][0-9]*:[1-9][0-9]*$",
-                "description": "`{account}:{sequence}:{n}`: the same however often it comes.",
+                "description": "`{account}:{sequence}:{n}`: the same in every delivery.",
             },
             "source": {"type": "string", "pattern": "^/accounts/[a-z0-9][a-z0-9._-]{0,62}$"},
             "type": {"const": kind},
@@ -152,7 +154,7 @@ def event_schema(kind: str) -> Json:
 
 
 def main(folder: Path) -> None:
-    """Write every schema; a file of a type that is no more is removed."""
+    """Write every schema; remove the file of a type that no longer exists."""
     folder.mkdir(parents=True, exist_ok=True)
     for file in folder.glob("*.json"):
         file.unlink()

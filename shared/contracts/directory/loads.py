@@ -88,7 +88,7 @@ def read_rows(body: bytes, content_type: str, key: str, cells: Mapping[str, Cell
     text = _decoded(body, content_type)
     lines = text.splitlines()
     if not lines:
-        raise BadRequest("The file is empty: it needs a header.")
+        raise BadRequest("The file is empty. Send a header line with the names of the columns.")
     delimiter = max(_DELIMITERS, key=lines[0].count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     errors: list[FieldError] = []
@@ -116,7 +116,9 @@ def read_rows(body: bytes, content_type: str, key: str, cells: Mapping[str, Cell
             if len(errors) >= limits.FIELD_ERRORS_MAX:
                 break
     except csv.Error as error:
-        raise BadRequest(f"The file can't be read at line {reader.line_num}: {error}") from None
+        raise BadRequest(
+            f"The file is not valid CSV at line {reader.line_num} ({error}). Correct the line."
+        ) from None
     raise_errors(errors)
     return found
 
@@ -158,7 +160,9 @@ def _decoded(body: bytes, content_type: str) -> str:
         except LookupError:
             encoding = ""
         if encoding not in _CHARSETS:
-            raise BadRequest("The charset can be utf-8, utf-16, windows-1252 or iso-8859-1.")
+            raise BadRequest(
+                "The charset is unknown. Send utf-8, utf-16, windows-1252 or iso-8859-1."
+            )
     try:
         text = body.decode(encoding)
     except UnicodeError:
@@ -167,7 +171,7 @@ def _decoded(body: bytes, content_type: str) -> str:
             "text/csv; charset=windows-1252."
         ) from None
     if "\0" in text:
-        raise BadRequest("The file is no text: send CSV.")
+        raise BadRequest("The file is not text. Send CSV in UTF-8.")
     return text
 
 

@@ -36,14 +36,14 @@ _FRENCH = {
     "Usage by cost center": "Consommation par centre de coûts",
     "Corrections": "Corrections",
     "Lots": "Lots",
-    "Lots as of the preparation of this page.": "Lots à la date d'établissement de cette page.",
+    "Lots as of the preparation of this page.": "Lots à la date d'établissement de ce relevé.",
     "Parked legs": "Appels en attente",
     "Open parked legs received in this month; they are in no sum.": (
-        "Appels reçus ce mois-ci et en attente ; ils ne figurent dans aucune somme."
+        "Appels reçus ce mois-ci et mis en attente ; ils ne sont compris dans aucun total."
     ),
     "Proof": "Preuve",
     "Last commit": "Dernier enregistrement",
-    "Chain head": "Tête de chaîne",
+    "Chain head": "Tête de la chaîne",
     "Time": "Date et heure",
     "Entry": "Écriture",
     "Kind": "Type",
@@ -52,7 +52,7 @@ _FRENCH = {
     "Balance": "Solde",
     "Name": "Nom",
     "Legs": "Appels",
-    "Paid time": "Durée payée",
+    "Paid time": "Durée payante",
     "Included time": "Durée incluse",
     "Leg": "Appel",
     "Reason": "Motif",
@@ -61,16 +61,18 @@ _FRENCH = {
     "Bought": "Acheté le",
     "Expires": "Expire le",
     "Total": "Total",
-    "None.": "Aucun.",
-    "more; the list of entries has all of them.": "de plus ; la liste des écritures les contient.",
+    "None.": "Néant.",
+    "more; the list of entries has all of them.": (
+        "autres ; la liste des écritures les contient toutes."
+    ),
     "top_up": "recharge",
-    "grant": "octroi",
+    "grant": "crédit offert",
     "debit": "débit",
     "reversal": "annulation",
     "adjustment": "ajustement",
     "expiry": "expiration",
     "purchased": "acheté",
-    "granted": "octroyé",
+    "granted": "offert",
     "dial_in": "appel entrant",
     "dial_out": "appel sortant",
     "unanswered": "sans réponse",
@@ -113,7 +115,7 @@ class _Page:
         self.months = _MONTHS["fr" if self._french else "en"].split()
 
     def word(self, text: str) -> str:
-        """A word of the page, escaped."""
+        """A text of the page in its language, escaped."""
         words = _FRENCH if self._french else _ENGLISH
         return escape(words.get(text, text))
 

@@ -210,9 +210,13 @@ def _rows(body: bytes, errors: list[FieldError]) -> Iterator[_Row]:
                 continue
             yield _Row(reader.line_num, arrange(fields + _DEFAULTS))
     except UnicodeError:
-        raise BadRequest(f"The table is not UTF-8 after line {reader.line_num}.") from None
+        raise BadRequest(
+            f"The table is not UTF-8. Save it as UTF-8; the fault is after line {reader.line_num}."
+        ) from None
     except csv.Error as error:
-        raise BadRequest(f"The table can't be read at line {reader.line_num}: {error}") from None
+        raise BadRequest(
+            f"The table is not valid CSV at line {reader.line_num} ({error}). Correct the line."
+        ) from None
 
 
 def _places(header: list[str]) -> list[int]:

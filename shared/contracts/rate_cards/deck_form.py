@@ -111,12 +111,12 @@ def _pieces(content: bytes) -> Iterator[bytes]:
             # Piece by piece, since zlib copies what it leaves over.
             packed = content[at : at + _PIECE_BYTES]
             if not packed:
-                raise BadRequest("The gzip file is cut off.")
+                raise BadRequest("The gzip file is incomplete. Compress the file again.")
             at += len(packed)
             try:
                 piece = inflater.decompress(packed, most - size + 1)
             except zlib.error:
-                raise BadRequest("The gzip file can't be read.") from None
+                raise BadRequest("The gzip file cannot be read. Compress the file again.") from None
             size += len(piece)
             if size > most:
                 raise TooLarge(f"The gzip file may inflate to {most} bytes.")
@@ -127,4 +127,4 @@ def _pieces(content: bytes) -> Iterator[bytes]:
     else:
         raise TooLarge(f"The gzip file may have {limits.DECK_GZIP_MEMBERS_MAX} members.")
     if content[at:].strip(b"\0"):
-        raise BadRequest("Something follows the end of the gzip file.")
+        raise BadRequest("The gzip file has bytes after its end. Compress the file again.")

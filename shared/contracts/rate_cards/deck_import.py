@@ -202,7 +202,7 @@ def import_deck(
         if importer.is_full or len(importer.errors) >= limits.RATE_CARD_ERRORS_MAX:
             break
     if importer.errors:
-        raise Invalid("The deck is not valid.", tuple(importer.errors))
+        raise _not_valid(importer.errors)
     rates = importer.rates(budget)
     try:
         version = build_version(
@@ -215,7 +215,7 @@ def import_deck(
             pointer=rates.place,
         )
     except Invalid as error:
-        raise Invalid("The deck is not valid.", error.errors) from None
+        raise _not_valid(error.errors) from None
     return version, importer.report(len(version))
 
 
@@ -237,8 +237,17 @@ def read_names(rows: Iterable[DeckRow], reader: PrefixReader) -> dict[str, list[
             if len(errors) >= limits.RATE_CARD_ERRORS_MAX:
                 break
     if errors:
-        raise Invalid("The table of names is not valid.", tuple(errors))
+        raise Invalid(
+            "The table of names is not valid, so nothing was stored. "
+            "Correct the lines in errors and import again.",
+            tuple(errors),
+        )
     return found
+
+
+def _not_valid(errors: Sequence[FieldError]) -> Invalid:
+    detail = "The deck is not valid, so nothing was stored."
+    return Invalid(detail, tuple(errors))
 
 
 class _Importer:
@@ -298,13 +307,13 @@ class _Importer:
                     if self._mapping.duplicates == "refuse":
                         errors.append(self._twice(prefix, kept.place, entry.place))
                         if len(errors) >= limits.RATE_CARD_ERRORS_MAX:
-                            raise Invalid("The deck is not valid.", tuple(errors))
+                            raise _not_valid(errors)
                     else:
                         self._duplicates += 1
                         if self._replaces(entry.rate, kept.rate):
                             found.entries[at] = number
         if errors:
-            raise Invalid("The deck is not valid.", tuple(errors))
+            raise _not_valid(errors)
         return found
 
     def report(self, rates: int) -> DeckReport:

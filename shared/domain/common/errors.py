@@ -1,7 +1,7 @@
 """Everything that can be refused or go wrong, as one tree with stable codes.
 
 PerminuteError
-├── BadRequest             400  the request can't be parsed
+├── BadRequest             400  the request cannot be read
 │   └── SignatureMissing …
 ├── NotAuthenticated       401
 │   └── ChecksumWrong      403  of BigBlueButton, which takes a 401 for a delivery
@@ -27,8 +27,8 @@ PerminuteError
     ├── KindFull                no further document of a kind that has a maximum
     └── OutcomeUnknown          no proof of success nor of failure
 
-`code` is what scripts read; it never changes once released. `shared/contracts/common/problems.py`
-contains the mapping to HTTP.
+`code` is what scripts read; it never changes once released. The mapping to HTTP is in
+`shared/contracts/common/problems.py`.
 """
 
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """One wrong field: an RFC 6901 pointer into the request, and a sentence."""
+    """One field that is wrong: an RFC 6901 pointer into the request, and a rule."""
 
     pointer: str
     detail: str
@@ -55,13 +55,13 @@ class PerminuteError(Exception):
 
 
 class BadRequest(PerminuteError):
-    """The request can't be parsed."""
+    """The request cannot be read."""
 
     code = "bad_request"
 
 
 class NotAuthenticated(PerminuteError):
-    """The sender is unknown."""
+    """The caller is not authenticated."""
 
     code = "not_authenticated"
 
@@ -79,7 +79,7 @@ class NotAllowed(PerminuteError):
 
 
 class NotFound(PerminuteError):
-    """The named object does not exist, or is not visible to the caller."""
+    """The object does not exist, or the caller may not see it."""
 
     code = "not_found"
 
@@ -95,7 +95,7 @@ class MethodNotAllowed(PerminuteError):
 
 
 class Conflict(PerminuteError):
-    """The state of the named object does not allow this."""
+    """The state of the object does not allow the request."""
 
     code = "conflict"
 
@@ -103,7 +103,8 @@ class Conflict(PerminuteError):
 def authorization_used(leg: str, entry: int) -> Conflict:
     """The refusal of a leg whose authorization another leg has settled."""
     return Conflict(
-        f"Its authorization was settled by the leg {leg}, entry {entry}: it is the same call.",
+        f"The authorization was settled by the leg {leg}, entry {entry}, of the same call. "
+        "Dismiss this leg, or replay it without the authorization.",
         code="authorization_used",
     )
 
@@ -165,7 +166,7 @@ class RateLimited(PerminuteError):
 
 
 class Unavailable(PerminuteError):
-    """A dependency does not answer; a later retry is right."""
+    """A dependency does not answer; the caller may repeat the request later."""
 
     code = "unavailable"
 
@@ -183,9 +184,9 @@ class StoreUnavailable(Unavailable):
 
 
 class SettingsUnreadable(StoreUnavailable):
-    """A stored setting can't be read: its dependents wait until the setting is put again.
+    """A stored setting can't be read: its users wait until the setting is put again.
 
-    `account` is whose setting it is, where one account's; `etag` is what replaces it.
+    `account` is the account of the setting, if any; `etag` is the version to replace.
     """
 
     code = "settings_unreadable"

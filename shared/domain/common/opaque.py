@@ -32,5 +32,8 @@ def from_cursor[Position](cursor: str, parse: Callable[[str], Position | None]) 
     except (ValueError, TypeError, RecursionError):
         position = None
     if position is None:
-        raise Invalid("The cursor does not belong to this API.", code="cursor_invalid")
+        raise Invalid(
+            "The cursor is not one that this list returned. Start again without a cursor.",
+            code="cursor_invalid",
+        )
     return position

@@ -10,7 +10,10 @@ def check_etag(etag: str, if_match: str | None) -> None:
     PreconditionMissing, PreconditionFailed.
     """
     if if_match is None:
-        raise PreconditionMissing("This exists; send `If-Match` with its ETag to replace it.")
+        raise PreconditionMissing("The resource exists. Send If-Match with its ETag to replace it.")
     tags = {f'"{tag.strip().strip('"')}"' for tag in if_match.split(",")}
     if if_match.strip() != "*" and etag not in tags:
-        raise PreconditionFailed("This was changed since; read it again for its present ETag.")
+        raise PreconditionFailed(
+            "The resource was changed after your read. "
+            "Read it again, and send its present ETag as If-Match."
+        )

@@ -246,7 +246,10 @@ def _end_of_space(text: str, at: int) -> int:
 
 
 def _invalid(what: str) -> BadRequest:
-    return BadRequest(f"The body is not the JSON of this API: {what}.", code="json_invalid")
+    return BadRequest(
+        f"The body is not JSON that this route reads: {what}. Correct the body.",
+        code="json_invalid",
+    )
 
 
 def _null_for_nan(match: re.Match[bytes]) -> bytes:

@@ -1,15 +1,15 @@
-"""The events of an account: every type of event, thresholds, and the raised alerts.
+"""The events of an account: every type of event, thresholds, and the alerts that are raised.
 
 Every type of event is one record: its fields, whether it is an alert, the end of the alert, and the
 texts of its mail. An alert is listed and stays open until its cause ends. A repeated alert is sent
-again until it is acknowledged. A type that is neither is sent once.
+again until someone acknowledges it. An event of another type is sent once.
 
 A rule fires when the balance falls and is below its threshold while it is armed: an account that
-was just opened, or topped up by less than the threshold, is not warned about the balance that it
-starts with. It is armed again only when the balance has risen to threshold + margin
-(docs/alerts.md). The margin is 10 % of the threshold or the last charge if that is larger: a
-balance that oscillates around the threshold by a cent is one crossing. `ledger/alert_evaluation`
-evaluates the rules, `event_payloads` has the contents of events."""
+was just opened, or topped up by less than the threshold, is not warned about the balance that
+it starts with. It is armed again only when the balance has risen to threshold + margin. The margin
+is 10 % of the threshold, or the last charge if that is larger (docs/alerts.md). So a balance that
+oscillates around the threshold by a cent is one crossing. `ledger/alert_evaluation` evaluates
+the rules, `event_payloads` has the fields of an event."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -45,7 +45,7 @@ CALLS_LAST = "~calls.last"
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """The texts of a mail in one language: its subject and its instruction."""
+    """The texts of a mail in one language: its subject and its advice."""
 
     subject: str
     advice: str
@@ -54,7 +54,8 @@ class Words:
 @dataclass(frozen=True, slots=True)
 class EventType:
     """A type of event. `required` and `optional` are its own fields (`event_schemas` describes
-    them); `ends` describes the end of the alert, "": it is no alert; `en` and `fr` are mailed."""
+    them); `ends` is the condition that ends the alert, "" if the type is no alert; `en` and `fr`
+    are mailed."""
 
     name: str
     about: str
@@ -67,14 +68,14 @@ class EventType:
 
     @property
     def is_alert(self) -> bool:
-        """Whether a person may have to act: it is listed until it ends."""
+        """Whether a person may have to act: the alert is listed until it ends."""
         return bool(self.ends)
 
 
 _RECORDS = (
     EventType(
         LOW,
-        "The balance fell below a threshold of the account's own.",
+        "The balance fell below a threshold that the account set.",
         required=("alert", "threshold", "what_to_do"),
         optional=("below_percent", "threshold_hours", "runs_out"),
         ends="the balance has risen above the threshold and a margin, or the rule is gone",
@@ -84,13 +85,13 @@ _RECORDS = (
             "Top up the account, or switch automatic recharge on.",
         ),
         fr=Words(
-            "{name} : le crédit est inférieur à {threshold} {currency}",
-            "Rechargez le compte, ou activez la recharge automatique.",
+            "{name} : le solde est passé sous {threshold} {currency}",
+            "Rechargez le compte ou activez la recharge automatique.",
         ),
     ),
     EventType(
         EMPTY,
-        "Nothing is left.",
+        "The balance is zero or less.",
         required=("threshold", "what_to_do"),
         ends="the balance has risen above zero and a margin",
         is_repeated=True,
@@ -98,8 +99,8 @@ _RECORDS = (
             "{name}: no credits are left", "Top up the account: until then no call is dialled out."
         ),
         fr=Words(
-            "{name} : il ne reste plus de crédit",
-            "Rechargez le compte : d'ici là, aucun appel sortant n'est passé.",
+            "{name} : le crédit est épuisé",
+            "Rechargez le compte. D'ici là, aucun appel sortant n'est possible.",
         ),
     ),
     EventType(
@@ -110,11 +111,11 @@ _RECORDS = (
         is_repeated=True,
         en=Words(
             "{name}: the credit limit is overdrawn",
-            "Top up the account: the next credits pay the deficit first.",
+            "Top up the account. The next credits pay the overdraft first.",
         ),
         fr=Words(
             "{name} : le découvert autorisé est dépassé",
-            "Rechargez le compte : le prochain crédit paie d'abord ce qui est dû.",
+            "Rechargez le compte. Le prochain versement couvre d'abord le découvert.",
         ),
     ),
     EventType(
@@ -123,12 +124,12 @@ _RECORDS = (
         required=("lot", "remaining", "expires_at", "days", "what_to_do"),
         ends="the lot is used up or has expired",
         en=Words(
-            "{name}: {remaining} {currency} expire in {days} days",
-            "Use these credits before they expire: the rest is forfeited.",
+            "{name}: {remaining} {currency} expire in {days} day(s)",
+            "Use these credits before they expire. The rest is forfeited.",
         ),
         fr=Words(
-            "{name} : {remaining} {currency} expirent dans {days} jours",
-            "Utilisez ce crédit avant qu'il n'expire : le reste est perdu.",
+            "{name} : {remaining} {currency} expirent dans {days} jour(s)",
+            "Utilisez ce crédit avant son expiration. Le reste sera perdu.",
         ),
     ),
     EventType(
@@ -138,7 +139,7 @@ _RECORDS = (
     ),
     EventType(
         RECHARGE_REQUESTED,
-        "A recharge is requested: collect the amount once, and post the result of the recharge.",
+        "A payment is requested: collect it once, and post the result of the recharge.",
         required=("recharge", "amount", "ask", "requested_at", "what_to_do"),
         optional=("threshold",),
     ),
@@ -148,11 +149,13 @@ _RECORDS = (
         required=("recharge", "amount"),
         optional=("reference",),
         en=Words("{name}: recharged by {amount} {currency}", "Nothing has to be done."),
-        fr=Words("{name} : rechargé de {amount} {currency}", "Il n'y a rien à faire."),
+        fr=Words(
+            "{name} : compte rechargé de {amount} {currency}", "Aucune action n'est nécessaire."
+        ),
     ),
     EventType(
         RECHARGE_DECLINED,
-        "The payment provider declined.",
+        "The payment provider declined a recharge.",
         required=("recharge", "amount", "declines", "what_to_do"),
         optional=("next_at",),
         ends="a recharge was paid, or the settings were put again",
@@ -162,7 +165,7 @@ _RECORDS = (
         ),
         fr=Words(
             "{name} : une recharge a été refusée",
-            "Vérifiez le moyen de paiement, ou rechargez autrement.",
+            "Vérifiez le moyen de paiement ou rechargez le compte d'une autre manière.",
         ),
     ),
     EventType(
@@ -178,22 +181,22 @@ _RECORDS = (
         ),
         fr=Words(
             "{name} : la recharge automatique est suspendue",
-            "Vérifiez les réglages de recharge et le moyen de paiement.",
+            "Vérifiez les paramètres de recharge et le moyen de paiement du compte.",
         ),
     ),
     EventType(
         RECHARGE_UNANSWERED,
-        "The payment side has not answered several requests.",
+        "The payment provider has not answered several requests.",
         required=("recharge", "amount", "asks", "requested_at", "what_to_do"),
-        ends="the payment side answered",
+        ends="the payment provider answered",
         is_repeated=True,
         en=Words(
             "{name}: a recharge has no answer",
-            "Check the payment provider: the request is repeated.",
+            "Check the payment provider. The request is repeated.",
         ),
         fr=Words(
-            "{name} : une recharge reste sans réponse",
-            "Vérifiez le service de paiement : la demande est répétée.",
+            "{name} : une demande de recharge reste sans réponse",
+            "Vérifiez le service de paiement. La demande lui est renvoyée.",
         ),
     ),
     EventType(
@@ -206,8 +209,8 @@ _RECORDS = (
             "When the minutes are used up, credits pay for such calls.",
         ),
         fr=Words(
-            "{name} : {percent} % des minutes du mois sont utilisés",
-            "Une fois les minutes épuisées, le crédit paie ces appels.",
+            "{name} : {percent} % des minutes incluses du mois sont utilisées",
+            "Une fois ces minutes épuisées, ces appels sont débités du crédit.",
         ),
     ),
     EventType(
@@ -222,8 +225,8 @@ _RECORDS = (
             "Check the calls of the last hour, then restart dial-out.",
         ),
         fr=Words(
-            "{name} : les appels sortants sont arrêtés",
-            "Vérifiez les appels de la dernière heure, puis relancez-les.",
+            "{name} : les appels sortants sont bloqués",
+            "Vérifiez les appels de la dernière heure, puis rétablissez les appels sortants.",
         ),
     ),
     EventType(
@@ -238,14 +241,14 @@ _RECORDS = (
             *("alert", "minutes_left", "seconds_left", "exhausted_at", "burn_per_minute"),
             *("calls", "what_to_do"),
         ),
-        ends="open calls do not use up the available credit within the minutes and a margin",
+        ends="open calls no longer use up the available credit within the minutes and a margin",
         en=Words(
             "{name}: open calls use up the credits in {seconds_left} seconds",
             "Top up the account, or end calls, the first of the list first.",
         ),
         fr=Words(
-            "{name} : les appels en cours épuisent le crédit en {seconds_left} secondes",
-            "Rechargez le compte, ou terminez des appels, le premier de la liste d'abord.",
+            "{name} : les appels en cours épuiseront le crédit dans {seconds_left} secondes",
+            "Rechargez le compte ou mettez fin à des appels, dans l'ordre de la liste.",
         ),
     ),
     EventType(
@@ -257,13 +260,13 @@ _RECORDS = (
             "Check the usage of the period.",
         ),
         fr=Words(
-            "{name} : {percent} % de {limit} {currency} sont dépensés",
-            "Vérifiez l'usage de la période.",
+            "{name} : {percent} % de {limit} {currency} ont été dépensés",
+            "Examinez la consommation de la période.",
         ),
     ),
     EventType(
         NEW_REGION,
-        "A region was dialled for the first time, and the policy requires a notice.",
+        "A region was dialed for the first time, and the policy requests a notice.",
         required=("scope", "region"),
     ),
     EventType(
@@ -285,8 +288,8 @@ def event_type(name: str) -> EventType:
 
 @dataclass(frozen=True, slots=True)
 class AlertRule:
-    """A threshold on the balance: `below_micros`, per cent of the last top-up, or the cost of the
-    coming `hours_left` at the present burn."""
+    """A threshold on the balance: `below_micros`, per cent of the last top-up, or the
+    expected cost of the coming `hours_left` at the present burn."""
 
     name: str
     below_micros: int | None = None
@@ -296,14 +299,13 @@ class AlertRule:
 
     @property
     def same(self) -> tuple[str, int | None, int | None, int | None]:
-        """The identity of a rule: two equal ones are the same rule."""
+        """The fields that identify a rule."""
         return self.name, self.below_micros, self.below_percent, self.hours_left
 
 
 @dataclass(frozen=True, slots=True)
 class MinutesRule:
-    """Raises an alert where open calls use up the available credit within the minutes of the
-    rule."""
+    """Raises an alert if open calls use up the available credit within so many minutes."""
 
     name: str
     minutes_left: int
@@ -325,10 +327,10 @@ class SpendRule:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An event to publish (docs/alerts.md): a CloudEvent before it has an id.
+    """A notification for other systems (docs/alerts.md): a CloudEvent before it has an id.
 
-    `alert` is the number of the alert that it raises or, with `repeat`, repeats; `recharge` is the
-    number of its recharge. Both become ids where the account is known.
+    `alert` is the number of the alert that it raises or, with `repeat`, repeats; `recharge` is
+    the number of its recharge. Both become ids where the account is known.
     """
 
     type: str
@@ -339,13 +341,13 @@ class Event:
 
     @property
     def internal(self) -> bool:
-        """Whether it is for internal records only."""
+        """Whether the event is for internal records only."""
         return self.type.startswith("~")
 
 
 @dataclass(frozen=True, slots=True)
 class Raised:
-    """An alert that is not over. `name` distinguishes alerts of a type, such as a rule's; `repeats`
+    """An alert that is not over. `name` distinguishes alerts of a type, as those of two rules; `repeats`
     counts its repetitions."""
 
     number: int
@@ -379,7 +381,7 @@ class Alert:
 def merge_rules(
     known: tuple[AlertRule, ...], wanted: tuple[AlertRule, ...]
 ) -> tuple[AlertRule, ...]:
-    """The configured rules; an unchanged one stays armed or not, a new one is armed."""
+    """The requested rules; an unchanged rule keeps its state, a new rule is armed."""
     armed = {rule.same: rule.armed for rule in known}
     return tuple(replace(rule, armed=armed.get(rule.same, True)) for rule in wanted)
 

@@ -61,7 +61,7 @@ def overdrawn(credit_limit_micros: int) -> Event:
     """`credits.overdrawn`: below what the credit limit allows."""
     data = {
         "threshold": format_amount(-credit_limit_micros),
-        "what_to_do": "Top up the account: the next credits pay the deficit first.",
+        "what_to_do": "Top up the account. The next credits pay the overdraft first.",
     }
     return Event(alerts.OVERDRAWN, data)
 
@@ -74,7 +74,7 @@ def expiring(lot: Lot, days: int) -> Event:
         "remaining": format_amount(lot.remaining_micros),
         "expires_at": format_time(lot.expires_at),
         "days": days,
-        "what_to_do": "Use these credits before they expire: the rest is forfeited.",
+        "what_to_do": "Use these credits before they expire. The rest is forfeited.",
     }
     return Event(alerts.EXPIRING, data)
 

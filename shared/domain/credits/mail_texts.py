@@ -13,14 +13,14 @@ _LABELS = {
         "available": "Available",
         "threshold": "Threshold",
         "amount": "Amount",
-        "remaining": "Expires",
+        "remaining": "Expiring amount",
         "expires_at": "Expires at",
         "recharge": "Recharge",
         "reference": "Reference",
         "next_at": "Next attempt",
         "until": "Until",
         "reason": "Reason",
-        "asks": "Asked",
+        "asks": "Requests",
         "runs_out_at": "Runs out about",
         "runs_out_between": "Between",
     },
@@ -29,15 +29,15 @@ _LABELS = {
         "available": "Disponible",
         "threshold": "Seuil",
         "amount": "Montant",
-        "remaining": "Va expirer",
+        "remaining": "Montant qui expire",
         "expires_at": "Expire le",
         "recharge": "Recharge",
         "reference": "Référence",
-        "next_at": "Prochain essai",
+        "next_at": "Prochaine tentative",
         "until": "Jusqu'au",
-        "reason": "Raison",
-        "asks": "Demandes",
-        "runs_out_at": "Épuisé vers",
+        "reason": "Motif",
+        "asks": "Nombre de demandes",
+        "runs_out_at": "Épuisement prévu vers",
         "runs_out_between": "Entre",
     },
 }
@@ -45,8 +45,8 @@ _MONEY = frozenset({"balance", "available", "threshold", "amount", "remaining"})
 _COLON = {"en": ": ", "fr": " : "}
 _AGAIN = {"en": "Reminder {repeat}: ", "fr": "Rappel {repeat} : "}
 _ESCALATED = {
-    "en": "This alert is not acknowledged.",
-    "fr": "Personne n'a acquitté cette alerte.",
+    "en": "No one has acknowledged this alert.",
+    "fr": "Cette alerte n'a pas encore été acquittée.",
 }
 _FOOT = {
     "en": "Event {id} at {time}. Alert {alert} of account {account}.",
@@ -55,7 +55,7 @@ _FOOT = {
 
 
 class _Known(dict[str, Any]):
-    """A missing field of an event is a dash."""
+    """A field that the event lacks is a dash."""
 
     def __missing__(self, key: str) -> str:
         return "–"
@@ -97,7 +97,7 @@ def written(language: str, name: str, event: Mapping[str, Any]) -> tuple[str, st
 
 
 def _flat(data: Data) -> Data:
-    """The text with the lines of the forecast."""
+    """The fields, with those of the forecast on separate lines."""
     ahead = data.get("runs_out")
     if ahead is None:
         return data
@@ -107,5 +107,5 @@ def _flat(data: Data) -> Data:
 
 
 def _one_line(text: str) -> str:
-    """A subject is one line, also with a line break in an account's name."""
+    """The subject on one line; other characters of an account's name become spaces."""
     return "".join(each if each.isprintable() else " " for each in text)

@@ -50,15 +50,25 @@ class Principal:
         """Raises NotAllowed `role_missing` unless they hold one of the roles, or are admin."""
         if not self.holds_one_of(roles):
             names = ", ".join(sorted({*roles, Role.ADMIN}))
-            raise NotAllowed(f"This needs one of the roles {names}.", code="role_missing")
+            raise NotAllowed(
+                f"The route needs one of the roles {names}. Use a key that has one of them.",
+                code="role_missing",
+            )
 
     def require_account(self, account: str) -> None:
         """Raises NotAllowed `account_not_allowed`, whether the account exists or not."""
         if not self.sees(account):
-            raise NotAllowed("The account is not one of yours.", code="account_not_allowed")
+            raise NotAllowed(
+                "The key is not for this account. "
+                "Use a key that names the account, or a key for all accounts.",
+                code="account_not_allowed",
+            )
 
     def require_all_accounts(self) -> None:
         """Raises NotAllowed: objects that all accounts share are hidden from a caller who sees only
         some accounts."""
         if not self.sees_all_accounts:
-            raise NotAllowed("This needs a key for all accounts.", code="account_not_allowed")
+            raise NotAllowed(
+                'The route needs a key for all accounts. Use a key whose accounts are ["*"].',
+                code="account_not_allowed",
+            )

@@ -223,7 +223,7 @@ def register(
     )
     if len(changed) + len(after) > limits.REGISTRATIONS_MAX:
         raise Conflict(
-            f"There are {limits.REGISTRATIONS_MAX} registrations already.",
+            f"The id has {limits.REGISTRATIONS_MAX} registrations. Use another id.",
             code="too_many_registrations",
         )
     return changed + after

@@ -138,7 +138,9 @@ def verify_bigbluebutton(secrets: Sequence[str], url: str, body: bytes) -> None:
                 expected = hashlib.new(name, message, usedforsecurity=False).hexdigest()
                 right |= hmac.compare_digest(presented.encode(), expected.encode())
     if not right:
-        error = ChecksumWrong("The checksum is missing or wrong.")
+        error = ChecksumWrong(
+            "The checksum is missing or wrong. Compare the shared secret of both sides."
+        )
         error.add_note("wrong checksum")
         raise error
 

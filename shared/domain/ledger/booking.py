@@ -107,5 +107,9 @@ def lots_full(state: LedgerState) -> CommandRefused | None:
 def too_many_lots() -> CommandRefused:
     """The refusal of a command that would open too many lots."""
     return CommandRefused(
-        Conflict(f"{limits.OPEN_LOTS_MAX} lots are open already.", code="too_many_lots")
+        Conflict(
+            f"The account has {limits.OPEN_LOTS_MAX} open lots. "
+            "Use credits up, or let lots expire.",
+            code="too_many_lots",
+        )
     )

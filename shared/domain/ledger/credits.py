@@ -145,10 +145,19 @@ def answer(state: LedgerState, command: AnswerRecharge, now: datetime) -> Decisi
     if recharge_record.status is RechargeStatus.SUCCEEDED:
         if command.status is RechargeStatus.SUCCEEDED:
             return Unchanged()
-        return CommandRefused(Conflict("The recharge has succeeded.", code="recharge_settled"))
+        return CommandRefused(
+            Conflict(
+                "The recharge has succeeded and is credited. "
+                "Book an adjustment to take the credits back.",
+                code="recharge_settled",
+            )
+        )
     if recharge_record is not pending and recharge_record.status in IN_FLIGHT:
         return CommandRefused(
-            Conflict("The recharge was answered meanwhile.", code="recharge_moved_on")
+            Conflict(
+                "The recharge was answered by another request. Send the result again.",
+                code="recharge_moved_on",
+            )
         )
     if detail := mismatch_detail(
         recharge_record, state.currency, command.amount_micros, command.currency

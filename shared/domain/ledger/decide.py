@@ -46,7 +46,10 @@ def decide(state: LedgerState | None, command: Command, now: datetime) -> Decisi
         return _configure(state, command, moment)
     if state is None:
         return CommandRefused(
-            Conflict("The account's ledger is not open yet.", code="ledger_not_open")
+            Conflict(
+                "The account's ledger is not open yet. Send the PUT of the account again.",
+                code="ledger_not_open",
+            )
         )
     state = _by_present_rules(_forget_expired(state, moment))
     match command:
@@ -90,7 +93,11 @@ def _configure(state: LedgerState | None, command: Configure, now: datetime) -> 
         return Unchanged()
     if command.currency != state.currency:
         return CommandRefused(
-            Conflict("The currency of an account never changes.", code="currency_fixed")
+            Conflict(
+                "The currency of an account never changes. "
+                "Create another account for another currency.",
+                code="currency_fixed",
+            )
         )
     changed = replace(
         state,

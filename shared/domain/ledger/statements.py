@@ -231,7 +231,9 @@ def requested_month_span(month: str, time_zone: str) -> tuple[datetime, datetime
     try:
         return month_span(month, time_zone)
     except ValueError:
-        raise Invalid("A month is written YYYY-MM, from 1970 on.", code="month_invalid") from None
+        raise Invalid(
+            "The month is not valid. Write a month as YYYY-MM, from 1970 on.", code="month_invalid"
+        ) from None
 
 
 def last_month(now: datetime, time_zone: str) -> str:

@@ -40,8 +40,8 @@ class ParkedLeg:
     be read, the text that was posted.
 
     `charged_as` is the key of the leg that it was, or is to be, charged as where that is not its
-    own: set once, before charging, so that it is charged once. `note` is the reason of a dismissal;
-    `announced`: the event was emitted.
+    own: set once, before charging, so that it is charged once. `note` is the reason of its
+    dismissal; `announced`: the event was emitted.
     """
 
     id: str

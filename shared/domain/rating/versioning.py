@@ -53,19 +53,24 @@ def check_put(known: Sequence[CardVersion], effective_from: datetime, rules: Put
         check_etag(replaced.etag, rules.if_match)
         if rules.now > effective_from - ahead:
             raise Conflict(
-                "The version is frozen: it takes effect within 5 minutes, or has done so.",
+                "The version is frozen: it takes effect within 5 minutes, or has done so. "
+                "Put a version with a later time.",
                 code="version_frozen",
             )
         return
     if rules.if_match is not None:
-        raise PreconditionFailed("There is no such version yet that `If-Match` could name.")
+        raise PreconditionFailed(
+            "The version does not exist, so If-Match cannot match. Leave If-Match out to create it."
+        )
     if len(known) >= limits.RATE_CARD_VERSIONS_MAX:
         raise Conflict(
-            f"The card has {limits.RATE_CARD_VERSIONS_MAX} versions.", code="too_many_versions"
+            f"The card has {limits.RATE_CARD_VERSIONS_MAX} versions. "
+            "Put the version into another card.",
+            code="too_many_versions",
         )
     if known and not rules.backdate and effective_from < rules.now + ahead:
         raise Invalid(
-            "A later version of a card takes effect at least 5 minutes from now, or is put with "
-            "`?backdate=true`.",
+            "A later version of a card must take effect at least 5 minutes from now. "
+            "Choose a later time, or send backdate=true.",
             code="effective_from_too_soon",
         )

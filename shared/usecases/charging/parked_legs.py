@@ -93,10 +93,15 @@ class ParkedLegs:
         if parked.status is ParkStatus.REPLAYED:
             return parked
         if parked.status is ParkStatus.DISMISSED:
-            raise Conflict("The leg was dismissed.", code="parked_leg_dismissed")
+            raise Conflict(
+                "The leg was dismissed, and a dismissed leg is not replayed. "
+                "Post the call under another leg id.",
+                code="parked_leg_dismissed",
+            )
         if parked.charged_as is not None and leg.key != parked.charged_as:
             raise Conflict(
-                f"It is already charged as {parked.charged_as}.", code="parked_leg_charged_as"
+                f"The leg is charged as {parked.charged_as}. Read that leg.",
+                code="parked_leg_charged_as",
             )
         queued = QueuedLeg(leg, self.clock.now())
         outcome = await self.charge.charge(
@@ -127,7 +132,10 @@ class ParkedLegs:
             )
             parked = await self.parking.update(parked)
         if parked.status is ParkStatus.REPLAYED:
-            raise Conflict("The leg was replayed.", code="parked_leg_replayed")
+            raise Conflict(
+                "The leg was replayed and is charged. Reverse the charge if it is wrong.",
+                code="parked_leg_replayed",
+            )
         return parked
 
     async def replay_all(
@@ -236,7 +244,10 @@ class ParkedLegs:
             or (parked.account is not None and principal.sees(parked.account))
         )
         if parked is None or not visible:
-            raise NotFound("There is no such parked leg.", code="parked_leg_unknown")
+            raise NotFound(
+                "No parked leg has this id. List the parked legs for the ids.",
+                code="parked_leg_unknown",
+            )
         return parked
 
 
@@ -272,7 +283,9 @@ def _require_visible(principal: Principal, where: Mapping[str, str]) -> None:
 
 def _original(parked: ParkedLeg) -> EndedLeg:
     if parked.reason in _NOT_A_LEG:
-        raise Invalid("The leg is not known in full: send all of it.", code="leg_needed")
+        raise Invalid(
+            "The parked post has no complete leg. Send the complete leg as leg.", code="leg_needed"
+        )
     return read_leg_document(parked.original)
 
 

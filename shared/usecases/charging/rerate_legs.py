@@ -166,7 +166,10 @@ class RerateLegs:
             await self._named(wanted.rate_card, wanted.version)
         for card in (wanted.rate_card, wanted.charged_by):
             if card is not None and not await self.rate_cards.versions(card):
-                raise NotFound(f"There is no rate card {card}.", code="rate_card_unknown")
+                raise NotFound(
+                    f"No rate card has the name {card}. List the rate cards.",
+                    code="rate_card_unknown",
+                )
 
     async def _page(
         self, wanted: RerateSelection, principal: Principal, at: str | None
@@ -194,7 +197,10 @@ class RerateLegs:
             records = await self._debits(account.id, wanted.legs)
             for key, debits in zip(wanted.legs, records, strict=True):
                 if not debits:
-                    raise NotFound(f"There is no charged leg {key}.", code="leg_unknown")
+                    raise NotFound(
+                        f"The account has no charged leg {key}. List the legs for the ids.",
+                        code="leg_unknown",
+                    )
             return records, None
         page = await self.past_legs(account.id, wanted.span, place=place, limit=limit)
         keys = [entry.leg for entry in page.entries if entry.leg is not None]
@@ -275,7 +281,10 @@ class RerateLegs:
             if len(again) == len(records):
                 return _taken_back(outcome)
             records = again  # somebody else charged it anew meanwhile
-        raise Unavailable("Other requests charge the leg at the same time.", code="contended")
+        raise Unavailable(
+            "Other requests re-rate the leg at the same time.",
+            code="contended",
+        )
 
     async def _anew(
         self, account: Account, records: Sequence[LegRecord], wanted: RerateSelection
@@ -309,7 +318,7 @@ class RerateLegs:
         found = await self.rate_cards.version(card, effective_from)
         if found is None:
             raise NotFound(
-                f"Rate card {card} has no version that takes effect then.",
+                f"Rate card {card} has no version with this time. Read the card for its versions.",
                 code="rate_card_version_unknown",
             )
         return found[1]

@@ -42,12 +42,18 @@ class Alerts:
         await self.facts.require_account(account)
         number = int(shown_id) if _NUMBER.fullmatch(shown_id) else 0
         if number == 0 or await self.notices.alert(account, number) is None:
-            raise NotFound("There is no such alert.", code="alert_unknown")
+            raise NotFound(
+                "The account has no alert with this id. Read the account's alerts for the ids.",
+                code="alert_unknown",
+            )
         await self.notices.acknowledge(account, number, actor, self.clock.now())
         written = await self.ledger.submit(account, Acknowledge(number, actor))
         if isinstance(written, CommitResult) and written.events:
             await self.publish.best_effort(account, hold_book=False)
         seen = await self.notices.alert(account, number)
         if seen is None:
-            raise NotFound("There is no such alert.", code="alert_unknown")
+            raise NotFound(
+                "The account has no alert with this id. Read the account's alerts for the ids.",
+                code="alert_unknown",
+            )
         return seen

@@ -55,7 +55,10 @@ class RechargeService:
         for _ in range(limits.RECHARGE_ANSWER_TRIES_MAX):
             known = await self._find(account, number)
             if known is None:
-                raise NotFound("There is no such recharge.", code="recharge_unknown")
+                raise NotFound(
+                    "No recharge has this id. Send the id of the event recharge.requested.",
+                    code="recharge_unknown",
+                )
             try:
                 return await self._submit(account, known, said, principal.name)
             except Conflict as conflict:
@@ -104,7 +107,8 @@ class RechargeService:
         written = await self.ledger.submit(account, command)
         if isinstance(written, IdempotencyConflict):
             raise Conflict(
-                "The recharge has succeeded with another amount or currency.",
+                "The recharge has succeeded with another amount or currency. "
+                "Book an adjustment for the difference.",
                 code="recharge_settled",
             )
         if written.entry is not None:
@@ -123,5 +127,8 @@ class RechargeService:
 def _parsed(shown_id: str) -> tuple[str, int]:
     parsed = read_recharge_id(shown_id)
     if parsed is None:
-        raise NotFound("There is no such recharge.", code="recharge_unknown")
+        raise NotFound(
+            "No recharge has this id. Send the id of the event recharge.requested.",
+            code="recharge_unknown",
+        )
     return parsed

@@ -64,7 +64,9 @@ class Webhooks:
         `RecordStore.put` raises."""
         await self.facts.require_account(account)
         if not is_id(name):
-            raise Invalid(f"A webhook's name has {ID_RULE}.", code="id_invalid")
+            raise Invalid(
+                f"The name is not valid. A webhook's name has {ID_RULE}.", code="id_invalid"
+            )
         self._check(wanted)
         kind = codecs.webhook_kind(account)
         record = await self.records.get(kind, name)
@@ -85,7 +87,8 @@ class Webhooks:
             )
         except KindFull:
             raise Conflict(
-                f"The account has {limits.WEBHOOKS_MAX} webhooks.", code="too_many_webhooks"
+                f"The account has {limits.WEBHOOKS_MAX} webhooks. Delete one of them first.",
+                code="too_many_webhooks",
             ) from None
         await self.deliveries.restart(account, name)
         return WebhookView(made, saved.etag, new_secret=new_secret), saved
@@ -95,7 +98,11 @@ class Webhooks:
         await self.facts.require_account(account)
         record = await self.records.get(codecs.webhook_kind(account), name)
         if record is None:
-            raise NotFound("There is no such webhook.", code="webhook_unknown")
+            raise NotFound(
+                "The account has no webhook with this name. "
+                "List the webhooks, or create the webhook with PUT.",
+                code="webhook_unknown",
+            )
         stopped = await self.deliveries.stopped_at(account, name)
         return WebhookView(codecs.webhook(account, record), record.etag, stopped is not None)
 
@@ -104,7 +111,11 @@ class Webhooks:
         await self.facts.require_account(account)
         kind = codecs.webhook_kind(account)
         if not await self.records.delete(kind, name, if_match=if_match):
-            raise NotFound("There is no such webhook.", code="webhook_unknown")
+            raise NotFound(
+                "The account has no webhook with this name. "
+                "List the webhooks, or create the webhook with PUT.",
+                code="webhook_unknown",
+            )
 
     async def of_account(self, account: str) -> list[Webhook]:
         """All webhooks of an account."""
@@ -129,7 +140,10 @@ class Webhooks:
         await self.read(account, name)
         known = await self.deliveries.get(account, name, event)
         if known is None:
-            raise NotFound("There is no such delivery.", code="delivery_unknown")
+            raise NotFound(
+                "The webhook has no delivery of this event. List the deliveries for the ids.",
+                code="delivery_unknown",
+            )
         if known.status is DeliveryStatus.PENDING:
             return known
         now = self.clock.now()

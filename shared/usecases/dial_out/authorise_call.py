@@ -256,6 +256,7 @@ def _same_request(answered: StoredDecision, request: AuthorisationRequest) -> Ma
     """The kept answer. Raises Invalid `idempotency_key_reused` if it answers another request."""
     if answered.repeated and answered.record.digest != request.digest:
         raise Invalid(
-            "The Idempotency-Key was used for another question.", code="idempotency_key_reused"
+            "The Idempotency-Key was used for another call. Send a new key with each new request.",
+            code="idempotency_key_reused",
         )
     return answered.record.answer

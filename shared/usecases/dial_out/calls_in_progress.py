@@ -96,7 +96,10 @@ class CallsInProgress:
         if not calls and not legs:
             registered = (await self.facts.conference(conference)).get(account, ())
             if registration_at(registered, self.clock.now()) is None:
-                raise NotFound("There is no such conference.", code="conference_unknown")
+                raise NotFound(
+                    "The account has no conference with this id. Register the conference with PUT.",
+                    code="conference_unknown",
+                )
         return ConferenceCost(now, calls, len(legs), sum(leg.amount_micros for leg in legs))
 
     async def _call(

@@ -53,7 +53,9 @@ class DialOutSettings:
         """Create or replace an organizer. Raises Invalid `id_invalid` and what
         `RecordStore.put` raises."""
         if not is_foreign_id(wanted.organizer):
-            raise Invalid(f"An organizer's id has {FOREIGN_ID_RULE}.", code="id_invalid")
+            raise Invalid(
+                f"The id is not valid. An organizer's id has {FOREIGN_ID_RULE}.", code="id_invalid"
+            )
         key = organizer_key(account, wanted.organizer)
         document = codecs.organizer_document(wanted)
         return await self._put(account, Kind.ORGANIZER, key, document, if_match)
@@ -63,7 +65,10 @@ class DialOutSettings:
         await self.facts.require_account(account)
         record = await self.records.get(Kind.ORGANIZER, organizer_key(account, organizer))
         if record is None:
-            raise NotFound("There is no such organizer.", code="organizer_unknown")
+            raise NotFound(
+                "The account has no organizer with this id. Register the organizer with PUT.",
+                code="organizer_unknown",
+            )
         return codecs.organizer(record), record.etag
 
     async def organizers(
@@ -97,7 +102,10 @@ class DialOutSettings:
             self.records, Kind.ORGANIZER, Kind.FORMER_ORGANIZER, key, if_match, former
         )
         if not is_removed:
-            raise NotFound("There is no such organizer.", code="organizer_unknown")
+            raise NotFound(
+                "The account has no organizer with this id. Register the organizer with PUT.",
+                code="organizer_unknown",
+            )
         self.facts.drop(Kind.ORGANIZER, key)
         self.facts.drop(Kind.FORMER_ORGANIZER, key)
 

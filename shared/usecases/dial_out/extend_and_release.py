@@ -60,7 +60,8 @@ class ActiveCalls:
         granted = await self.hold_book.extend(account, ExtendHold(command, record))
         if granted is None:
             raise Conflict(
-                "The call is over: its hold was settled, released or has expired.",
+                "The call is over: its hold was settled, released or has expired. "
+                "Request a new authorization.",
                 code="authorization_ended",
             )
         self.watch.changed(known, bridge, authorization)
@@ -104,9 +105,16 @@ class ActiveCalls:
         if account is not None and bridge.serves(account):
             record = await self.hold_book.record(account, authorization)
         if account is None or record is None or record.bridge != bridge.id:
-            raise NotFound("There is no such authorization.", code="authorization_unknown")
+            raise NotFound(
+                "This bridge has no authorization with this id. "
+                "Send the id that the dial-out or dial-in returned.",
+                code="authorization_unknown",
+            )
         if not record.granted_seconds:
-            raise NotFound("The call was denied.", code="authorization_unknown")
+            raise NotFound(
+                "The call was denied, so it has no authorization. Read the reason of the denial.",
+                code="authorization_unknown",
+            )
         return account, record
 
     async def _pricing(self, record: HoldRecord) -> CallPricing | IncludedCall | None:

@@ -51,7 +51,7 @@ class Accounts:
         Raises Invalid `id_invalid`, Conflict `currency_fixed`, and what `RecordStore.put` raises.
         """
         if not is_id(account):
-            raise Invalid(f"An account's id has {ID_RULE}.", code="id_invalid")
+            raise Invalid(f"The id is not valid. An account's id has {ID_RULE}.", code="id_invalid")
         known = await self.facts.account(account, fresh=True)
         if known is not None and if_match is not None:
             _same_currency(known.settings, settings)
@@ -79,7 +79,10 @@ class Accounts:
             state = await self.ledger.state(account)
             held = await self.holds.view(account)  # limit and pool hold for the next question
         if state is None:
-            raise Conflict("The account's ledger is not open yet.", code="ledger_not_open")
+            raise Conflict(
+                "The account's ledger is not open yet. Send the PUT of the account again.",
+                code="ledger_not_open",
+            )
         return AccountView(known, state, held.held_micros(self.clock.now()))
 
     async def cards_of(self, principal: Principal, *, fresh: bool = False) -> frozenset[str]:
@@ -94,7 +97,8 @@ class Accounts:
             return
         if card not in await self.cards_of(principal, fresh=True):
             raise NotAllowed(
-                "The rate card is not one that your accounts use.", code="rate_card_not_allowed"
+                "None of your accounts uses the rate card. Use a key for all accounts.",
+                code="rate_card_not_allowed",
             )
 
     async def page(
@@ -106,7 +110,8 @@ class Accounts:
             return [codecs.account(record) for record in found], following
         if cursor is not None and not is_id(cursor):
             raise Invalid(
-                "The cursor is not from this list: start without a cursor.", code="cursor_invalid"
+                "The cursor is not one that this list returned. Start again without a cursor.",
+                code="cursor_invalid",
             )
         own = [account for account in sorted(principal.accounts) if account > (cursor or "")]
         known = [await self.facts.account(account) for account in own[:limit]]
@@ -116,4 +121,8 @@ class Accounts:
 
 def _same_currency(known: AccountSettings, wanted: AccountSettings) -> None:
     if known.currency != wanted.currency:
-        raise Conflict("The currency of an account never changes.", code="currency_fixed")
+        raise Conflict(
+            "The currency of an account never changes. "
+            "Create another account for another currency.",
+            code="currency_fixed",
+        )

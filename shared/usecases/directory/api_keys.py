@@ -80,4 +80,6 @@ class ApiKeys:
         removed = await self.records.delete(Kind.API_KEY, key_id)
         self.facts.drop(Kind.API_KEY, key_id)
         if not removed:
-            raise NotFound("There is no such API key.", code="api_key_unknown")
+            raise NotFound(
+                "No API key has this id. List the API keys for the ids.", code="api_key_unknown"
+            )

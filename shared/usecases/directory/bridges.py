@@ -46,7 +46,7 @@ class Bridges:
     ) -> tuple[BridgeView, Saved]:
         """Create or replace a bridge. Raises Invalid, and what `RecordStore.put` raises."""
         if not is_id(bridge):
-            raise Invalid(f"A bridge's id has {ID_RULE}.", code="id_invalid")
+            raise Invalid(f"The id is not valid. A bridge's id has {ID_RULE}.", code="id_invalid")
         if wanted.dialect not in self.dialects:
             known = ", ".join(sorted(self.dialects))
             raise Invalid.field("/dialect", f"must be one of {known}")
@@ -159,7 +159,10 @@ def _former(record: Record) -> Mapping[str, object]:
 
 
 def _unknown() -> NotFound:
-    return NotFound("There is no such bridge.", code="bridge_unknown")
+    return NotFound(
+        "No bridge has this name. List the bridges, or create the bridge with PUT.",
+        code="bridge_unknown",
+    )
 
 
 def _checked(auth: BridgeAuth, pointer: str = "/auth") -> BridgeAuth:

@@ -64,7 +64,10 @@ class DirectoryCache:
         """The account. Raises NotFound `account_unknown`."""
         found = await self.account(account, fresh=fresh)
         if found is None:
-            raise NotFound("There is no such account.", code="account_unknown")
+            raise NotFound(
+                "No account has this id. Check the id, or create the account with PUT.",
+                code="account_unknown",
+            )
         return found
 
     async def organizer(

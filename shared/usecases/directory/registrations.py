@@ -78,7 +78,10 @@ class Registrations:
             others = await self._others(key, account, principal, start) if take_over else []
             is_own = account in accounts_from(kept.history, now)
             if if_match is not None and not is_own:
-                raise PreconditionFailed("There is nothing at present that `If-Match` could name.")
+                raise PreconditionFailed(
+                    "The registration does not exist, so If-Match cannot match. "
+                    "Leave If-Match out to create it."
+                )
             if kept.is_shared and is_own:
                 check_etag(kept.etag, if_match)
             changed = register(kept.history, wanted, start, is_taken_over=bool(others))
@@ -198,4 +201,7 @@ def _place(kind: Kind, key: str, account: str) -> tuple[str, str]:
 
 
 def _unknown(kind: Kind) -> NotFound:
-    return NotFound("This is not registered for the account.", code=f"{kind}_unknown")
+    return NotFound(
+        "The id is not registered for the account. List the registrations for the ids.",
+        code=f"{kind}_unknown",
+    )

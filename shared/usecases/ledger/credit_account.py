@@ -45,7 +45,9 @@ class CreditAccount:
         written = await self.open_ledger.submit(known, command)
         if isinstance(written, IdempotencyConflict):
             raise Invalid(
-                "The Idempotency-Key was used with another body.", code="idempotency_key_reused"
+                "The Idempotency-Key was used with another body. "
+                "Send a new key with each new request.",
+                code="idempotency_key_reused",
             )
         if written.entry is None:
             raise Unavailable("The booking left no entry.")
@@ -66,7 +68,10 @@ class CreditAccount:
         for _ in range(limits.COMMIT_TRIES_MAX):
             debits = await self.ledger.debits(account, leg)
             if not debits:
-                raise NotFound("There is no such charged leg.", code="leg_unknown")
+                raise NotFound(
+                    "The account has no charged leg with this id. List the legs for the ids.",
+                    code="leg_unknown",
+                )
             debit = present_debit(debits)
             paid = await opened_lots(self.ledger, account, debit)
             command = ReverseLeg(leg, debit, paid, reason=reason, actor=actor)
@@ -77,7 +82,10 @@ class CreditAccount:
             except Invalid as clash:
                 if clash.code != "idempotency_key_reused":
                     raise  # else it was charged anew meanwhile: that is the debit to take back
-        raise Unavailable("Other requests charge the leg at the same time.", code="contended")
+        raise Unavailable(
+            "Other requests re-rate the leg at the same time.",
+            code="contended",
+        )
 
     async def _foreseen(self, account: str, command: ReverseLeg) -> tuple[Entry, bool]:
         """The entry that the command would write now, or has written."""

@@ -124,7 +124,11 @@ class ReadLedger:
         for parked in await self.parking.of_leg(key):
             if parked.account == account and parked.status is ParkStatus.OPEN:
                 return parked
-        raise NotFound("There is no such leg, or it is still queued.", code="leg_unknown")
+        raise NotFound(
+            "The account has no leg with this id, or the leg is still queued. "
+            "Read the leg again in a moment, or list the legs for the ids.",
+            code="leg_unknown",
+        )
 
     async def of_leg(self, account: str, shown: str) -> EntryPage:
         """The entries of one leg: its debits, and what took them back."""
@@ -217,7 +221,10 @@ class ReadLedger:
         if not anchored:
             return found
         if self.anchors is None:
-            raise Conflict("Heads are not anchored here.", code="anchors_off")
+            raise Conflict(
+                "Heads are not anchored here. Leave anchors=true out, or set ANCHORS_ENDPOINT.",
+                code="anchors_off",
+            )
         try:
             anchor = await self.anchors.latest(account, self.clock.now().date())
             problems = ["There is no anchor to compare with."]

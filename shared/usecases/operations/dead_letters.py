@@ -88,4 +88,8 @@ def _place(letter_id: str) -> tuple[Source, int]:
 
 
 def _unknown() -> NotFound:
-    return NotFound("There is no such dead letter.", code="dead_letter_unknown")
+    return NotFound(
+        "The dead-letter queue has no message with this number. "
+        "List the dead letters for the numbers.",
+        code="dead_letter_unknown",
+    )

@@ -57,9 +57,7 @@ class ProofKeys:
         has replaced it, `proof_key_compromised` where it was compromised.
         """
         if self.signer is None:
-            raise Conflict(
-                "Days are not signed here: there is no PERMINUTE_PROOF_KEY.", code="proofs_off"
-            )
+            raise Conflict("Days are not signed here. Set PERMINUTE_PROOF_KEY.", code="proofs_off")
         own = key_id(self.signer.public_key)
         keys = {key.id: key for key in await self.every()}
         if own not in keys:
@@ -130,7 +128,10 @@ class ProofKeys:
         for _ in range(limits.RECORD_TRIES_MAX):
             record = await self.records.get(Kind.PROOF_KEY, key)
             if record is None:
-                raise NotFound("There is no such proof key.", code="proof_key_unknown")
+                raise NotFound(
+                    "No proof key has this id. List the proof keys for the ids.",
+                    code="proof_key_unknown",
+                )
             found = codecs.proof_key(record)
             changed = change(found)
             if changed == found or await self._write(changed, record.etag):

@@ -54,7 +54,10 @@ class ReadProofs:
             return signed
         last = await self.proofs.last(account)
         if last is not None and day <= last.root.day:
-            raise NotFound("The account had no ledger on that day.", code="proof_unknown")
+            raise NotFound(
+                "The account had no ledger on that day. List the proofs for the days.",
+                code="proof_unknown",
+            )
         raise _day_open(f"{day} is not closed")
 
     async def roots(self, account: str, first: str | None, last: str | None) -> list[SignedRoot]:
@@ -129,7 +132,11 @@ class ReadProofs:
         key = decode_leg_key(shown)
         debits = await self.ledger.debits(account, key)
         if not debits:
-            raise NotFound("There is no such leg, or it is still queued.", code="leg_unknown")
+            raise NotFound(
+                "The account has no leg with this id, or the leg is still queued. "
+                "Read the leg again in a moment, or list the legs for the ids.",
+                code="leg_unknown",
+            )
         taken_back = [await self.ledger.reversal(account, each.entry.sequence) for each in debits]
         entries = [*(each.entry for each in debits), *filter(None, taken_back)]
         commits = {each.entry.sequence: each.commit for each in debits}
@@ -145,9 +152,10 @@ class ReadProofs:
         known = await self.facts.require_account(account)
         commit = await self.ledger.commit_of(account, sequence)
         if commit is None:
-            raise NotFound("There is no such entry.", code="entry_unknown")
-        if not 0 <= sequence - commit.first < len(commit.entries):
-            raise LedgerCorrupt(f"The commit of entry {sequence} is missing.")
+            raise NotFound(
+                "The account has no entry with this number. List the entries for the numbers.",
+                code="entry_unknown",
+            )
         entry = commit.entries[sequence - commit.first]
         shown_persons: dict[int, Mapping[str, object]] = {}
         if persons and entry.charges and entry.leg is not None:
@@ -187,7 +195,10 @@ class ReadProofs:
         if first_day is None or not month_of(first_day) <= month <= month_of(open_day):
             if first_day is not None and month > month_of(open_day) and not is_interim:
                 raise _day_open(f"The month {month} is not closed")
-            raise NotFound("The account has no day in that month.", code="proof_unknown")
+            raise NotFound(
+                "The account had no ledger in that month. List the proofs for the months.",
+                code="proof_unknown",
+            )
         if not is_over and not is_interim:
             raise _day_open(f"The month {month} is not closed")
         rates = await self.proofs.rates(account, [each.root.day for each in roots])
@@ -434,8 +445,8 @@ def _hash_before(day: ProvenDay, commit: int) -> str:
 
 def _day_open(what: str) -> Conflict:
     return Conflict(
-        f"{what}: days are closed once they are over in the account's time zone."
-        " interim=true signs the present head instead.",
+        f"{what}: a day is closed when it is over in the account's time zone."
+        " Send interim=true for a proof of the present state.",
         code="day_open",
     )
 
@@ -447,4 +458,4 @@ def _date(text: str) -> str:
             return date.fromisoformat(text).isoformat()
     except ValueError:
         pass
-    raise Invalid("A day is written YYYY-MM-DD.", code="date_invalid")
+    raise Invalid("The date is not a day. Write a day as YYYY-MM-DD.", code="date_invalid")

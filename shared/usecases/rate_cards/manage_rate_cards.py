@@ -103,7 +103,9 @@ class RateCardService:
         Raises Invalid, BadRequest, and what `check_put` raises.
         """
         if not is_id(card):
-            raise Invalid(f"A rate card's id has {ID_RULE}.", code="id_invalid")
+            raise Invalid(
+                f"The id is not valid. A rate card's id has {ID_RULE}.", code="id_invalid"
+            )
         rules = PutRules(self.clock.now(), if_match, backdate)
         await self.store.check(card, effective_from, rules)
         version = await asyncio.to_thread(parse)
@@ -119,7 +121,8 @@ class RateCardService:
         """
         if after is not None and not is_id(after):
             raise Invalid(
-                "The cursor is not from this list: start without a cursor.", code="cursor_invalid"
+                "The cursor is not one that this list returned. Start again without a cursor.",
+                code="cursor_invalid",
             )
         if principal.sees_all_accounts:
             found = await self.store.cards(limit=limit + 1, after=after)
@@ -133,7 +136,10 @@ class RateCardService:
         """The versions of a card. Raises NotFound `rate_card_unknown`."""
         found = await self.store.versions(card) if is_id(card) else []
         if not found:
-            raise NotFound("There is no such rate card.", code="rate_card_unknown")
+            raise NotFound(
+                "No rate card has this name. List the rate cards, or put a version.",
+                code="rate_card_unknown",
+            )
         return found
 
     async def version(
@@ -143,7 +149,7 @@ class RateCardService:
         found = await self.store.version(card, effective_from) if is_id(card) else None
         if found is None:
             raise NotFound(
-                "The rate card has no version that takes effect then.",
+                "The rate card has no version with this time. Read the rate card for its versions.",
                 code="rate_card_version_unknown",
             )
         return found
@@ -325,4 +331,5 @@ def _no_rate(version: RateCardVersion, inquiry: Inquiry) -> Invalid:
 
 
 def _rate_missing(detail: str) -> Invalid:
-    return Invalid(detail, (FieldError("/to", detail),), code="rate_missing")
+    way_out = f"{detail} Add a rate to the card."
+    return Invalid(way_out, (FieldError("/to", detail),), code="rate_missing")

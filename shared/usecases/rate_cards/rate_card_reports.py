@@ -141,7 +141,9 @@ class RateCardReports:
         version = await self.store.version_for(card, moment)
         if version is None:
             raise NotFound(
-                "The rate card has no version in force then.", code="rate_card_version_unknown"
+                "The rate card has no version in force at that time. "
+                "Choose a later time, or put a version with backdate=true.",
+                code="rate_card_version_unknown",
             )
         return version
 

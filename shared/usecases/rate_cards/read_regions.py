@@ -85,7 +85,10 @@ class ReadRegions:
         for view in await self(account):
             if view.region == region:
                 return view
-        raise NotFound("There is no such region.", code="region_unknown")
+        raise NotFound(
+            "No country or territory has this code. Send an ISO 3166-1 code such as FR, or 001.",
+            code="region_unknown",
+        )
 
 
 def _denial(account: Account, policy: AccountPolicy, typical: PlanNumber) -> Denial | None:

@@ -122,7 +122,7 @@ def test_all_that_is_refused_is_refused_with_the_same_words(
     with pytest.raises(NotAuthenticated) as caught:
         verify_bridge(auth, headers, BODY, NOW)
     assert caught.value.code == "not_authenticated"
-    assert caught.value.detail == "The credentials are missing, wrong or out of date."
+    assert caught.value.detail.startswith("The credentials are missing, wrong or expired. ")
     assert caught.value.__notes__  # for the log
 
 

@@ -154,7 +154,7 @@ async def test_anything_else_is_refused_with_the_same_words(token: str) -> None:
     with pytest.raises(NotAuthenticated) as caught:
         await _verifier(Tenant("one")).verify(token)
 
-    assert caught.value.detail == "The credentials are missing, wrong or out of date."
+    assert caught.value.detail.startswith("The credentials are missing, wrong or expired. ")
 
 
 async def test_the_public_key_is_no_shared_secret() -> None:

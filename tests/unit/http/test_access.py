@@ -171,7 +171,7 @@ def test_who_can_not_prove_who_they_are_gets_401_and_no_reason(
     answer = app.get("/api/v1/accounts", key=None, headers={"authorization": authorization})
 
     assert (answer.status, answer.code) == (401, "not_authenticated")
-    assert answer.json["detail"] == "The credentials are missing, wrong or out of date."
+    assert answer.json["detail"].startswith("The credentials are missing, wrong or expired. ")
     assert "www-authenticate" in answer.headers
 
 

@@ -42,7 +42,7 @@ def test_an_error_is_a_problem_document(app: Product) -> None:
         "type": "/problems/account_unknown",
         "title": "Not Found",
         "status": 404,
-        "detail": "There is no such account.",
+        "detail": "No account has this id. Check the id, or create the account with PUT.",
         "instance": PATH,
         "code": "account_unknown",
         "request_id": "an-invocation",

@@ -55,7 +55,7 @@ def test_the_page_has_every_part_and_no_script(app: ChargingApp) -> None:
     assert page.open == []
     assert page.seen.isdisjoint({"script", "b", "line", "img", "link"})
     assert "<script>alert(1)</script>" in page.texts
-    for text in ("Opening balance", "Closing balance", "Usage by cost centre", "Lots", "Proof"):
+    for text in ("Opening balance", "Closing balance", "Usage by cost center", "Lots", "Proof"):
         assert text in page.texts
     assert "<b>4711</b>" in page.texts
     assert "Bad <line>" in page.texts

@@ -208,9 +208,9 @@ def test_a_wrong_header_or_width_is_named(text: str, pointer: str, detail: str) 
     [
         (b"\xff" + MINIMAL.encode(), "not UTF-8 after line 0"),
         (MINIMAL.encode("utf-16"), "not UTF-8"),
-        (MINIMAL.replace("France", '"France').encode(), "can't be read at line"),
-        (MINIMAL.replace("France", '"Fra"nce').encode(), "can't be read at line 2"),
-        (MINIMAL.replace("France", "F" * 200_000).encode(), "can't be read at line 2"),
+        (MINIMAL.replace("France", '"France').encode(), "is not valid CSV at line"),
+        (MINIMAL.replace("France", '"Fra"nce').encode(), "is not valid CSV at line 2"),
+        (MINIMAL.replace("France", "F" * 200_000).encode(), "is not valid CSV at line 2"),
     ],
 )
 def test_what_is_no_table_is_a_bad_request(body: bytes, detail: str) -> None:
