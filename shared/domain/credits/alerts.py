@@ -347,8 +347,8 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Raised:
-    """An alert that is not over. `name` distinguishes alerts of a type, as those of two rules; `repeats`
-    counts its repetitions."""
+    """An alert that is not over. `name` distinguishes alerts of a type, as those of two rules;
+    `repeats` counts its repetitions."""
 
     number: int
     type: str
