@@ -64,7 +64,7 @@ KINDS = _kinds()
 
 
 def _text(node: ast.expr) -> str:
-    """A text as far as it is literal; … stands for the rest."""
+    """The literal parts of a text, with … for each other part."""
     match node:
         case ast.Constant(value=str(text)):
             return text

@@ -84,7 +84,7 @@ class BridgeAuth:
 
 
 def refused(reason: str) -> NotAuthenticated:
-    """The one answer to all that is not let in; `reason` is a note for the log, never shown."""
+    """The one answer to all that is not admitted; `reason` is a note for the log, never shown."""
     error = NotAuthenticated(
         "The credentials are missing, wrong or expired. "
         "Check the key or secret and the clock; the log has the reason under the request id."
