@@ -206,7 +206,7 @@ def test_a_wrong_header_or_width_is_named(text: str, pointer: str, detail: str) 
 @pytest.mark.parametrize(
     ("body", "detail"),
     [
-        (b"\xff" + MINIMAL.encode(), "not UTF-8 after line 0"),
+        (b"\xff" + MINIMAL.encode(), "not UTF-8. Save it as UTF-8; the fault is after line 0"),
         (MINIMAL.encode("utf-16"), "not UTF-8"),
         (MINIMAL.replace("France", '"France').encode(), "is not valid CSV at line"),
         (MINIMAL.replace("France", '"Fra"nce').encode(), "is not valid CSV at line 2"),
