@@ -1,11 +1,15 @@
 """The audit log: changes of settings with actor and time."""
 
+from functools import partial
+
 import azure.functions as func
 
-from functions.http import Call, Page, admin_route, new_blueprint, reply_list
+from functions.http import Call, admin_route, new_blueprint, reply_list
 from shared.bootstrap import container
 from shared.contracts.common.queries import PAGE, SPAN, Query
+from shared.domain.common.canonical import format_time
 from shared.domain.directory.access import READERS
+from shared.ports.audit import LoggedChange
 
 bp = new_blueprint()
 
@@ -27,35 +31,37 @@ bp = new_blueprint()
 async def list_audit_log(call: Call) -> func.HttpResponse:
     """Changes of settings, the newest first: of `?account=`, else of all that the caller sees;
     `?from=&to=&actor=&kind=`, as JSON or CSV."""
-    from shared.contracts.directory.audit_log import COLUMNS, change_body, change_row
+    from shared.contracts.directory.audit_log import COLUMNS, change_row
 
     since, until = await call.span()
 
-    async def fetch(limit: int, cursor: str | None) -> Page:
-        changes, following = await container().read_audit_log(
-            call.principal,
-            account=call.query("account"),
-            since=since,
-            until=until,
-            actor=call.query("actor"),
-            kind=call.query("kind"),
-            limit=limit,
-            cursor=cursor,
-        )
-        bodies = [
-            change_body(
-                at=each.at,
-                actor=each.actor,
-                action=each.change.action.value,
-                kind=each.change.kind,
-                key=each.change.key,
-                account=each.change.account,
-                before=each.change.before,
-                after=each.change.after,
-                request_id=each.request_id,
-            )
-            for each in changes
-        ]
-        return [change_row(body) for body in bodies] if call.wants_csv() else bodies, following
+    fetch = partial(
+        container().read_audit_log,
+        call.principal,
+        account=call.query("account"),
+        since=since,
+        until=until,
+        actor=call.query("actor"),
+        kind=call.query("kind"),
+    )
 
-    return await reply_list(call, fetch, COLUMNS, "audit-log.csv", time_column="at")
+    def body(logged: LoggedChange) -> dict[str, object]:
+        return change_row(_body(logged)) if call.wants_csv() else _body(logged)
+
+    return await reply_list(call, fetch, COLUMNS, "audit-log.csv", body=body, time_column="at")
+
+
+def _body(logged: LoggedChange) -> dict[str, object]:
+    """A change as a JSON object, with `account` if the change belongs to one."""
+    change = logged.change
+    return {
+        "at": format_time(logged.at),
+        "actor": logged.actor,
+        "action": change.action.value,
+        "kind": change.kind,
+        "key": change.key,
+        **({"account": change.account} if change.account is not None else {}),
+        "before": change.before,
+        "after": change.after,
+        "request_id": logged.request_id,
+    }

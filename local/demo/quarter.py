@@ -34,7 +34,7 @@ from shared.domain.common.kinds import LegKind, ServiceNumberKind
 from shared.domain.common.money import format_amount
 from shared.domain.credits.recharge import RechargeStatus, recharge_id
 from shared.domain.directory.access import ALL_ACCOUNTS, Principal, Role
-from shared.domain.directory.entities import BridgeInput, OnOutage, Registration
+from shared.domain.directory.entities import BridgeInput, Registration
 from shared.domain.directory.request_signatures import AuthScheme
 from shared.domain.legs.leg import EndedLeg, QueuedLeg, encode_leg_key
 from shared.ports.notices import DueMark, DueMarks
@@ -368,9 +368,8 @@ class Quarter:
                     username,
                     None,
                     frozenset({ACCOUNT}),
-                    default,
-                    country,
-                    OnOutage.DENY,
+                    default_account=default,
+                    country=country,
                 )
                 await parts.bridges.put(bridge, stated, None)
         for organizer, facts in ORGANIZERS.items():

@@ -90,9 +90,9 @@ class Control:
     secrets: tuple[str, ...] = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Bridge:
-    """A conferencing system. `accounts` holds `"*"` or the ids that it acts for.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BridgeOptions:
+    """The options of a bridge.
 
     `assumed_seconds` is how long its calls are taken to last, for one that requests once and never
     extends; None: it extends, and is granted a slice at a time. The requests of one that is
@@ -104,10 +104,6 @@ class Bridge:
     (Zoom); `meetings_from` names the bridge that reports the meetings of this one's legs.
     """
 
-    id: str
-    dialect: str
-    auth: BridgeAuth
-    accounts: frozenset[str]
     default_account: str | None = None
     country: str | None = None
     on_outage: OnOutage = OnOutage.DENY
@@ -120,13 +116,23 @@ class Bridge:
     meetings_from: str | None = None
     control: Control | None = None
 
+
+@dataclass(frozen=True, slots=True)
+class Bridge(BridgeOptions):
+    """A conferencing system. `accounts` holds `"*"` or the ids that it acts for."""
+
+    id: str
+    dialect: str
+    auth: BridgeAuth
+    accounts: frozenset[str]
+
     def serves(self, account: str) -> bool:
         """Whether the bridge may act for the account."""
         return ALL_ACCOUNTS in self.accounts or account in self.accounts
 
 
 @dataclass(frozen=True, slots=True)
-class BridgeInput:
+class BridgeInput(BridgeOptions):
     """The settings of a bridge; `secrets`, also those of `control`, None or (): keep the existing
     ones, or create one."""
 
@@ -135,17 +141,6 @@ class BridgeInput:
     username: str | None
     secrets: tuple[str, ...] | None
     accounts: frozenset[str]
-    default_account: str | None
-    country: str | None
-    on_outage: OnOutage
-    assumed_seconds: int | None = None
-    disabled: bool = False
-    public_url: str | None = None
-    wait_seconds: int = limits.WAIT_SECONDS_DEFAULT
-    outbound_contexts: tuple[str, ...] = ()
-    service_number: str | None = None
-    meetings_from: str | None = None
-    control: Control | None = None
 
 
 @dataclass(frozen=True, slots=True)

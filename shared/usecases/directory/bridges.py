@@ -1,12 +1,13 @@
 """Bridges: who posts, how they prove it, and for whom they act."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 from shared.domain.common.errors import Invalid, NotFound, SettingsUnreadable
 from shared.domain.common.ids import ID_RULE, is_id
 from shared.domain.directory.credentials import new_webhook_secret
-from shared.domain.directory.entities import Bridge, BridgeInput, Control
+from shared.domain.directory.entities import Bridge, BridgeInput, BridgeOptions, Control
 from shared.domain.directory.request_signatures import AuthScheme, BridgeAuth, check_auth
 from shared.ports.clock import Ids
 from shared.ports.records import Record, RecordStore, Saved, retire
@@ -74,16 +75,7 @@ class Bridges:
             dialect=wanted.dialect,
             auth=_checked(BridgeAuth(wanted.scheme, secrets, wanted.username)),
             accounts=wanted.accounts,
-            default_account=wanted.default_account,
-            country=wanted.country,
-            on_outage=wanted.on_outage,
-            assumed_seconds=wanted.assumed_seconds,
-            disabled=wanted.disabled,
-            public_url=wanted.public_url,
-            wait_seconds=wanted.wait_seconds,
-            outbound_contexts=wanted.outbound_contexts,
-            service_number=wanted.service_number,
-            meetings_from=wanted.meetings_from,
+            **_options(wanted),
             control=control,
         )
         if made.default_account is not None and not made.serves(made.default_account):
@@ -156,6 +148,11 @@ def _former(record: Record) -> Mapping[str, object]:
     bridge = codecs.bridge(record)
     auth = replace(bridge.auth, secrets=())
     return codecs.bridge_document(replace(bridge, auth=auth, control=None))
+
+
+def _options(wanted: BridgeInput) -> dict[str, Any]:
+    names = {each.name for each in fields(BridgeOptions)} - {"control"}
+    return {name: getattr(wanted, name) for name in names}
 
 
 def _unknown() -> NotFound:
