@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from local.demo.seed import seed
 from local.stack import ROOT, Stack
-from tests.demo.pages import SECONDS_MAX, Reader, follow_all, matches, steps_of
+from tests.demo.pages import SECONDS_MAX, Reader, matches, steps_of
 
 THREAD = [
     "docs/getting-started.md",
@@ -19,6 +20,11 @@ THREAD = [
     "docs/parked-legs.md",
     "docs/dial-out.md",
 ]
+AT_ONCE = 3
+NAMES = re.compile(
+    r"(?:accounts create|cards (?:put|import)|bridges create|api PUT accounts/\w+/conferences/"
+    r"|api PUT accounts/(?=\w+ )) ?([\w-]+)"
+)
 HIDING = re.compile(r"/dev/null|2>|\|\| *(true|:)|\buntil\b|\bwhile\b")
 
 
@@ -30,19 +36,36 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
 
 
 @pytest.mark.extended
-@pytest.mark.timeout(SECONDS_MAX * 2)
+@pytest.mark.timeout(SECONDS_MAX * 3)
 def test_the_pages_are_followed_in_order_in_one_folder(stack: Stack, tmp_path: Path) -> None:
     """As somebody follows them who began with `make run SEED=none`."""
-    follow_all(Reader.of(stack, tmp_path), THREAD)
+    reader = Reader.of(stack, tmp_path / "thread")
+    for page in THREAD:
+        reader.follow(page)
 
 
 @pytest.mark.extended
-@pytest.mark.timeout(SECONDS_MAX * 2)
-def test_no_page_needs_a_page_before_it(stack: Stack, tmp_path: Path) -> None:
-    """In reverse order each page runs without those before it; the test above runs it without those
-    after it. The stack has the accounts of the demo, as after `make run`."""
+@pytest.mark.timeout(SECONDS_MAX * 3)
+def test_each_page_works_alone(stack: Stack, tmp_path: Path) -> None:
+    """Each has a fresh folder, and none waits for another. The stack has the accounts of the demo,
+    as after `make run`."""
     seed(stack.base_url, stack.admin_key)
-    follow_all(Reader.of(stack, tmp_path), THREAD[::-1])
+    readers = [Reader.of(stack, tmp_path / Path(page).stem) for page in THREAD]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        list(pool.map(Reader.follow, readers, THREAD[::-1]))
+
+
+def test_no_two_pages_use_one_name() -> None:
+    """Nor a name of the demo: accounts, rate cards, bridges and conferences."""
+    names = [
+        {"contoso", "fabrikam", "northwind", "default", "local", "fs1", "3001", "3002", "3003"}
+    ]
+    for page in THREAD:
+        commands = "".join(step.commands for step in steps_of(page))
+        made = set(NAMES.findall(commands))
+        assert len(made) > 1, page
+        assert [other & made for other in names if other & made] == []
+        names.append(made)
 
 
 @pytest.mark.parametrize("page", THREAD)
