@@ -32,10 +32,14 @@ def main(run_json: Path = ROOT / "build" / "run.json", app: Path = ROOT) -> int:
     port, seed = os.environ.get("PORT") or str(DEFAULT_PORT), os.environ.get("SEED") or "demo"
     if (
         not (port.isascii() and port.isdecimal())
-        or int(port) > 65535
+        or int(port) > PORT_MAX
         or seed not in {"demo", "none"}
     ):
-        print("PORT is a port number or 0, SEED is `demo` or `none`", file=sys.stderr)
+        print(
+            f"make run: PORT={port} SEED={seed} is invalid. PORT is 0 to {PORT_MAX} (0: any free "
+            "port), and SEED is `demo` or `none`.",
+            file=sys.stderr,
+        )
         return 1
     _remove_stale(run_json)
     data = ROOT / (os.environ.get("DATA") or "build/data")
@@ -50,7 +54,7 @@ def main(run_json: Path = ROOT / "build" / "run.json", app: Path = ROOT) -> int:
         except KeyboardInterrupt:
             return 0
         except (StackError, OSError) as error:
-            print(f"make run: {error}", file=sys.stderr)
+            print(f"make run: {error}\nLogs of the parts: {stack.data / 'logs'}", file=sys.stderr)
             return 1
         finally:
             for number in (signal.SIGINT, signal.SIGTERM):
@@ -87,7 +91,10 @@ def serve(stack: Stack, run_json: Path, *, has_quarter: bool) -> int:
                 playing = None
             if _make_was_interrupted():
                 return 0
-        print("make run: the supervisor ended", file=sys.stderr)
+        print(
+            f"make run: the supervisor ended. Logs of the parts: {stack.data / 'logs'}",
+            file=sys.stderr,
+        )
         return 1
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):

@@ -186,13 +186,17 @@ class Stack:
         node = shutil.which("node")
         azurite = ROOT / "local/node_modules/.bin/azurite-table"
         if node is None or not azurite.exists():
-            raise StackError("Azurite is missing: run `make setup` (it needs Node.js)")
+            raise StackError(
+                "Azurite is missing. Install Node.js with npm, then run `make run` again."
+            )
         self._take_folder()
         keys = _kept_keys(self.data / "secrets.json")
         self.admin_key, self.bridge_secret = keys["admin_key"], keys["bridge_secret"]
         http_port, bus_port, azurite_port = self._port or free_port(), free_port(), free_port()
         if not port_is_free(http_port):
-            raise StackError(f"the port {http_port} is taken: choose another one with PORT=…")
+            raise StackError(
+                f"port {http_port} is in use. Choose another port: `make run PORT=7072`."
+            )
         self.base_url = f"http://{LOOPBACK}:{http_port}"
         self.azurite_table_url = f"http://{LOOPBACK}:{azurite_port}/{AZURITE_ACCOUNT}"
         self.service_bus_connection_string = (

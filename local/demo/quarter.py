@@ -30,6 +30,7 @@ from shared.contracts.directory.accounts import AccountBody
 from shared.contracts.ledger.entries import AdjustmentBody, TopUpBody
 from shared.contracts.rate_cards.json_format import parse_rate_card_json
 from shared.domain.common.canonical import content_digest, format_time
+from shared.domain.common.errors import StoreUnavailable
 from shared.domain.common.kinds import LegKind, ServiceNumberKind
 from shared.domain.common.money import format_amount
 from shared.domain.credits.recharge import RechargeStatus, recharge_id
@@ -51,6 +52,7 @@ ACCOUNT, CARD, CARRIER_CARD = "northwind", "northwind", "northwind-carrier"
 CURRENCY, ZONE = "EUR", "Europe/Paris"
 SEED, DAYS = 2026, 92
 _BATCH_HOURS = 4
+ATTEMPTS_MAX = 10
 RERATED_DAY, EXPIRY_DAY, RERATED_DAYS = 53, 40, 3
 _ACTOR = "demo@northwind.example"
 _ADMIN = Principal(_ACTOR, frozenset(Role), frozenset({ALL_ACCOUNTS}))
@@ -617,19 +619,17 @@ def playing(stack: Stack) -> Part:
 
 
 def main() -> int:
-    """Play up to now, once per store."""
+    """Play up to now, once per store. A busy machine may time out: the next attempt continues."""
     logging.disable()
-    container = Container(Settings.from_environment())
-
-    async def run() -> Played | None:
+    for _ in range(ATTEMPTS_MAX):
         try:
-            if await container.facts.account(ACCOUNT) is not None and await _is_done(container):
-                return None
-            return await play_quarter(container, datetime.now(UTC))
-        finally:
-            await container.close()
-
-    played = asyncio.run(run())
+            played = asyncio.run(_play_once())
+            break
+        except StoreUnavailable as error:
+            reason = error
+    else:
+        print(f"The quarter of {ACCOUNT} is incomplete: {reason} Run `make run` again to continue.")
+        return 1
     if played is None:
         print("the played quarter is there")
         return 0
@@ -638,6 +638,17 @@ def main() -> int:
         f"{played.corrected} corrections, {played.denied} denials in {played.seconds:.0f} s"
     )
     return 0
+
+
+async def _play_once() -> Played | None:
+    """The quarter, or None where it is complete. Raises StoreUnavailable."""
+    container = Container(Settings.from_environment())
+    try:
+        if await container.facts.account(ACCOUNT) is not None and await _is_done(container):
+            return None
+        return await play_quarter(container, datetime.now(UTC))
+    finally:
+        await container.close()
 
 
 async def _is_done(container: Container) -> bool:

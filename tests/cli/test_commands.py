@@ -1,5 +1,7 @@
 """Commands against recorded answers of the product."""
 
+from pathlib import Path
+
 import httpx
 import pytest
 from rich.cells import cell_len
@@ -106,3 +108,39 @@ def test_money_stands_at_the_right(
     assert lines[4].endswith("   1234.50")
     assert lines[6].startswith("Total")
     assert len({len(line) for line in lines[1:]}) == 1
+
+
+def test_a_leg_that_just_ended_is_awaited_as_long_as_is_stated(
+    server: Recorded, perminute: Terminal
+) -> None:
+    server.stated["get_leg"] = lambda _: problem(404, "leg_unknown", "There is no such leg.")
+    show = ("legs", "show", "studio~9f2c-1", "--account", "contoso")
+
+    assert perminute(*show, "--wait", "2").code == 1
+    assert sum(perminute.slept) == 2
+    assert perminute(*show).code == 1
+    assert sum(perminute.slept) == 2
+
+
+def test_a_parked_leg_is_shown_with_the_command_that_charges_it(
+    server: Recorded, perminute: Terminal
+) -> None:
+    parked = {"leg": "studio~1", "account": "contoso", "status": "parked", "reason": "rate_missing"}
+    server.stated["get_leg"] = lambda _: httpx.Response(200, json=parked)
+
+    ran = perminute("legs", "show", "studio~1", "--account", "contoso")
+
+    assert "parked (rate_missing)" in ran.out
+    assert ran.err == "Correct the cause, then run `perminute parked replay studio~1`.\n"
+
+
+def test_a_version_takes_effect_at_midnight_utc_of_a_date(
+    server: Recorded, perminute: Terminal, tmp_path: Path
+) -> None:
+    card = tmp_path / "card.json"
+    card.write_text("{}")
+
+    perminute("cards", "put", "carrier", str(card), "--from", "2026-12-01", "--yes")
+
+    paths = {request.url.path for name, request in server.requests if name.startswith("put_rate")}
+    assert paths == {"/api/v1/rate-cards/carrier/versions/2026-12-01T00:00:00Z"}

@@ -298,7 +298,7 @@ def test_parts_end_when_their_supervisor_is_killed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("variables", "sentence"),
-    [({"PORT": "http"}, "PORT is"), ({"SEED": "no"}, "SEED is"), ({"PORT": "TAKEN"}, "is taken")],
+    [({"PORT": "http"}, "PORT is"), ({"SEED": "no"}, "SEED is"), ({"PORT": "TAKEN"}, "is in use")],
 )
 def test_make_run_refuses_what_it_can_not_do_with_a_sentence(
     tmp_path: Path, stack: Stack, variables: dict[str, str], sentence: str

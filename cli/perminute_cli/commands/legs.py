@@ -1,6 +1,5 @@
 """`perminute legs`."""
 
-import time
 from decimal import Decimal
 from typing import Any
 
@@ -151,14 +150,15 @@ def _foreseen(account: str, leg: str, found: Any, *, is_booked: bool) -> list[st
 
 def _leg(app: App, leg: str, seconds: int) -> Any:
     """The leg, awaited for so many seconds. Raises Problem."""
-    deadline = time.monotonic() + seconds
-    while True:
+    call = api.get_leg(app.account, leg)
+    for _ in range(int(seconds / _POLL_SECONDS)):
         try:
-            return app.fetch(api.get_leg(app.account, leg), "Waiting for the charge")
+            return app.fetch(call, "Waiting for the charge")
         except Problem as problem:
-            if problem.code != "leg_unknown" or time.monotonic() >= deadline:
+            if problem.code != "leg_unknown":
                 raise
-        time.sleep(_POLL_SECONDS)
+        app.client.sleep(_POLL_SECONDS)
+    return app.fetch(call)
 
 
 def show_charge(app: App, found: Any) -> None:
