@@ -19,12 +19,12 @@ _ROOT = _CHILD.parent.parent
 
 
 class StackError(Exception):
-    """The stack can't do what was asked of it; the text says why, for people."""
+    """The stack can't carry out the request; the text is the reason, for people."""
 
 
 class Part:
-    """A process in a group of its own, ready when its port answers or, without one, when its log
-    says so.
+    """A process in a separate group, ready when its port answers or, without one, when its log
+    shows that.
 
     It must be started by a thread that outlives it: Linux sends the parent-death signal when the
     thread that started the process ends.
@@ -83,7 +83,7 @@ class Part:
             )
 
     def check_ready(self) -> bool:
-        """Look once whether it is ready by now, without waiting."""
+        """Check once whether it is ready by now, without waiting."""
         if not self.is_ready and not self.has_ended:
             if self._port is None:
                 self.is_ready = READY_LINE in self._printed()
@@ -120,7 +120,7 @@ class Part:
 
 
 def free_port() -> int:
-    """A port of the loopback address that nobody uses, below those that clients are given.
+    """An unused port of the loopback address, below those that clients get.
 
     So no client can take it while the part that owns it is started again.
     """

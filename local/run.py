@@ -1,7 +1,7 @@
 """`make run`: the whole product on this machine, until SIGINT or SIGTERM.
 
-PORT, DATA and SEED are as the environment says. `build/run.json` and `build/run.env` are there
-while it serves.
+The environment supplies PORT, DATA and SEED. `build/run.json` and `build/run.env` are there while
+it serves.
 """
 
 import json
@@ -161,10 +161,10 @@ def _load_demo(stack: Stack, outside: Outside) -> None:
 
 
 def _make_was_interrupted() -> bool:
-    """Whether SIGINT was sent to the make above us and to nobody else.
+    """Whether SIGINT was sent to the parent make and to no other process.
 
-    `kill -INT` and `timeout -s INT` do that. Make then waits for us without telling us, but it has
-    put the signal back to its default (Linux shows that).
+    `kill -INT` and `timeout -s INT` do that. Make then waits for this process without a signal to
+    it, but it has put the signal back to its default (Linux shows that).
     """
     folder = Path("/proc") / str(os.getppid())
     try:

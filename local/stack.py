@@ -87,7 +87,7 @@ class Stack:
         return {name: self._parts[name].pid for name in ("http", "background", "bus", "azurite")}
 
     def describe(self) -> dict[str, Any]:
-        """What run.json says."""
+        """The contents of run.json."""
         return {
             "base_url": self.base_url,
             "admin_key": self.admin_key,
@@ -114,7 +114,7 @@ class Stack:
             raise
 
     def stop(self) -> None:
-        """Stop all parts, hosts first. Does nothing where nothing runs."""
+        """Stop all parts, hosts first. Without a running stack it has no effect."""
         if self._thread is not None:
             self._stopping.set()
             self._thread.join()
@@ -288,8 +288,8 @@ class Stack:
         self._wait_for(are_ready)
 
     def _take_folder(self) -> None:
-        """Make the folder ours alone. The parts inherit the lock, so it is taken while one lives
-        that an earlier owner left behind."""
+        """Restrict the folder to its owner. The parts inherit the lock, so it is taken while one
+        lives that an earlier owner left behind."""
         (self.data / "azurite").mkdir(parents=True, exist_ok=True)
         self._lock_file = (self.data / "lock").open("w")
         try:

@@ -26,7 +26,7 @@ NOT_PROSE = re.compile(
     r"[^|]*\w\|\w"  # a table of names
     r"|[^{]*\{[^}]*:[^}]*;"  # a style sheet
     r"|(?s:.*[àâçéèêîôûœ])"  # French
-    r"|\s*(?:SELECT|INSERT|UPDATE|DELETE|CREATE|PRAGMA|ALTER|BEGIN|import |<!|<\w)"
+    r"|\s*(?:SELECT|INSERT|UPDATE|DELETE|CREATE|PRAGMA|ALTER|BEGIN|import |perminute |<!|<\w)"
 )
 QUOTED = re.compile(r"[\"“][^\"“”]*[\"”]|(?<!\w)'[^'\n]+'(?!\w)")
 NAMED = re.compile(

@@ -87,7 +87,7 @@ def main() -> int:
 
 
 def _run(code: str, *arguments: str) -> str:
-    """Run code without site-packages and without our environment; what it prints."""
+    """Run code without site-packages and without this environment; returns its output."""
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", code, *arguments],
         cwd=arguments[0],

@@ -33,7 +33,7 @@ _DOCUMENT = """<?xml version="1.0" encoding="utf-8"?>
 
 
 class ManagementSide:
-    """An HTTP server on loopback in threads of its own."""
+    """An HTTP server on loopback in separate threads."""
 
     def __init__(self, port: int) -> None:
         self._requests: SimpleQueue[_Request] = SimpleQueue()
@@ -72,7 +72,7 @@ class ManagementSide:
         Thread(target=self._server.serve_forever, daemon=True).start()
 
     def answer(self, broker: Broker, now_ms: int) -> None:
-        """Answer what was requested since the last call."""
+        """Answer the requests since the last call."""
         while True:
             try:
                 request = self._requests.get_nowait()

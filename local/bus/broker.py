@@ -42,7 +42,7 @@ _FROM = _SELECT + " AND number >= :first ORDER BY number LIMIT :count"
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What is sent to: a queue, or a topic with the queues of its subscriptions."""
+    """A target of messages: a queue, or a topic with the queues of its subscriptions."""
 
     name: str
     queues: tuple[str, ...]
@@ -52,7 +52,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What is received from: a queue, a subscription or the dead-letter queue of one."""
+    """A source of messages: a queue, a subscription or the dead-letter queue of one."""
 
     name: str
     lock_ms: int
@@ -96,7 +96,7 @@ class Broker:
         self._database.commit()
 
     def close(self) -> None:
-        """Closes the file; what is not committed is forgotten."""
+        """Closes the file; uncommitted changes are lost."""
         self._database.close()
 
     def accept(self, target: Target, envelopes: Sequence[codec.Envelope], now_ms: int) -> list[int]:

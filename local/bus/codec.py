@@ -45,7 +45,7 @@ class Envelope:
 def parse_transfer(data: bytes) -> list[Envelope]:
     """The messages of one transfer: a batch is a message whose Data sections are messages.
 
-    The transfer's message-format would tell, but proton's Python API does not show it.
+    The transfer's message-format would show it, but proton's Python API does not expose it.
     """
     body = [(code, value) for code, _, value in _sections(data) if DATA <= code < FOOTER]
     if body and all(code == DATA for code, _ in body):

@@ -1,4 +1,4 @@
-"""What keeps proton's loop alive."""
+"""The objects that keep proton's loop alive."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ logger = logging.getLogger("local.bus")
 
 
 class Guard:
-    """Stands before a handler. An exception in a handler would end proton's loop for everybody;
-    here it ends the connection that it happened on."""
+    """Wraps a handler. An exception in a handler would end proton's loop for all connections; here
+    it ends the connection on which it occurred."""
 
     def __init__(self, handler: Any) -> None:
         self._handler = handler

@@ -49,10 +49,10 @@ class LockedMessage:
 
 
 class QueueReceiver:
-    """Reads one queue or subscription over its own connection, in a thread of its own.
+    """Reads one queue or subscription over its own connection, in a separate thread.
 
     Calls take turns: while one waits for messages, the others wait too. The connection is opened
-    again for ever when the bus goes away.
+    again without end when the bus is away.
     """
 
     def __init__(self, connection_string: str, entity: str) -> None:
@@ -154,7 +154,7 @@ class _Link:
         return confirmed_count
 
     def close(self) -> None:
-        """Says goodbye and waits until the bus has answered or is gone."""
+        """Closes the connection and waits until the bus has answered or is gone."""
         self._lose()
         self._until(lambda: False, time.monotonic() + ANSWER_SECONDS)
 
@@ -178,11 +178,11 @@ class _Link:
         self._lose()
 
     def on_transport_closed(self, _event: Any) -> None:
-        """The connection is gone, and with it whatever was held."""
+        """The connection is gone, and every held message with it."""
         self._lose()
 
     def on_delivery(self, event: Any) -> None:
-        """Takes a message in. Outcomes are looked at where they are awaited."""
+        """Takes a message in. Outcomes are read where they are awaited."""
         delivery = event.delivery
         if delivery.readable and not delivery.partial:
             message = _decoded(event.link.recv(delivery.pending))

@@ -1,8 +1,8 @@
 """AMQP 1.0 in front of the broker: links, credit and settlement, in proton's one thread.
 
-proton writes to a socket only after it has found nothing more to dispatch (REACTOR_QUIESCED).
-The broker commits right there, so no accept and no reply leaves before what it confirms is
-durable, and a burst of frames costs one commit.
+proton writes to a socket only after it has found nothing more to dispatch (REACTOR_QUIESCED). The
+broker commits right there, so no accept and no reply is sent before its commit is durable, and a
+burst of frames costs one commit.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class Egress:
         self._broker, self._source, self.link = broker, source, link
 
     def pump(self) -> None:
-        """Delivers what there is and is wanted, then answers a drain."""
+        """Delivers the available messages within the credit, then answers a drain."""
         if self.link.state != Endpoint.LOCAL_ACTIVE | Endpoint.REMOTE_ACTIVE:
             return
         if self.link.credit > 0:
@@ -91,7 +91,7 @@ class Egress:
             self.link.drained()
 
     def settled(self, delivery: Any) -> None:
-        """Does what the client's disposition says and answers it: the SDK waits for that."""
+        """Applies the client's disposition and answers it: the SDK waits for that."""
         state, token = delivery.remote_state, delivery.lock_token
         if state and token is not None:
             if state == Delivery.MODIFIED and delivery.remote.undeliverable:
@@ -133,13 +133,13 @@ class BusHandler:
         self._broker.close()
 
     def on_reactor_init(self, event: Any) -> None:
-        """Listens, and says so on standard output."""
+        """Listens, and reports that on standard output."""
         self._acceptor = event.container.listen(f"127.0.0.1:{self._port}")
         event.container.schedule(TICK_SECONDS, self)
         print(f"bus ready on 127.0.0.1:{self._port}", flush=True)
 
     def on_timer_task(self, event: Any) -> None:
-        """Ends what has run out, and the bus itself when a stop was requested."""
+        """Ends expired locks, and the bus itself when a stop was requested."""
         if self.stopping:
             self._acceptor.close()
             event.container.stop()
@@ -151,7 +151,8 @@ class BusHandler:
             self._management.answer(self._broker, now_ms())
 
     def on_reactor_quiesced(self, _event: Any) -> None:
-        """Delivers and commits. What can't be committed must not be confirmed: the bus ends."""
+        """Delivers and commits. A change that can't be committed must not be confirmed: the bus
+        ends."""
         try:
             for receiver in self._receivers:
                 receiver.pump()
@@ -161,17 +162,17 @@ class BusHandler:
             os._exit(1)
 
     def on_connection_remote_open(self, event: Any) -> None:
-        """Opens it from our side, as for sessions."""
+        """Opens it from this side, as for sessions."""
         event.connection.container = "perminute-local-bus"
         event.connection.open()
 
     def on_session_remote_open(self, event: Any) -> None:
-        """Opens it from our side."""
+        """Opens it from this side."""
         event.session.reply_links = {}
         event.session.open()
 
     def on_link_remote_open(self, event: Any) -> None:
-        """Attaches a link to what its address names, or refuses it with amqp:not-found."""
+        """Attaches a link to the target of its address, or refuses it with amqp:not-found."""
         link = event.link
         link.source.copy(link.remote_source)
         link.target.copy(link.remote_target)
@@ -190,18 +191,18 @@ class BusHandler:
             link.flow(CREDIT)
 
     def on_link_remote_close(self, event: Any) -> None:
-        """Closes it from our side, as for sessions and connections."""
+        """Closes it from this side, as for sessions and connections."""
         self._receivers = [one for one in self._receivers if one.link != event.link]
         event.link.close()
 
     on_link_remote_detach = on_link_remote_close
 
     def on_session_remote_close(self, event: Any) -> None:
-        """Closes it from our side."""
+        """Closes it from this side."""
         event.session.close()
 
     def on_connection_remote_close(self, event: Any) -> None:
-        """Closes it from our side. Its links get no more, even if its socket stays open."""
+        """Closes it from this side. Its links get no more, even if its socket stays open."""
         event.connection.close()
         self._forget_receivers(event.connection)
 
@@ -261,6 +262,6 @@ class BusHandler:
 
 
 def _reject(delivery: Any, condition: str, text: str) -> None:
-    """Says no. The SDK waits for ever if the error has no info map."""
+    """Refuses. The SDK waits without end if the error has no info map."""
     delivery.local.condition = Condition(condition, text, {symbol("detail"): text})
     delivery.update(Delivery.REJECTED)

@@ -1,5 +1,5 @@
 """`make demo`: starts everything with fresh data, plays a meeting and reports its cost. With
-`KEEP=1` it serves on until Ctrl-C, with a played quarter beside the meeting."""
+`KEEP=1` it serves until Ctrl-C, with a played quarter in addition to the meeting."""
 
 import os
 import shutil
@@ -60,7 +60,7 @@ def main() -> int:
 
 @contextmanager
 def _stopped(stack: Stack) -> Iterator[Stack]:
-    """The stack, which is stopped then, whatever is raised."""
+    """The stack, which is stopped at the end, also after an error."""
     try:
         yield stack
     finally:
@@ -70,7 +70,7 @@ def _stopped(stack: Stack) -> Iterator[Stack]:
 
 
 def _played(stack: Stack, outside: Outside, say: Callable[[str], None]) -> Story:
-    """What happened. Raises StackError, DemoError among them."""
+    """The events of the play. Raises StackError, DemoError among them."""
     say("starting Azurite, the Service Bus stand-in and two Functions hosts")
     stack.start()
     say(f"Perminute serves at {stack.base_url}/api")

@@ -1,4 +1,4 @@
-"""Compares what the product answered with what the script of the meeting expects."""
+"""Compares the product's answers with the expectations of the meeting's script."""
 
 from collections import Counter
 from collections.abc import Iterator

@@ -60,7 +60,7 @@ class HangingUpBridge:
         return call
 
     def answer(self, call: Call) -> None:
-        """Somebody answers, which the bridge reports."""
+        """A participant answers, which the bridge reports."""
         call.began_at = datetime.now(UTC)
         self._report(call, "answered", {"answered_at": _text(call.began_at)})
 

@@ -19,7 +19,7 @@ SENDER = "Perminute <perminute@localhost>"
 
 
 class Mailbox:
-    """Takes mail on loopback from the moment it is made, in threads of its own, and keeps it in
+    """Receives mail on loopback from its creation on, in separate threads, and stores it in
     `mails`; with a `folder`, each is a file there, too."""
 
     def __init__(self, folder: Path | None = None) -> None:

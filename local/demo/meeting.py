@@ -1,6 +1,6 @@
 """The script of the demo's meeting: who dials, who is dialled, and what that has to cost.
 
-Every expected amount is a plain number, worked out by hand from the price list as its comment says;
+Every expected amount is a plain number, computed manually from the price list as its comment shows;
 nothing of the product computes it.
 """
 
@@ -27,8 +27,8 @@ BRIDGE_NUMBER = "+33170180042"  # what those who are dialled see
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A dial-out that is asked for. `leg` is the leg that an allowed one becomes; `expected` is
-    what has to be held for an allowed one, else the reason of the denial; `summary` is its text.
+    """A requested dial-out. `leg` is the leg of an allowed one; `expected` is the hold of an
+    allowed one, else the reason of the denial; `summary` is its text.
     """
 
     conference: str
@@ -69,8 +69,8 @@ DENIED = (
 
 @dataclass(frozen=True, slots=True)
 class Leg:
-    """A leg of the meeting. `talk_seconds` None: nobody answered. `expected` is what it must cost
-    and `billed_seconds` for how long; `free` is the reason of a leg that costs nothing.
+    """A leg of the meeting. `talk_seconds` None: unanswered. `expected` is what it must cost and
+    `billed_seconds` for how long; `free` is the reason of a leg that costs nothing.
 
     `encoding` is one of mod_json_cdr's three; without it the leg is posted in dialect `perminute`.
     """
@@ -90,7 +90,7 @@ class Leg:
 
     @property
     def bridge(self) -> str:
-        """Which bridge reports it."""
+        """The reporting bridge."""
         return FREESWITCH_BRIDGE if self.encoding else LOCAL_BRIDGE
 
     @property
@@ -184,8 +184,8 @@ BALANCE_AT_LAST = "104.1197"
 
 
 def event_of(leg: Leg, began_at: datetime, authorization: str | None) -> Json:
-    """The leg as a bridge posts it in dialect `perminute`. It never says whose leg it is: the
-    conference or the service number tells. Of dial-ins not even the kind is said."""
+    """The leg as a bridge posts it in dialect `perminute`. It never names the account: the
+    conference or the service number determines it. Dial-ins do not even state the kind."""
     started_at, answered_at, ended_at = leg.times(began_at)
     event: Json = {
         "leg_id": leg.id,

@@ -1,7 +1,7 @@
-"""Who is not part of the product: the payment provider and the mail server of the laptop.
+"""The parties outside the product: the payment provider and the mail server of the laptop.
 
-With a data folder, mails are files in its `mail`, and its `payments.json` says how recharges are
-answered: `{"status": "declined", "after_seconds": 5, "hard": false}`; without it they succeed.
+With a data folder, mails are files in its `mail`, and its `payments.json` determines the answers to
+recharges: `{"status": "declined", "after_seconds": 5, "hard": false}`; without it they succeed.
 """
 
 from email.message import EmailMessage

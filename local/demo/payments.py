@@ -1,7 +1,7 @@
-"""A payment provider for the laptop: it collects what recharges ask for, declines, and delays.
+"""A payment provider for the laptop: it collects the amounts of recharges, declines, and delays.
 
-It hears of a recharge by the signed webhook `recharge.requested` and answers by the callback, with
-an API key of the role `payments`. A recharge that is asked for again gets its first answer again.
+The signed webhook `recharge.requested` reports a recharge to it. It answers by the callback, with
+an API key of the role `payments`. A repeated recharge gets its first answer again.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ SUCCEEDED, DECLINED, PENDING = "succeeded", "declined", "pending"
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """What is said of a recharge; later than at once, it is said to be pending meanwhile."""
+    """The answer to a recharge; a later one is preceded by pending."""
 
     status: str = SUCCEEDED
     after_seconds: float = 0.0
@@ -55,7 +55,7 @@ class PaymentProvider:
         self.receiver = Receiver(self._asked)
 
     def connect(self, base_url: str, admin_key: str, accounts: list[str]) -> None:
-        """Get a key of its own, and the accounts' webhooks: what an administrator does once.
+        """Create a separate key, and the accounts' webhooks: the one-time work of an administrator.
 
         Raises DemoError when that is refused.
         """
@@ -84,7 +84,7 @@ class PaymentProvider:
         threading.Thread(target=self._answer, args=(data, decided), daemon=True).start()
 
     def usual(self) -> Planned:
-        """What the file says."""
+        """The contents of the file."""
         if self._behaviour is None or not self._behaviour.exists():
             return Planned()
         return Planned(**json.loads(self._behaviour.read_text("utf-8")))
@@ -98,8 +98,8 @@ class PaymentProvider:
         self._say(data, {"status": decided.status, "reference": reference, **hard})
 
     def _say(self, data: Json, answer: Json) -> None:
-        """The callback, again while nobody takes it; at last when the recharge is asked for again,
-        which is an event of its own."""
+        """The callback, repeated until it is accepted; at last when the recharge is requested
+        again, which is a separate event."""
         body = {"amount": data["amount"], "currency": data["currency"], **answer}
         path = f"/api/v1/recharges/{data['recharge']}/result"
         assert self._desk is not None

@@ -33,7 +33,7 @@ _ACCOUNT = f"/api/v1/accounts/{ACCOUNT}"
 
 @dataclass(slots=True)
 class Story:
-    """What the product answered, in the order in which it was asked."""
+    """The product's answers, in the order of the requests."""
 
     began_at: datetime
     rate_count: int = 0
@@ -57,7 +57,7 @@ class Story:
     verification: Json = field(default_factory=dict)
 
     def authorization_for(self, leg: Leg) -> str | None:
-        """The authorization of the dial-out that became this leg, if one was asked for."""
+        """The authorization of the dial-out that became this leg, if one was requested."""
         found = (answer for asked, answer in self.dial_outs if asked.leg == leg.id)
         return next((answer.get("authorization") for answer in found), None)
 

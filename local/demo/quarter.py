@@ -1,9 +1,10 @@
 """A played quarter: the account `northwind` with about 3,000 legs of the 92 days up to a time.
 
 Everything is drawn from a seed and booked by the product's own use cases, with the clock of the
-legs: four organizers of two cost centres, three bridges, dial-outs and callers of many regions,
-included minutes, a lot that expires, recharges, reversals, a re-rating, adjustments, legs that are
-parked for several reasons, denials. The same seed and time make the same legs and amounts.
+legs: four organizers of two cost centers, three bridges, dial-outs and callers of many regions.
+There are included minutes, a lot that expires, recharges, reversals, a re-rating, adjustments, legs
+that are parked for several reasons, and denials. The same seed and time make the same legs and
+amounts.
 
 `python -m local.demo.quarter` plays the quarter up to now into the stack that the environment
 names. Again it changes nothing, and one that was broken off is gone on with.
@@ -141,7 +142,7 @@ class KeptMarks:
         self.marks += marks
 
     async def due(self, now: datetime, *, limit: int) -> list[DueMark]:
-        """None: the quarter does by itself what is due."""
+        """None: the quarter does the due work by itself."""
         return []
 
     async def clear(self, marks: Sequence[DueMark]) -> None:
@@ -186,7 +187,7 @@ class Meeting:
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """What there is to see: `legs` that were posted, `parked` among them."""
+    """The contents: `legs` that were posted, `parked` among them."""
 
     legs: int
     parked: int
@@ -421,7 +422,7 @@ class Quarter:
         )
 
     async def _morning(self, number: int) -> int:
-        """What finance does that day, before the first meeting; the number of corrections."""
+        """The finance work of that day, before the first meeting; the number of corrections."""
         expiry = format_time(self._day(EXPIRY_DAY))
         await self._do_what_is_due()
         match number:
@@ -561,7 +562,7 @@ class Quarter:
         return int(outcome.parked is not None)
 
     async def _close(self) -> None:
-        """What the nightly job does for an account."""
+        """The nightly job's work for an account."""
         ledger = self.container.ledger
         midnight = self.until.replace(hour=0, minute=0, second=0)
         await ledger.pack_until(ACCOUNT, midnight)
@@ -607,7 +608,7 @@ async def play_quarter(container: Container, until: datetime, seed: int = SEED) 
 
 def playing(stack: Stack) -> Part:
     """The process that plays the quarter up to now into a stack that serves. Once the process has
-    ended, the last line of its log says what there is."""
+    ended, the last line of its log contains the counts."""
     part = Part(
         "quarter",
         [sys.executable, "-m", "local.demo.quarter"],

@@ -1,7 +1,7 @@
 """The demo's rate card: every country that can be dialled, at invented prices, in four zones.
 
-Countries that share a code, islands, satellite networks, premium and shared-cost ranges have rows
-of their own, by libphonenumber.
+Countries that share a code, islands, satellite networks, premium and shared-cost ranges have
+separate rows, by libphonenumber.
 
 Kyrgyzstan (+996) is left out on purpose: the demo shows a leg without a rate, and adds the rate.
 """

@@ -1,7 +1,7 @@
-"""A server of somebody else's that takes webhooks, and checks who they come from.
+"""A server of a third party that receives webhooks, and verifies their sender.
 
-It knows the Standard Webhooks specification and nothing of the product: the signature is computed
-anew from the bytes that came in.
+It implements the Standard Webhooks specification and nothing of the product: the signature is
+computed again from the received bytes.
 """
 
 import base64
@@ -32,10 +32,10 @@ class Received:
 
 
 class Receiver:
-    """Takes webhooks on loopback from the moment it is made, in threads of its own.
+    """Receives webhooks on loopback from its creation on, in separate threads.
 
-    What a request with a right signature brings is kept, and handed to `take`, once for each id: an
-    event may come again. All else is answered 401 and counted in `refused`.
+    The content of a request with a right signature is stored, and passed to `take`, once for each
+    id: an event may be repeated. All else is answered 401 and counted in `refused`.
     """
 
     def __init__(self, take: Callable[[Json], None] = lambda _: None) -> None:

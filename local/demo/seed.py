@@ -61,7 +61,7 @@ _DIRECTORY: dict[str, dict[str, Json]] = {
 
 
 def seed(base_url: str, admin_key: str) -> None:
-    """Load what is missing, and leave alone what is there; again changes nothing.
+    """Load the missing objects, and leave existing ones unchanged; a repetition changes nothing.
 
     Raises DemoError when something is refused.
     """
@@ -80,7 +80,7 @@ def seed(base_url: str, admin_key: str) -> None:
 
 
 def _ensure(admin: Admin, path: str, body: Json) -> None:
-    """Make it. What exists is not replaced without If-Match, which 428 says."""
+    """Make it. An existing object is not replaced without If-Match, which 428 shows."""
     answer = admin.ask("PUT", path, body)
     if answer.status not in {201, 428}:
         raise DemoError(f"PUT {path} was answered {answer.status}: {answer.body}")

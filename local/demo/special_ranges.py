@@ -1,7 +1,7 @@
 """Premium and shared-cost ranges of every country, as prefixes, by libphonenumber's own patterns.
 
-A pattern such as `90[02]\\d{6}` says how such numbers begin: 900 and 902. What it says of the
-digits after the first free one is left to whoever dials.
+A pattern such as `90[02]\\d{6}` determines the first digits of such numbers: 900 and 902. The part
+after the first free digit is left to the caller.
 """
 
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ type Atom = frozenset[str] | list[Sequence]
 
 @dataclass(frozen=True, slots=True)
 class SpecialRange:
-    """Numbers that cost more than they look: E.164 digits that they begin with."""
+    """Numbers with an unexpectedly high price: E.164 digits that they begin with."""
 
     region: str
     prefix: str

@@ -29,7 +29,7 @@ class DemoError(StackError):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back; header names are in lower case."""
+    """The response; header names are in lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -43,7 +43,7 @@ class Server:
     base_url: str
 
     def send(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Answer:
-        """One request on a connection of its own. Raises DemoError when nothing comes back."""
+        """One request on a separate connection. Raises DemoError when nothing comes back."""
         address = urlsplit(self.base_url).netloc
         connection = http.client.HTTPConnection(address, timeout=REQUEST_SECONDS_MAX)
         try:
@@ -73,15 +73,15 @@ class Admin:
         return self._server.send(method, path, text, fields)
 
     def get(self, path: str) -> Json:
-        """What is there. Raises DemoError unless it is answered 200."""
+        """The existing object. Raises DemoError unless it is answered 200."""
         return _wanted(self.ask("GET", path), f"GET {path}", 200)
 
     def put(self, path: str, body: object) -> Json:
-        """What was made. Raises DemoError unless it is answered 201."""
+        """The created object. Raises DemoError unless it is answered 201."""
         return _wanted(self.ask("PUT", path, body), f"PUT {path}", 201)
 
     def post(self, path: str, body: object) -> Json:
-        """What was made. Raises DemoError unless it is answered 201."""
+        """The created object. Raises DemoError unless it is answered 201."""
         return _wanted(self.ask("POST", path, body), f"POST {path}", 201)
 
 
@@ -99,7 +99,7 @@ class Bridge:
         return _wanted(self._post("dial-outs", body, JSON_TYPE), "a dial-out", 200)
 
     def report(self, route: str, body: Json) -> Json:
-        """What is answered to a report about a call. Raises DemoError unless it is answered 200."""
+        """The answer to a report about a call. Raises DemoError unless it is answered 200."""
         return _wanted(self._post(route, json.dumps(body).encode(), JSON_TYPE), route, 200)
 
     def post_ended(self, body: bytes, content_type: str = JSON_TYPE, query: str = "") -> Json:
@@ -115,7 +115,7 @@ class Bridge:
 
 
 def standard_webhooks(secret: str) -> Credentials:
-    """Signs every body anew: HMAC-SHA256 over `id.timestamp.body` (standardwebhooks.com)."""
+    """Signs every body: HMAC-SHA256 over `id.timestamp.body` (standardwebhooks.com)."""
     key = base64.b64decode(secret.removeprefix("whsec_"))
 
     def sign(body: bytes) -> dict[str, str]:

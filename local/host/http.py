@@ -1,8 +1,8 @@
 """HTTP triggers: an aiohttp server that hands requests to the worker as Azure's host does.
 
 Kept from Azure on purpose: lower-case header names, repeated headers joined by a comma, empty query
-values dropped, 404 for a method that no function takes, an empty 500 for a function that raises,
-and no body at all for a chunked request, since Azure's host reads one only where there is a
+values dropped, 404 for a method without a function, and an empty 500 for a function that raises. A
+chunked request has no body at all, since Azure's host reads one only where there is a
 Content-Length.
 """
 
@@ -30,7 +30,7 @@ STOP_GRACE_SECONDS = 5.0  # what a running request gets when the host stops
 def route_table(functions: Iterable[Function], prefix: str) -> RouteTable[Function]:
     """The routes of all HTTP functions.
 
-    Raises SettingError for one that wants a function key: there are none here.
+    Raises SettingError for a function that requires a function key: there are none here.
     """
     routes: list[tuple[str, Iterable[str], Function]] = []
     for function in functions:
@@ -105,7 +105,8 @@ class HttpHost:
 
 
 def _without_needless_trace(record: logging.LogRecord) -> bool:
-    """What is no HTTP is the caller's mistake and takes a line of the log, no stack trace."""
+    """An invalid HTTP request is the caller's mistake and causes a line of the log, no stack
+    trace."""
     if record.exc_info and isinstance(record.exc_info[1], HttpProcessingError):
         record.exc_info = None
     return True

@@ -1,7 +1,7 @@
 """Service Bus triggers: batches of locked messages, one after another, settled all or nothing.
 
-The metadata is encoded as Azure's host encodes it, faults included: arrays of strings leave out
-what is empty, so their entries shift. Only what is JSON or a number stays aligned with the bodies.
+The metadata is encoded as Azure's host encodes it, faults included: arrays of strings omit empty
+ones, so their entries shift. Only JSON and numbers stay aligned with the bodies.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ _logger = logging.getLogger("local.host")
 
 
 class Receiver(Protocol):
-    """What a pump needs of the bus."""
+    """The bus for a pump."""
 
     async def next_batch(self, max_messages: int, wait_seconds: float) -> list[LockedMessage]: ...
     async def complete(self, messages: Sequence[LockedMessage]) -> int: ...

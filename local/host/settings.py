@@ -1,4 +1,4 @@
-"""What the host takes from host.json and from the environment (the app settings)."""
+"""The settings of the host from host.json and from the environment (the app settings)."""
 
 import json
 import logging
@@ -26,7 +26,7 @@ class SettingError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class HostSettings:
-    """The part of host.json that this host honours; the defaults are Azure's."""
+    """The part of host.json that this host applies; the defaults are Azure's."""
 
     route_prefix: str = "api"
     max_message_batch_size: int = 1000

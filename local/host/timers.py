@@ -24,7 +24,7 @@ async def run_timer(
 ) -> None:
     """Invoke the function whenever it is due until `stop` is set; a run in hand ends first.
 
-    What comes due during a run is not made up for: the next run is the next one after its end.
+    A run that is due during another one is skipped: the next run is the next one after its end.
     """
     path = folder / f"{function.name}.json"
     last, due = _read_status(path)

@@ -1,8 +1,7 @@
 """Microsoft's worker library (`azure-functions-runtime`), driven in process.
 
-Decorators, blueprints, annotations and converters are therefore the ones that run in Azure. What
-the library keeps in protobuf messages there is kept in stand-ins here: indexing builds them,
-invocations don't need any.
+Decorators, blueprints, annotations and converters are therefore the ones that run in Azure. The
+library's protobuf messages are stand-ins here: indexing builds them, invocations don't need any.
 """
 
 import asyncio
@@ -33,14 +32,15 @@ class IndexingError(Exception):
 
 
 class _Message:
-    """Stands in for any protobuf message: the arguments of the constructor are its fields."""
+    """A stand-in for any protobuf message: the arguments of the constructor are its fields."""
 
     def __init__(self, **fields: Any) -> None:
         self.__dict__.update(fields)
 
 
 class _Protos:
-    """Stands in for the protobuf module: message classes on demand, and what indexing reads."""
+    """A stand-in for the protobuf module: message classes on demand, and the parts that indexing
+    reads."""
 
     def __init__(self) -> None:
         self.StatusResult = type(
@@ -72,7 +72,7 @@ class Function:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What an invocation came to.
+    """The result of an invocation.
 
     `value` is the `$return` datum, or None; a failure is in the log already.
     """
@@ -118,10 +118,10 @@ class Worker:
     async def invoke(
         self, function: Function, data: Datum, metadata: Mapping[str, Datum], trace_parent: str = ""
     ) -> Outcome:
-        """Run the function once; never raises for what it does.
+        """Run the function once; never raises for an error of the function.
 
-        A run over functionTimeout counts as failed. An async function is cancelled then; a sync one
-        can't be: its thread runs on (Azure kills the worker).
+        A run over functionTimeout counts as failed. An async function is canceled then; a sync one
+        can't be: its thread continues (Azure kills the worker).
         """
         call = native_invocation.invocation_request_native(  # type: ignore[no-untyped-call]
             str(uuid.uuid4()),

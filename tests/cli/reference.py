@@ -75,7 +75,7 @@ def _metavar(option: click.Option) -> str:
 
 def _about(option: click.Option) -> str:
     required = " Required." if option.required else ""
-    several = " May be repeated." if option.multiple else ""
+    several = " Repeatable." if option.multiple else ""
     return f"{option.help or ''}{required}{several}".strip()
 
 
