@@ -130,7 +130,7 @@ test("what an organizer spent leads to legs, and a leg to its charge", async () 
   await context.close();
 });
 
-test("a leg is reversed or charged anew after a dry run", async () => {
+test("a leg is reversed or re-rated after a dry run", async () => {
   const { items } = await api(`/accounts/${account}/legs?limit=50&status=charged&order=amount`);
   const leg = items.find((each) => each.corrections.length === 0).leg;
   const entries = async () => (await api(`/accounts/${account}/entries?leg=${encodeURIComponent(leg)}`)).items;
