@@ -222,8 +222,8 @@ def _blocks(node: ast.expr, text: str, scope: str) -> Iterator[Text]:
 
 
 def console(source: str) -> Iterator[Text]:
-    """The English texts, which are the keys of the French ones."""
-    for number, row in enumerate(source.split("\n"), 1):
+    """The English texts, which are the keys of the French ones; names of codes follow them."""
+    for number, row in enumerate(source.partition("const codes")[0].split("\n"), 1):
         found = re.match(r'\s*"((?:[^"\\]|\\.)*)": "', row)
         if found:
             yield Text(number, "message", re.sub(r"\{\w+\}", CODE, found.group(1)))
