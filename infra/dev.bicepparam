@@ -1,6 +1,6 @@
 using 'main.bicep'
 
-// Cheap and quick to take down: nothing is always ready, nothing is locked, one region is enough.
+// Cheap and quick to delete: no always-ready instance, no lock, one region.
 param environmentName = 'dev'
 param location = 'westeurope'
 param proofLocation = 'northeurope'

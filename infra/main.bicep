@@ -1,4 +1,4 @@
-metadata description = 'Perminute in one subscription: from nothing to running and watched. docs/operations.md has the steps.'
+metadata description = 'Perminute in one subscription, with its monitoring. docs/operations.md has the steps.'
 
 targetScope = 'subscription'
 
@@ -13,17 +13,17 @@ param environmentName string
 @description('Region of the app and the ledger.')
 param location string
 
-@description('Region of anchors and accepted legs: another one, so that they outlive the first.')
+@description('Region of anchors and accepted legs. It differs from the region of the ledger, so that both are not lost together.')
 param proofLocation string
 
-@description('Who pays for it, and who answers for it: tags of every resource.')
+@description('Cost center and owner: tags of every resource.')
 param costTags { costCenter: string, owner: string }
 
 @description('E-mail addresses that alerts go to.')
 @minLength(1)
 param alertEmails string[]
 
-@description('Ledger storage accounts. An account gets one at creation, for ever: more may be added, none taken away.')
+@description('Ledger storage accounts. An account keeps the one of its creation permanently: add accounts, never remove one.')
 @minValue(1)
 @maxValue(16)
 param ledgerShards int = 1
@@ -34,7 +34,7 @@ param ledgerRedundancy ('Standard_ZRS' | 'Standard_GZRS' | 'Standard_RAGZRS') = 
 @description('Whether ledger and proof are locked against deletion.')
 param lockData bool = true
 
-@description('Whether somebody has locked the policy of the anchors (docs/operations.md): it is left alone from then on.')
+@description('Whether the policy of the anchors is locked (docs/operations.md). The template does not write a locked policy.')
 param anchorsLocked bool = false
 
 @description('Whether storage and vault are reached from a virtual network only.')
@@ -57,25 +57,25 @@ param scale {
   rollingUpdates: bool
 }
 
-@description('Settings that differ between deployments. The lock is the queue\'s own, in seconds.')
+@description('Settings that differ between deployments. The lock is the lock of the queue, in seconds.')
 param options Options
 
-@description('Days: of logs, of anchors that nobody can change, of accepted legs, of deleted secrets.')
+@description('Retention in days: logs, immutable anchors, accepted legs, deleted secrets.')
 param keepDays { logs: int, anchors: int, archive: int, secrets: int }
 
-@description('Gigabytes of logs a day after which no more are taken in; -1: no bound.')
+@description('Daily cap of the logs in gigabytes; -1: no cap.')
 param logsDailyCapGb int = -1
 
 @description('Whether reads of the ledger are logged too.')
 param auditReads bool = false
 
-@description('Who receives credit events: name of the subscription and SQL filter; an empty filter takes all. One without a reader fills up.')
+@description('Subscriptions for readers of credit events: name and SQL filter; an empty filter takes all events. A subscription without a reader fills up.')
 param subscriptions { name: string, filter: string }[] = []
 
 @description('Group that may read ledgers and workbooks; empty: none.')
 param financeGroupId string = ''
 
-@description('Who puts the secrets into the vault; azd names the person who runs it. An empty id: nobody.')
+@description('Principal that writes the secrets into the vault; azd sets the person who runs it. Empty id: none.')
 param operator { id: string, type: 'User' | 'ServicePrincipal' | 'Group' } = { id: '', type: 'User' }
 
 @description('Subject prefix and environment whose GitHub tokens may deploy code; an empty prefix: none.')

@@ -3,8 +3,8 @@ using 'main.bicep'
 import { areAddresses, isName, partsOf } from 'modules/names.bicep'
 
 // For `azd up`, which sets AZURE_ENV_NAME, AZURE_LOCATION and AZURE_PRINCIPAL_ID; the other variables
-// are set with `azd env set`. Without PERMINUTE_LOCK_DATA it is a trial: nothing is always ready,
-// nothing is locked, and `azd down` takes everything away.
+// are set with `azd env set`. Without PERMINUTE_LOCK_DATA the environment is a trial: no always-ready
+// instance, no lock, and `azd down` deletes everything.
 var keeps = bool(readEnvironmentVariable('PERMINUTE_LOCK_DATA', 'false'))
 var name = readEnvironmentVariable('AZURE_ENV_NAME', 'try')
 var emails = readEnvironmentVariable('PERMINUTE_ALERT_EMAILS', 'perminute@example.com')

@@ -2,9 +2,9 @@ using 'main.bicep'
 
 import { areAddresses, partsOf } from 'modules/names.bicep'
 
-// Variables without a default have to be set: the pipeline must not deploy alerts that reach nobody.
+// Variables without a default are required, so that no alert is deployed without a recipient.
 // A dial-out never waits for a cold start, the ledger has copies in a second region, and only the
-// virtual network reaches what keeps something.
+// virtual network reaches the stores.
 var emails = readEnvironmentVariable('PERMINUTE_ALERT_EMAILS')
 param environmentName = 'prod'
 param location = 'westeurope'

@@ -1,4 +1,4 @@
-metadata description = 'Every setting that the code and its host read, and none else. No value is a secret: the vault has those.'
+metadata description = 'All settings that the code and its host read. No value is a secret: secrets are in the vault.'
 
 import { Identity } from 'identities.bicep'
 import { Options } from 'options.bicep'
@@ -6,7 +6,7 @@ import { Options } from 'options.bicep'
 @description('Name of the function app.')
 param siteName string
 
-@description('The app\'s own identity.')
+@description('The identity of the app.')
 param app Identity
 
 @description('Name of the Application Insights resource.')
@@ -22,7 +22,7 @@ param hostBlobEndpoint string
 @minLength(1)
 param ledgerEndpoints string[]
 
-@description('Where the proof goes, and as whom.')
+@description('Storage of the proof, and the identity that writes it.')
 param proof { endpoint: string, anchorContainer: string, archiveContainer: string, clientId: string }
 
 @description('Address of the vault, with its slash.')
@@ -31,7 +31,7 @@ param vaultUri string
 @description('Queue and topic.')
 param bus { queueName: string, topicName: string }
 
-@description('What differs between deployments.')
+@description('Settings that differ between deployments.')
 param options Options
 
 resource insights 'Microsoft.Insights/components@2020-02-02' existing = {
@@ -55,7 +55,7 @@ var host = {
   ServiceBus__fullyQualifiedNamespace: split(namespace.properties.serviceBusEndpoint, '/')[2]
   ServiceBus__credential: 'managedidentity'
   ServiceBus__clientId: app.clientId
-  // The app itself answers at the root: its console.
+  // The root of the address leads to the console.
   AzureWebJobsDisableHomepage: 'true'
 }
 

@@ -13,19 +13,19 @@ param prefix string
 @description('Cost tags.')
 param tags object
 
-@description('Names of what keeps something.')
+@description('Names of the stores.')
 param names Names
 
 @description('The app, and the keeper of the proof.')
 param identities { app: Identity, keeper: Identity }
 
-@description('Addresses of what keeps something.')
+@description('Addresses of the stores.')
 param addresses { ledgers: string[], proof: string, host: string, vault: string }
 
 @description('How the app scales.')
 param scale object
 
-@description('What differs between deployments, and is a setting.')
+@description('Settings that differ between deployments.')
 param options Options
 
 @description('Subnet through which the app reaches private endpoints; empty: none.')

@@ -1,4 +1,4 @@
-metadata description = 'Somebody outside asks /api/health every five minutes; two places that get no answer raise an alert.'
+metadata description = 'An availability test requests /api/health every five minutes from several places. Failures at two places raise an alert.'
 
 @description('Region of Application Insights.')
 param location string
@@ -12,10 +12,10 @@ param tags object
 @description('Host name of the app.')
 param hostName string
 
-@description('Action group that is told.')
+@description('Action group of the alerts.')
 param actionGroupId string
 
-@description('Places that ask.')
+@description('Places of the test.')
 @minLength(3)
 param places string[]
 
@@ -56,7 +56,7 @@ resource alert 'Microsoft.Insights/metricAlerts@2018-03-01' = {
   location: 'global'
   tags: tags
   properties: {
-    description: 'GET /api/health fails from two places: docs/operations.md#health begins with: curl --include https://${hostName}/api/health'
+    description: 'GET /api/health fails from two places. Runbook: docs/operations.md#health. First command: curl --include https://${hostName}/api/health'
     severity: 1
     enabled: true
     evaluationFrequency: 'PT1M'

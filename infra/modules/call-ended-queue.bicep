@@ -8,7 +8,7 @@ param namespaceName string
 @description('Name of the queue.')
 param queueName string
 
-@description('Seconds for which a batch is locked: what the app is told too. Longer than functionTimeout of host.json.')
+@description('Lock of a batch in seconds, also a setting of the app. It is longer than functionTimeout of host.json.')
 @minValue(271)
 @maxValue(300)
 param lockSeconds int
@@ -20,8 +20,8 @@ resource namespace 'Microsoft.ServiceBus/namespaces@2024-01-01' existing = {
   name: namespaceName
 }
 
-// Nothing waits for ever and nothing vanishes: what is too old or failed too often is dead-lettered,
-// which raises an alert.
+// No message is lost: a message that is too old or failed too often becomes a dead letter, which
+// raises an alert.
 resource queue 'Microsoft.ServiceBus/namespaces/queues@2024-01-01' = {
   parent: namespace
   name: queueName

@@ -1,4 +1,4 @@
-metadata description = 'The topic of credit events with its subscriptions; the app sends, and receives what goes to webhooks.'
+metadata description = 'The topic of credit events with its subscriptions. The app sends events, and receives the events for webhooks.'
 
 import { roles } from 'roles.bicep'
 
@@ -30,7 +30,7 @@ resource topic 'Microsoft.ServiceBus/namespaces/topics@2024-01-01' = {
   }
 }
 
-// What the app sends on to customers' webhooks: nothing of it vanishes.
+// Events for customers' webhooks: an event that can not be stored becomes a dead letter.
 resource webhooks 'Microsoft.ServiceBus/namespaces/topics/subscriptions@2024-01-01' = {
   parent: topic
   name: 'webhooks'

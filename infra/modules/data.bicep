@@ -1,4 +1,4 @@
-metadata description = 'Everything that keeps something: ledgers, proof, packages, messages, secrets.'
+metadata description = 'The stores: ledgers, proof, packages, messages, secrets.'
 
 import { Identity } from 'identities.bicep'
 import { directoryTables, Names, shardTables } from 'names.bicep'
@@ -9,7 +9,7 @@ param location string
 @description('Region of the proof.')
 param proofLocation string
 
-@description('Names of what keeps something.')
+@description('Names of the stores.')
 param names Names
 
 @description('Cost tags.')
@@ -24,7 +24,7 @@ param lockData bool
 @description('Whether the policy of the anchors was locked.')
 param anchorsLocked bool
 
-@description('Whether only the virtual network reaches what is here.')
+@description('Whether only the virtual network reaches the stores.')
 param privateOnly bool
 
 @description('Tier of Service Bus.')
@@ -33,7 +33,7 @@ param serviceBusSku ('Standard' | 'Premium')
 @description('Seconds of the queue\'s lock.')
 param lockSeconds int
 
-@description('Days: of anchors that nobody can change, of accepted legs, of deleted secrets.')
+@description('Retention in days: immutable anchors, accepted legs, deleted secrets.')
 param keepDays { anchors: int, archive: int, secrets: int, *: int }
 
 @description('Subscriptions of the topic.')
@@ -42,7 +42,7 @@ param subscriptions { name: string, filter: string }[]
 @description('The app, and the keeper of the proof.')
 param identities { app: Identity, keeper: Identity }
 
-@description('Who puts secrets into the vault; an empty id: nobody, a role is given by hand.')
+@description('Principal that writes secrets into the vault. Empty id: none; assign a role by hand.')
 param operator { id: string, type: 'User' | 'ServicePrincipal' | 'Group' }
 
 @description('Group that may read ledgers; empty: none.')

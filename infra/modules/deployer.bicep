@@ -14,7 +14,7 @@ param tags object
 @description('Name of the function app.')
 param siteName string
 
-@description('What GitHub puts before the environment in the subject of its tokens: repo:owner@id/name@id.')
+@description('Prefix of the subject in GitHub\'s tokens, before the environment: repo:owner@id/name@id.')
 param subjectPrefix string
 
 @description('GitHub environment, whose approval a deployment needs.')
@@ -50,7 +50,7 @@ resource codeDeployer 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   }
 }
 
-// The CLI reads the plan before it deploys, and waits for a minute where it may not.
+// The CLI reads the plan before a deployment. Without the right it retries for a minute.
 resource plan 'Microsoft.Web/serverfarms@2024-04-01' existing = {
   name: '${prefix}-plan'
 }

@@ -1,4 +1,4 @@
-metadata description = 'The audit trail: who touched the ledger, the secrets and the proof, kept in the workspace; with Premium, the queue too.'
+metadata description = 'The audit trail: access to the ledger, the secrets and the proof, and with Premium to the queue, logged in the workspace.'
 
 @description('Workspace that keeps the logs.')
 param workspaceId string
@@ -18,7 +18,7 @@ param serviceBusSku string
 @description('Name of the vault.')
 param vaultName string
 
-@description('Whether reads of the ledger are logged too: most of the traffic is the app\'s own.')
+@description('Whether reads of the ledger are logged too: most of them are reads by the app.')
 param auditReads bool
 
 resource tables 'Microsoft.Storage/storageAccounts/tableServices@2024-01-01' existing = [

@@ -1,4 +1,4 @@
-metadata description = 'The app in the Flex Consumption plan. Its settings are app-settings.bicep\'s.'
+metadata description = 'The app in the Flex Consumption plan. app-settings.bicep has its settings.'
 
 @description('Region.')
 param location string
@@ -9,7 +9,7 @@ param prefix string
 @description('Cost tags.')
 param tags object
 
-@description('Resource ids of the identities that the app may act as; the first one is the app\'s own.')
+@description('Resource ids of the identities that the app can use; the first one is the identity of the app.')
 param identityIds string[]
 
 @description('Blob endpoint of the host storage.')
@@ -23,19 +23,19 @@ param packageContainer string
 @maxValue(1000)
 param httpConcurrency int
 
-@description('Instances that never sleep, for HTTP: a dial-out must not wait for a cold start.')
+@description('Always-ready instances for HTTP: a dial-out must not wait for a cold start.')
 @minValue(0)
 param alwaysReadyHttp int
 
-@description('Instances that never sleep, for the queue.')
+@description('Always-ready instances for the queue.')
 @minValue(0)
 param alwaysReadyDebits int
 
-@description('Megabytes of an instance.')
+@description('Memory of an instance in megabytes.')
 @allowed([512, 2048, 4096])
 param instanceMemoryMB int
 
-@description('Most instances of each function group.')
+@description('Highest number of instances of each function group.')
 @minValue(1)
 @maxValue(1000)
 param maximumInstanceCount int
@@ -43,7 +43,7 @@ param maximumInstanceCount int
 @description('Whether instances are spread over zones; needs two or more always-ready instances.')
 param zoneRedundant bool
 
-@description('Whether instances are replaced one batch after the other, and running executions end in peace (preview).')
+@description('Whether a release replaces instances in batches and lets running executions finish (preview).')
 param rollingUpdates bool
 
 @description('Subnet through which the app reaches private endpoints; empty: none.')

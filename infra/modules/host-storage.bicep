@@ -1,4 +1,4 @@
-metadata description = 'Storage of the Functions host: the deployed package, locks of timers. No money in here.'
+metadata description = 'Storage of the Functions host: the deployed package and the locks of timers. It contains no ledger.'
 
 import { roles } from 'roles.bicep'
 

@@ -1,4 +1,4 @@
-metadata description = 'Who acts: the app on its own data, the keeper on the proof.'
+metadata description = 'Identities: the app for its data, the keeper for the proof.'
 
 @description('Region of the identities.')
 param location string
@@ -15,15 +15,15 @@ resource app 'Microsoft.ManagedIdentity/userAssignedIdentities@2023-01-31' = {
   tags: tags
 }
 
-// Writes anchors and the archive, and nothing else: who steals the app's rights on the ledger can
-// not rewrite what proves it.
+// The keeper writes anchors and the archive only. Stolen rights of the app on the ledger do not
+// include the proof.
 resource keeper 'Microsoft.ManagedIdentity/userAssignedIdentities@2023-01-31' = {
   name: '${prefix}-keeper'
   location: location
   tags: tags
 }
 
-@description('What other modules need of an identity.')
+@description('Values of an identity that other modules need.')
 @export()
 type Identity = {
   id: string

@@ -1,6 +1,6 @@
-metadata description = 'The role of the app on ledger storage: rows in, rows out. It can not make or drop a table.'
+metadata description = 'The role of the app on ledger storage: it reads and writes rows, and can not create or drop a table.'
 
-@description('What the app may do with rows. Deleting is for published events, spent marks and released holds.')
+@description('Rights on rows. The app deletes published events, used marks and released holds.')
 var dataActions = [
   'Microsoft.Storage/storageAccounts/tableServices/tables/entities/read'
   'Microsoft.Storage/storageAccounts/tableServices/tables/entities/write'

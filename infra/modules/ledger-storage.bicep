@@ -1,4 +1,4 @@
-metadata description = 'Storage of ledgers: one shard. Nothing in Azure brings a deleted table back, so it is locked.'
+metadata description = 'Storage of ledgers: one shard. Azure can not restore a deleted table, so the account is locked.'
 
 import { roles } from 'roles.bicep'
 
@@ -16,13 +16,13 @@ param tags object
 @allowed(['Standard_ZRS', 'Standard_GZRS', 'Standard_RAGZRS'])
 param redundancy string
 
-@description('Tables that live here. The app may not make or drop any.')
+@description('Tables of the account. The app can not create or drop a table.')
 param tables string[]
 
 @description('Whether only the virtual network reaches it.')
 param privateOnly bool
 
-@description('Whether a lock forbids deleting it.')
+@description('Whether a lock prevents its deletion.')
 param locked bool
 
 @description('Principal of the app.')
@@ -62,7 +62,7 @@ resource kept 'Microsoft.Storage/storageAccounts/tableServices/tables@2024-01-01
   }
 ]
 
-// Not Azure's own contributor role, which may drop tables too.
+// The built-in contributor role could drop tables too.
 resource ledgerWriter 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(made.id, 'app', 'ledger-writer')
   scope: made
@@ -79,7 +79,7 @@ resource ledgerTable 'Microsoft.Storage/storageAccounts/tableServices/tables@202
   name: 'ledger'
 }
 
-// The ledger alone: the directory is nobody's to read but the app's.
+// The ledger only: no one but the app reads the directory.
 resource ledgerReader 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(financeGroupId)) {
   name: guid(ledgerTable.id, 'finance', roles.ledgerReader)
   scope: ledgerTable

@@ -1,4 +1,4 @@
-metadata description = 'Alerts on what the logs say. The queries stand in queries/alerts/, and are tested.'
+metadata description = 'Alerts on log events. The queries are in queries/alerts/, and tests execute them.'
 
 @description('Region of the workspace.')
 param location string
@@ -9,13 +9,13 @@ param prefix string
 @description('Cost tags.')
 param tags object
 
-@description('Workspace that is asked.')
+@description('Workspace of the queries.')
 param workspaceId string
 
-@description('Action group that is told.')
+@description('Action group of the alerts.')
 param actionGroupId string
 
-@description('An alert is raised when the `value` of its query, over a window, is over a threshold. The runbook begins with the command.')
+@description('An alert is raised when the `value` of its query over the window exceeds the threshold. `command` is the first command of its section in the runbook.')
 type Alert = { name: string, over: int, severity: 0 | 1 | 2 | 3, window: string, command: string }
 
 var alerts Alert[] = [
@@ -59,14 +59,14 @@ resource rules 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [
     kind: 'LogAlert'
     properties: {
       displayName: substring(split(queries[alert.name], '\n')[0], 3)
-      description: 'docs/operations.md#${alert.name} begins with: ${alert.command}'
+      description: 'Runbook: docs/operations.md#${alert.name}. First command: ${alert.command}'
       severity: alert.severity
       enabled: true
       scopes: [workspaceId]
       evaluationFrequency: everyForWindow[alert.window]
       windowSize: alert.window
       autoMitigate: true
-      // Tables are there only once something was logged to them.
+      // A table does not exist before its first record.
       skipQueryValidation: true
       criteria: {
         allOf: [

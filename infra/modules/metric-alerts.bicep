@@ -1,4 +1,4 @@
-metadata description = 'Alerts on what Azure counts itself: dead letters, the backlog, throttled storage.'
+metadata description = 'Alerts on metrics of Azure: dead letters, the backlog, throttled storage.'
 
 @description('Start of every name.')
 param prefix string
@@ -15,7 +15,7 @@ param queueName string
 @description('Names of the ledger storage accounts.')
 param ledgerStorageNames string[]
 
-@description('Action group that is told.')
+@description('Action group of the alerts.')
 param actionGroupId string
 
 resource namespace 'Microsoft.ServiceBus/namespaces@2024-01-01' existing = {
@@ -31,7 +31,7 @@ resource accounts 'Microsoft.Storage/storageAccounts@2024-01-01' existing = [
 var counts = [
   {
     name: 'dead-letters'
-    title: 'Legs or events were given up'
+    title: 'Legs or events are dead letters'
     metric: 'DeadletteredMessages'
     over: 0
     severity: 1
@@ -53,7 +53,7 @@ resource busAlerts 'Microsoft.Insights/metricAlerts@2018-03-01' = [
     location: 'global'
     tags: tags
     properties: {
-      description: '${count.title}: docs/operations.md#${count.name} begins with: perminute status'
+      description: '${count.title}. Runbook: docs/operations.md#${count.name}. First command: perminute status'
       severity: count.severity
       enabled: true
       evaluationFrequency: 'PT5M'
@@ -86,7 +86,7 @@ resource throttling 'Microsoft.Insights/metricAlerts@2018-03-01' = [
     location: 'global'
     tags: tags
     properties: {
-      description: 'Ledger storage refuses requests for being too many: docs/operations.md#throttling begins with: perminute status'
+      description: 'Ledger storage refuses requests because of their number. Runbook: docs/operations.md#throttling. First command: perminute status'
       severity: 2
       enabled: true
       evaluationFrequency: 'PT5M'

@@ -1,4 +1,4 @@
-metadata description = 'Where logs and telemetry are kept: one workspace, and Application Insights in front of it.'
+metadata description = 'Logs and telemetry: one workspace, and Application Insights in front of it.'
 
 import { roles } from 'roles.bicep'
 
@@ -16,7 +16,7 @@ param tags object
 @maxValue(730)
 param retentionDays int
 
-@description('Gigabytes a day after which nothing more is taken in; -1: no bound.')
+@description('Daily cap in gigabytes; -1: no cap.')
 param dailyCapGb int
 
 @description('Principal of the app.')

@@ -1,7 +1,7 @@
-metadata description = 'What things are called. A name of Azure is unique in the world, so each carries a token.'
+metadata description = 'Names of resources. Many names are unique in all of Azure, so each contains a token.'
 
 @export()
-@description('Names of what keeps something.')
+@description('Names of the stores.')
 type Names = {
   ledgers: string[]
   proof: string
@@ -16,7 +16,7 @@ type Names = {
 }
 
 @export()
-@description('Whether a name of an environment can stand in every name that is made of it.')
+@description('Whether the name of an environment is valid in every name that contains it.')
 func isName(name string) bool =>
   length(name) >= 2 && length(name) <= 12 && !startsWith(name, '-') && !endsWith(name, '-') && !contains(name, '--') && empty(filter(
     map(range(0, length(name)), each => substring(name, each, 1)),
@@ -24,11 +24,11 @@ func isName(name string) bool =>
   ))
 
 @export()
-@description('The parts of a text with commas between.')
+@description('The parts of a text that is separated by commas.')
 func partsOf(text string) string[] => map(split(text, ','), each => trim(each))
 
 @export()
-@description('Whether a text is e-mail addresses with commas between.')
+@description('Whether a text is e-mail addresses, separated by commas.')
 func areAddresses(text string) bool => empty(filter(partsOf(text), each => !contains(each, '@') || contains(each, ' ')))
 
 @export()
@@ -36,7 +36,7 @@ func areAddresses(text string) bool => empty(filter(partsOf(text), each => !cont
 func prefixOf(environmentName string, token string) string => 'perminute-${environmentName}-${take(token, 6)}'
 
 @export()
-@description('Names for an environment; the first ledger keeps the directory too.')
+@description('Names for an environment; the first ledger account also contains the directory.')
 func namesOf(environmentName string, token string, ledgerShards int) Names => {
   ledgers: map(range(0, ledgerShards), shard => 'pmledger${shard}${token}')
   proof: 'pmproof${token}'
@@ -55,7 +55,7 @@ func namesOf(environmentName string, token string, ledgerShards int) Names => {
 var shardTables = ['ledger', 'holds']
 
 @export()
-@description('Tables that the first ledger account keeps besides.')
+@description('Additional tables of the first ledger account.')
 var directoryTables = [
   'backlog'
   'calls'

@@ -12,7 +12,7 @@ param tags object
 @description('Address space of the network, /22 or larger.')
 param addressPrefix string
 
-@description('Private DNS zones to make and link.')
+@description('Private DNS zones to create and link.')
 param zones string[]
 
 resource rules 'Microsoft.Network/networkSecurityGroups@2024-05-01' = {

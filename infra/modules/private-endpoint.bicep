@@ -19,7 +19,7 @@ param targetId string
 @allowed(['blob', 'table', 'vault', 'namespace'])
 param part string
 
-@description('Private DNS zone of that part; the network module made it.')
+@description('Private DNS zone of that part, from the network module.')
 param zone string
 
 resource dnsZone 'Microsoft.Network/privateDnsZones@2024-06-01' existing = {

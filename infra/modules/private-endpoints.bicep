@@ -1,4 +1,4 @@
-metadata description = 'The private network: every store gets an endpoint in it, and a name that leads there.'
+metadata description = 'The private network: each store has an endpoint in it, and a name that resolves to it.'
 
 import { Names } from 'names.bicep'
 
@@ -11,7 +11,7 @@ param prefix string
 @description('Cost tags.')
 param tags object
 
-@description('Names of what keeps something.')
+@description('Names of the stores.')
 param names Names
 
 @description('Address space of the network, /22 or larger.')

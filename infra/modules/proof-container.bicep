@@ -1,4 +1,4 @@
-metadata description = 'A container whose blobs nobody can change or delete for some days, written by the keeper.'
+metadata description = 'A container with immutable blobs, written by the keeper.'
 
 import { roles } from 'roles.bicep'
 
@@ -12,7 +12,7 @@ param name string
 @minValue(1)
 param days int
 
-@description('Whether the policy was locked by hand: Azure then refuses every write of it, an equal one too.')
+@description('Whether the policy was locked by hand. Azure then refuses every write of the policy, even an equal one.')
 param policyLocked bool
 
 @description('Principal of the keeper.')
@@ -31,7 +31,7 @@ resource container 'Microsoft.Storage/storageAccounts/blobServices/containers@20
   properties: { publicAccess: 'None' }
 }
 
-// Once made it can be locked by hand, for ever: docs/operations.md.
+// A person can lock the policy permanently: docs/operations.md.
 resource unchangeable 'Microsoft.Storage/storageAccounts/blobServices/containers/immutabilityPolicies@2024-01-01' = if (!policyLocked) {
   parent: container
   name: 'default'

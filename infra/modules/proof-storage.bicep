@@ -1,4 +1,4 @@
-metadata description = 'What outlives the ledger and its region: anchors that nobody can change, and accepted legs for 35 days.'
+metadata description = 'The proof, which survives the loss of the ledger and its region: immutable anchors, and accepted legs for 35 days.'
 
 @description('Region: another one than the ledger\'s.')
 param location string
@@ -13,10 +13,10 @@ param tags object
 @description('Whether only the virtual network reaches it.')
 param privateOnly bool
 
-@description('Whether a lock forbids deleting it.')
+@description('Whether a lock prevents its deletion.')
 param locked bool
 
-@description('Container of the anchors, the days for which none can be changed or deleted, and whether that was locked.')
+@description('Container of the anchors, their retention in days, and whether its policy is locked.')
 param anchors { container: string, days: int, policyLocked: bool }
 
 @description('Container of the accepted legs, and the days for which they are kept.')

@@ -1,7 +1,7 @@
-metadata description = 'The roles that are given, by name. Each is assigned beside the resource that it opens, to one identity.'
+metadata description = 'Assigned roles by name. The module of a resource assigns its roles, each to one identity.'
 
 @export()
-@description('Ids of Azure\'s own roles.')
+@description('Ids of built-in roles.')
 var roles = {
   hostStorageOwner: 'b7e6dc6d-f1e8-4753-8033-0f276bb0955b' // Storage Blob Data Owner
   proofWriter: 'ba92f5b4-2d11-453d-a403-e96b0029c9fe' // Storage Blob Data Contributor

@@ -9,7 +9,7 @@ param name string
 @description('Cost tags.')
 param tags object
 
-@description('Standard, or Premium where a private endpoint is wanted.')
+@description('Standard, or Premium for a private endpoint.')
 @allowed(['Standard', 'Premium'])
 param sku string
 

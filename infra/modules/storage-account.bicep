@@ -1,4 +1,4 @@
-metadata description = 'A storage account as all of ours are: no keys, nothing public, TLS 1.2, encrypted twice.'
+metadata description = 'A storage account without keys and public access, with TLS 1.2 and double encryption.'
 
 @description('Region.')
 param location string
@@ -17,7 +17,7 @@ param redundancy string = 'Standard_ZRS'
 @description('Whether only the virtual network reaches it.')
 param privateOnly bool
 
-@description('Why it must not be deleted; empty: it may be.')
+@description('Reason of the lock against deletion; empty: no lock.')
 param lockReason string = ''
 
 resource account 'Microsoft.Storage/storageAccounts@2024-01-01' = {

@@ -20,10 +20,10 @@ param privateOnly bool
 @maxValue(90)
 param softDeleteDays int
 
-@description('Whether a deleted vault stays until its days are over; can not be turned off again.')
+@description('Whether purge protection is on. It can not be turned off again.')
 param purgeProtected bool
 
-@description('Who puts secrets in; an empty id: nobody.')
+@description('Principal that writes secrets. Empty id: none.')
 param operator { id: string, type: 'User' | 'ServicePrincipal' | 'Group' }
 
 @description('Principal of the app, which resolves references.')

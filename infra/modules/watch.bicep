@@ -1,4 +1,4 @@
-metadata description = 'Everything that watches: the audit trail, the probe from outside, alerts, workbooks.'
+metadata description = 'Monitoring: the audit trail, the availability test, alerts, workbooks.'
 
 import { Names } from 'names.bicep'
 
@@ -14,7 +14,7 @@ param prefix string
 @description('Cost tags.')
 param tags object
 
-@description('Names of what keeps something.')
+@description('Names of the stores.')
 param names Names
 
 @description('Host name of the app.')

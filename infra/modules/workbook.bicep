@@ -5,19 +5,19 @@ import { roles } from 'roles.bicep'
 @description('Region.')
 param location string
 
-@description('What it is called in the portal.')
+@description('Title in the portal.')
 param title string
 
-@description('What it is for, in a sentence.')
+@description('Purpose in one sentence.')
 param purpose string
 
 @description('Cost tags.')
 param tags object
 
-@description('Workspace that its queries ask.')
+@description('Workspace of the queries.')
 param workspaceId string
 
-@description('Group that may open it; empty: none. What it shows needs a role on the workspace besides.')
+@description('Group that can open the workbook; empty: none. The data needs a role on the workspace too.')
 param readerGroupId string = ''
 
 @export()
@@ -28,7 +28,7 @@ type Chart = {
   half: bool
 }
 
-@description('What it shows, in order.')
+@description('The charts in order.')
 param charts Chart[]
 
 var choices = [

@@ -1,4 +1,4 @@
-metadata description = 'The workbooks Finance and Operations. Their queries stand in queries/, and are tested.'
+metadata description = 'The workbooks Finance and Operations. Their queries are in queries/, and tests execute them.'
 
 @description('Region.')
 param location string
@@ -9,7 +9,7 @@ param environmentName string
 @description('Cost tags.')
 param tags object
 
-@description('Workspace that their queries ask.')
+@description('Workspace of the queries.')
 param workspaceId string
 
 @description('Group that may open the workbook Finance; empty: none.')
@@ -19,7 +19,7 @@ module finance 'workbook.bicep' = {
   params: {
     location: location
     title: 'Perminute: Finance (${environmentName})'
-    purpose: 'What was spent, by whom and on what; what is left, and for how long. The ledger is the record: this is a view of the logs of at most 90 days. For older days, for whole months and for exact sums use GET /api/v1/accounts/{account}/usage, or Usage in the console.'
+    purpose: 'Spending by organizer, destination and meeting; remaining credits and their forecast. The ledger is the record, and this workbook is a view of the logs of at most 90 days. For older days, whole months and exact sums use GET /api/v1/accounts/{account}/usage, or Usage in the console.'
     tags: tags
     workspaceId: workspaceId
     readerGroupId: financeGroupId
@@ -42,7 +42,7 @@ module operations 'workbook.bicep' = {
   params: {
     location: location
     title: 'Perminute: Operations (${environmentName})'
-    purpose: 'What is wrong now, first; whether it answers, how fast, what waits, what failed, and who touched the ledgers.'
+    purpose: 'Problems first; then availability, latency, backlogs, failures, and writers of the ledgers.'
     tags: tags
     workspaceId: workspaceId
     charts: [

@@ -239,7 +239,7 @@ def test_every_alert_notifies_somebody_and_leads_to_the_runbook(environment: str
         assert rule["properties"]["actions"] == [{"actionGroupId": group["id"]}]
     for rule in [*logged, *counted]:
         named = re.search(
-            r"docs/operations\.md#([\w-]+) begins with: ((?:perminute|curl) .+)$",
+            r"Runbook: docs/operations\.md#([\w-]+)\. First command: ((?:perminute|curl) .+)$",
             rule["properties"]["description"],
         )
         assert named, rule["properties"]["description"]
