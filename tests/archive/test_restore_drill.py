@@ -117,6 +117,9 @@ async def test_a_lost_table_is_rebuilt_and_verifies_against_its_anchor(
             assert restored.returncode == 0, restored.stderr
             assert verified.returncode == (0 if verifies else 1), verified.stdout
             assert ("rolled back" in verified.stdout) is not verifies
+            if not verifies:
+                assert services.tool("set-aside", ACCOUNT).returncode == 0
+                assert services.tool("verify", ACCOUNT, "--anchors").returncode == 0
 
         assert "balance 30.00" in restored.stdout
         again = services.tool("restore", ACCOUNT, old)
