@@ -18,6 +18,11 @@ class Wrong(Exception):
     """The kind of a fault (section 10), its place, and a few words about it."""
 
 
+def plain(text):
+    """A text without control characters, for a terminal."""
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
+
+
 def check(right, kind, where, what):
     if not right:
         raise Wrong(kind, where, what)

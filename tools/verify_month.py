@@ -13,7 +13,7 @@ import zlib
 from proof_books import Books
 from proof_format import LINES, check_shape, load, load_keys
 from proof_month import Month
-from proof_signatures import UNREADABLE, Wrong, canonical, check
+from proof_signatures import UNREADABLE, Wrong, canonical, check, plain
 
 DAY = ("commit", "root")
 AFTER = {
@@ -69,13 +69,13 @@ def main():
         with open(given.keys, "rb") as file:
             keys = load_keys(file.read())
         with gzip.open(given.export) as lines:
-            print(f"verified: {summary(verify(lines, keys))}")
+            print(plain(f"verified: {summary(verify(lines, keys))}"))
     except Wrong as wrong:
-        sys.exit("{}: {}: {}.".format(*wrong.args))
+        sys.exit(plain("{}: {}: {}.".format(*wrong.args)))
     except EOFError:
         sys.exit(f"end: {given.export}: the file is cut.")
     except (*UNREADABLE, OSError, zlib.error) as error:
-        sys.exit(f"format: {given.export}: can't be read, {type(error).__name__}: {error}.")
+        sys.exit(plain(f"format: {given.export}: can't be read, {type(error).__name__}: {error}."))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import verify_month
 from proof_books import Books
 from proof_format import PROOFS, RECEIPT, check_shape, load, load_keys
 from proof_receipt import check_corrections, check_item
-from proof_signatures import UNREADABLE, Wrong, check, check_root, digest
+from proof_signatures import UNREADABLE, Wrong, check, check_root, digest, plain
 
 GZIP = b"\x1f\x8b"
 
@@ -81,16 +81,16 @@ def main():
         keys = load_keys(given.keys.read_bytes())
         for path in given.files:
             where = f"{path}, "
-            print(f"{path}: verified: {verify_file(path, keys, books)}")
+            print(plain(f"{path}: verified: {verify_file(path, keys, books)}"))
         where = ""
         books.check_days()
     except Wrong as wrong:
         kind, place, what = wrong.args
-        sys.exit(f"{kind}: {where}{place}: {what}.")
+        sys.exit(plain(f"{kind}: {where}{place}: {what}."))
     except EOFError:
         sys.exit(f"end: {where}the file is cut.")
     except (*UNREADABLE, OSError, zlib.error) as error:
-        sys.exit(f"format: {where}can't be read, {type(error).__name__}: {error}.")
+        sys.exit(plain(f"format: {where}can't be read, {type(error).__name__}: {error}."))
 
 
 if __name__ == "__main__":

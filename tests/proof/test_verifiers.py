@@ -195,6 +195,17 @@ def test_unreadable_keys_and_missing_files_are_named_in_a_sentence(
         assert done.stderr.startswith("format: ")
 
 
+def test_no_text_of_a_file_controls_the_terminal(tmp_path: Path) -> None:
+    receipt = copy.deepcopy(VECTORS["receipts"][0])
+    receipt["items"][0]["charge"]["lines"] = "\x1b[2J"
+    receipt["items"][0]["entry"]["leg"] = receipt["leg"] = "\x1b[2Jverified\r\n"
+    file = tmp_path / "receipt.json"
+    file.write_text(json.dumps(sealed_receipt(receipt)))
+    code, said = run("verify_receipt.py", file)
+    assert (code, said.count("\n")) == (1, 1), said
+    assert said.removesuffix("\n").isprintable(), said
+
+
 def test_receipts_month_files_and_roots_are_verified_together(tmp_path: Path) -> None:
     files = receipt_files(tmp_path)
     month = tmp_path / "month.gz"

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from shared.domain.common.canonical import canonical_json, format_time
+from shared.domain.common.errors import LedgerCorrupt
 from shared.domain.ledger.model import Entry
 from shared.domain.proof.commits import PublicCommit, document_hash, entry_leaf, public_entry
 from shared.domain.proof.days import ProvenDay
@@ -51,7 +52,8 @@ def receipt_document(
     corrections: Sequence[Correction],
     created_at: datetime,
 ) -> dict[str, object]:
-    """The receipt with its digest; entries and corrections are in the order of their numbers."""
+    """The receipt with its digest; entries and corrections are in the order of their numbers.
+    Raises LedgerCorrupt for a commit or a rate that is not the signed one."""
     days: list[ProvenDay] = []
     for each in proven:
         if each.day not in days:
@@ -79,11 +81,14 @@ def receipt_document(
 def _item(proven: Proven, root: int) -> dict[str, object]:
     entry, commit, day = proven.entry, proven.commit, proven.day
     leaves = [entry_leaf(each) for each in commit.entries]
+    document, place = commit.document(leaves), commit.number - day.signed.root.after - 1
+    if document_hash(document) != day.leaves[place].hex():
+        raise LedgerCorrupt(f"Commit {commit.number} is not the one that was signed.")
     item: dict[str, object] = {
         "entry": public_entry(entry),
         "entry_path": _path(tree_path(leaves, entry.sequence - commit.first)),
-        "commit": commit.document(leaves),
-        "commit_path": _path(tree_path(day.leaves, commit.number - day.signed.root.after - 1)),
+        "commit": document,
+        "commit_path": _path(tree_path(day.leaves, place)),
         "root": root,
     }
     if proven.person:
@@ -94,7 +99,9 @@ def _item(proven: Proven, root: int) -> dict[str, object]:
     name = rate_name(entry.charge)
     if name is None:
         return item
-    rate = next(each for each in day.rates if name_of(each) == name)
+    rate = next((each for each in day.rates if name_of(each) == name), None)
+    if rate is None:
+        raise LedgerCorrupt(f"The rate of entry {entry.sequence} is not one that was signed.")
     rates = rate_leaves(day.rates)
     path = tree_path(rates, rates.index(canonical_json(rate)))
     return {**item, "rate": rate, "rate_path": _path(path)}
