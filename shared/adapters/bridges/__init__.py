@@ -1,7 +1,8 @@
 """The dialects that bridges speak, by name: one module each."""
 
+from codecs import BOM_UTF8
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from shared.adapters.bridges import (
     acs,
@@ -69,12 +70,19 @@ def parse(dialect: str, post: BridgePayload) -> list[Posted]:
             f"The post has more than {CALL_ENDED_BODY_BYTES_MAX} bytes. Send smaller posts."
         )
     known = DIALECTS[dialect]
+    read = replace(post, body=post.body.removeprefix(BOM_UTF8))
     try:
-        return list(known.parse(post))
+        found = list(known.parse(read))
     except (BadRequest, Invalid) as error:
         if known.posts_again:
             raise
         return [Unreadable(None, error.detail, post.body)]
+    return [
+        replace(each, original=post.body)
+        if isinstance(each, Unreadable) and each.original is read.body
+        else each
+        for each in found
+    ]
 
 
 def assemble(

@@ -110,9 +110,11 @@ def _ami_text(body: bytes) -> list[object]:
 
 def _csv(post: BridgePayload) -> list[Posted]:
     """Rows of cdr_csv or cdr_custom; a header line names the columns where they differ."""
+    # Names of callers come in any encoding; nothing that is read depends on a byte that is lost.
+    lines = post.body.decode("utf-8", "replace").splitlines()
     try:
-        rows = [row for row in csv.reader(post.body.decode().splitlines(), strict=True) if row]
-    except (ValueError, csv.Error):
+        rows = [row for row in csv.reader(lines, strict=True) if row]
+    except csv.Error:
         raise BadRequest("The body is neither JSON nor CSV. Send one of them.") from None
     if len(rows) > CALL_ENDED_LEGS_MAX:
         raise TooLarge(f"The post has more than {CALL_ENDED_LEGS_MAX} records. Send smaller posts.")

@@ -129,6 +129,9 @@ def test_csv_has_the_columns_of_cdr_csv_or_names_them() -> None:
     writer.writeheader()
     writer.writerows(pairs())
     assert leg(post(named.getvalue().encode(), "text/csv")) == leg(plain)
+    assert leg(post(named.getvalue().encode("utf-8-sig"), "text/csv")) == leg(plain)
+    latin = text.getvalue().replace("Ann", "Zoë").encode("latin-1")
+    assert leg(post(latin, "text/csv")) == leg(plain)
 
 
 def test_times_may_be_counted_since_1970_and_billsec_is_cut() -> None:

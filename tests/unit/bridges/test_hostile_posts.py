@@ -14,7 +14,9 @@ from urllib.parse import urlencode
 
 import pytest
 
+from shared.adapters.bridges import parse
 from shared.domain.common import limits
+from shared.domain.legs.bridge_payloads import BridgePayload, Unreadable
 from tests.support.memory_tables import MemoryTables
 from tests.support.processes import Deployment, Process
 from tests.support.vendors import FORM, USER, sign
@@ -142,7 +144,8 @@ class Vendor:
         content_type = "application/json"
         if isinstance(event, bytes):
             body = event
-            content_type = FORM if event.lstrip()[:1] not in (b"{", b"[") else content_type
+            starts = event.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
+            content_type = content_type if starts in (b"{", b"[") else FORM
         elif dialect == "twilio":
             body, content_type = urlencode(event).encode(), FORM  # type: ignore[arg-type]
         else:
@@ -305,6 +308,23 @@ def test_odd_bodies_are_answered_and_kept(dialect: str) -> None:
         else:
             assert status == 202, (name, status, found)
             assert not any(each[0] == "queued" for each in found or [])
+
+
+@pytest.mark.parametrize("dialect", ["asterisk", "bigbluebutton", "livekit", "perminute", "zoom"])
+def test_a_byte_order_mark_changes_nothing(dialect: str) -> None:
+    scene = SCENES[dialect]
+    marked = [
+        (bridge, b"\xef\xbb\xbf" + json.dumps(event).encode() if bridge == "events" else event)
+        for bridge, event in scene
+    ]
+    assert play(dialect, marked)[0] == play(dialect, scene)[0]
+
+
+def test_an_unreadable_body_is_kept_with_its_byte_order_mark() -> None:
+    body = b"\xef\xbb\xbf{}"
+    [found] = parse("livekit", BridgePayload("b", body))
+    assert isinstance(found, Unreadable)
+    assert found.original == body
 
 
 def test_a_form_with_repeated_and_unknown_fields_is_read() -> None:
