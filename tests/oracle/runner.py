@@ -9,6 +9,7 @@ from shared.domain.common.kinds import LegKind
 from shared.domain.common.money import RoundingMode
 from shared.domain.rating.rate_card import RateCardVersion
 from shared.domain.rating.rating import Charge, max_usage, rate_leg
+from shared.domain.rating.tariff import tariff_of
 from tests.oracle.card import Case, digits_of, seconds_of, start_of, version_of
 
 KINDS = ("rate", "error", "max_usage", "debit")
@@ -123,9 +124,7 @@ def _paid_seconds(case: Case, version: RateCardVersion) -> int | None:
     if rate is None:
         return None
     return max_usage(
-        rate,
-        version.rounding,
-        version.time_zone,
+        tariff_of(rate.terms, version.rounding, version.time_zone),
         answered_at=start_of(case),
         credit_micros=math.floor(Fraction(case["balance_before"]) / MICRO),
         wanted_seconds=seconds_of(case),

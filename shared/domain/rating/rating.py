@@ -15,8 +15,8 @@ from shared.domain.common import limits
 from shared.domain.common.canonical import format_time
 from shared.domain.common.kinds import LegKind
 from shared.domain.common.money import PICOS_PER_UNIT, RoundingMode, format_amount, round_ratio
-from shared.domain.rating.rate_card import NO_ROW, Rate, RateCardVersion, Rounding
-from shared.domain.rating.tariff import Tariff, UsageSegment, price_text, tariff_of
+from shared.domain.rating.rate_card import NO_ROW, Rate, RateCardVersion
+from shared.domain.rating.tariff import Tariff, UsageSegment, price_text
 
 _SECOND = timedelta(seconds=1)
 
@@ -271,9 +271,7 @@ def rate_missing(
 
 
 def max_usage(
-    rate: Rate,
-    rounding: Rounding,
-    time_zone: str,
+    tariff: Tariff,
     *,
     answered_at: datetime,
     credit_micros: int,
@@ -288,7 +286,6 @@ def max_usage(
     what the credit pays for whenever it comes. `after_seconds`: included minutes pay so many
     seconds before, as in `rest_after`.
     """
-    tariff = tariff_of(rate.terms, rounding, time_zone)
     length = after_seconds + wanted_seconds
 
     def seconds_from(moment: datetime) -> int:
@@ -301,9 +298,7 @@ def max_usage(
 
 
 def hold_amount_micros(
-    rate: Rate,
-    rounding: Rounding,
-    time_zone: str,
+    tariff: Tariff,
     *,
     answered_at: datetime,
     seconds: int,
@@ -316,7 +311,6 @@ def hold_amount_micros(
     So it covers the most expensive bands that the call can touch, at any position of the
     increments. `after_seconds`: included minutes pay so many seconds before, as in `rest_after`.
     """
-    tariff = tariff_of(rate.terms, rounding, time_zone)
     length = after_seconds + seconds
 
     def micros_from(moment: datetime) -> int:
@@ -328,9 +322,7 @@ def hold_amount_micros(
 
 
 def spent_so_far(
-    rate: Rate,
-    rounding: Rounding,
-    time_zone: str,
+    tariff: Tariff,
     *,
     answered_at: datetime,
     seconds: int,
@@ -340,7 +332,6 @@ def spent_so_far(
 
     Included minutes pay the first `after_seconds`, as in `rest_after`.
     """
-    tariff = tariff_of(rate.terms, rounding, time_zone)
     begin = tariff.second_after(answered_at, seconds, after_seconds) if after_seconds else 0
     if begin >= seconds:
         return 0, 0
@@ -349,15 +340,12 @@ def spent_so_far(
 
 
 def dearest_price_per_minute(
-    rate: Rate,
-    rounding: Rounding,
-    time_zone: str,
+    tariff: Tariff,
     *,
     span_start: datetime,
     span_seconds: int,
 ) -> Fraction:
     """The highest price a minute, in currency units, of any band that the span touches."""
-    tariff = tariff_of(rate.terms, rounding, time_zone)
     return max(
         Fraction(60 * slot.price_picos, slot.unit_seconds * PICOS_PER_UNIT)
         for band in tariff.bands_touched(span_start, max(span_seconds, 1))

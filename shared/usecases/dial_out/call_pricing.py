@@ -9,6 +9,7 @@ from shared.domain.common.money import PICOS_PER_UNIT, ceil_div
 from shared.domain.dial_out.facts import RateFacts
 from shared.domain.rating import rating
 from shared.domain.rating.rate_card import Rate, RateCardVersion
+from shared.domain.rating.tariff import Tariff, tariff_of
 from shared.ports.holds import RateReference
 from shared.ports.rate_cards import RateCards
 
@@ -28,13 +29,15 @@ class CallPricing:
     requested_at: datetime
     after: "CallPricing | None" = None
 
+    @property
+    def _tariff(self) -> Tariff:
+        return tariff_of(self.rate.terms, self.version.rounding, self.version.time_zone)
+
     def seconds_for(self, credit_micros: int, wanted_seconds: int, after_seconds: int) -> int:
         """The longest call of at most `wanted_seconds` that the credit pays for, beginning after
         the seconds that are paid in minutes."""
         seconds = rating.max_usage(
-            self.rate,
-            self.version.rounding,
-            self.version.time_zone,
+            self._tariff,
             answered_at=self.requested_at,
             answered_until=self.requested_at + timedelta(seconds=limits.HOLD_RINGING_SECONDS),
             after_seconds=after_seconds,
@@ -48,9 +51,7 @@ class CallPricing:
     def hold_micros(self, seconds: int, after_seconds: int) -> int:
         """The most that a call of so many seconds can cost."""
         micros = rating.hold_amount_micros(
-            self.rate,
-            self.version.rounding,
-            self.version.time_zone,
+            self._tariff,
             answered_at=self.requested_at,
             answered_until=self.requested_at + timedelta(seconds=limits.HOLD_RINGING_SECONDS),
             after_seconds=after_seconds,
@@ -67,9 +68,7 @@ class CallPricing:
         if later is not None and answered_at >= later.version.effective_from:
             return later.so_far(answered_at, seconds, pool_seconds)
         return rating.spent_so_far(
-            self.rate,
-            self.version.rounding,
-            self.version.time_zone,
+            self._tariff,
             answered_at=answered_at,
             seconds=seconds,
             after_seconds=pool_seconds,
@@ -77,11 +76,9 @@ class CallPricing:
 
     def facts(self, *, pays_from_pool: bool = False) -> RateFacts:
         """The facts of a rate for the checks; a call that the pool pays costs nothing at first."""
-        rate, version = self.rate, self.version
+        rate = self.rate
         dearest = rating.dearest_price_per_minute(
-            rate,
-            version.rounding,
-            version.time_zone,
+            self._tariff,
             span_start=self.requested_at,
             span_seconds=limits.HOLD_SLICE_SECONDS + limits.HOLD_RINGING_SECONDS,
         )

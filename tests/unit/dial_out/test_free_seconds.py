@@ -18,6 +18,7 @@ from shared.domain.rating.rating import (
     rate_leg,
     rest_after,
 )
+from shared.domain.rating.tariff import tariff_of
 from tests.support.calls import LONDON, NEW_YORK, Calls, rate
 from tests.support.product import Product
 from tests.unit.rating.cases import card, picos, random_rate
@@ -206,11 +207,11 @@ def test_a_hold_covers_what_included_minutes_leave_of_the_call_whenever_it_is_an
     asked_at = ANSWERED_AT + timedelta(minutes=rng.randrange(24 * 60))
     pool, seconds = rng.randrange(1, 700), rng.randrange(1, 900)
     ringing = {"answered_at": asked_at, "answered_until": asked_at + timedelta(seconds=120)}
-    terms = (found, made.rounding, made.time_zone)
+    tariff = tariff_of(found.terms, made.rounding, made.time_zone)
 
-    held = hold_amount_micros(*terms, **ringing, seconds=seconds, after_seconds=pool)
+    held = hold_amount_micros(tariff, **ringing, seconds=seconds, after_seconds=pool)
     granted = max_usage(
-        *terms, **ringing, credit_micros=held, wanted_seconds=seconds, after_seconds=pool
+        tariff, **ringing, credit_micros=held, wanted_seconds=seconds, after_seconds=pool
     )
 
     assert granted == seconds or found.maximum_charge_picos is not None

@@ -9,6 +9,7 @@ import pytest
 
 from shared.domain.rating.rate_card import Band, MaximumStrategy, Rate, Rounding, RoundingMode, Slot
 from shared.domain.rating.rating import dearest_price_per_minute, hold_amount_micros, max_usage
+from shared.domain.rating.tariff import tariff_of
 from tests.unit.rating.cases import ANSWERED_AT, HALF_UP_4, charge, picos, random_call, rate, slot
 
 HOUR = 3600
@@ -35,9 +36,7 @@ def usage(
     answered_until: datetime | None = None,
 ) -> int:
     return max_usage(
-        priced,
-        rounding,
-        "UTC",
+        tariff_of(priced.terms, rounding, "UTC"),
         answered_at=answered_at,
         credit_micros=picos(credit) // 10**6,
         wanted_seconds=wanted,
@@ -141,9 +140,7 @@ def test_max_usage_is_the_inverse_of_the_charge(part: int) -> None:
         wanted = call.talk_seconds + 1
         credit = max(0, cost(rng.randrange(wanted + 1)) + rng.choice((-1, 0, 0, 1)))
         seconds = max_usage(
-            call.rate,
-            call.rounding,
-            call.time_zone,
+            tariff_of(call.rate.terms, call.rounding, call.time_zone),
             answered_at=call.answered_at,
             credit_micros=credit,
             wanted_seconds=wanted,
@@ -185,9 +182,7 @@ def test_a_hold_covers_the_dearest_answer_in_the_window(
     day = "2026-06-01T"
 
     got = hold_amount_micros(
-        priced,
-        HALF_UP_4,
-        "UTC",
+        tariff_of(priced.terms, HALF_UP_4, "UTC"),
         answered_at=datetime.fromisoformat(f"{day}{start}Z"),
         answered_until=datetime.fromisoformat(f"{day}{until}Z") if until else None,
         seconds=seconds,
@@ -227,14 +222,14 @@ def test_a_hold_pays_for_every_answer_and_no_second_more_would_do() -> None:
         answers = [call.answered_at + timedelta(seconds=later) for later in range(window + 1)]
         version = call.version
         costs = [charge(version, wanted, answered_at=moment).amount_micros for moment in answers]
-        terms = (call.rate, call.rounding, call.time_zone)
+        tariff = tariff_of(call.rate.terms, call.rounding, call.time_zone)
         credit = rng.choice(costs)
 
         held = hold_amount_micros(
-            *terms, answered_at=answers[0], answered_until=answers[-1], seconds=wanted
+            tariff, answered_at=answers[0], answered_until=answers[-1], seconds=wanted
         )
         granted = max_usage(
-            *terms,
+            tariff,
             answered_at=answers[0],
             answered_until=answers[-1],
             credit_micros=credit,
@@ -243,18 +238,18 @@ def test_a_hold_pays_for_every_answer_and_no_second_more_would_do() -> None:
 
         assert max(costs) == held, call
         assert granted == min(
-            max_usage(*terms, answered_at=moment, credit_micros=credit, wanted_seconds=wanted)
+            max_usage(tariff, answered_at=moment, credit_micros=credit, wanted_seconds=wanted)
             for moment in answers
         ), call
 
 
 def test_an_answer_window_over_an_hour_is_refused() -> None:
     """Nobody rings that long, and the search must stay short."""
-    terms = (rate(slot("60", "1")), HALF_UP_4, "UTC")
+    tariff = tariff_of(rate(slot("60", "1")).terms, HALF_UP_4, "UTC")
 
     def hold(window: timedelta) -> int:
         return hold_amount_micros(
-            *terms, answered_at=ANSWERED_AT, answered_until=ANSWERED_AT + window, seconds=60
+            tariff, answered_at=ANSWERED_AT, answered_until=ANSWERED_AT + window, seconds=60
         )
 
     assert hold(timedelta(hours=1)) == 1_000_000
@@ -271,7 +266,7 @@ def test_the_dearest_price_that_a_span_touches() -> None:
 
     def price(each: Rate, start: datetime, seconds: int) -> Fraction:
         return dearest_price_per_minute(
-            each, HALF_UP_4, "UTC", span_start=start, span_seconds=seconds
+            tariff_of(each.terms, HALF_UP_4, "UTC"), span_start=start, span_seconds=seconds
         )
 
     assert price(priced, ANSWERED_AT, 900) == 3
