@@ -623,7 +623,6 @@ const codes: Record<string, string> = {
   "Special number": "Numéro spécial",
   "Toll free disabled": "Numéros gratuits désactivés",
   "Leg": "Appel",
-  "Leg or event": "Appel ou événement",
   "Waiting": "En attente d’autres événements",
   "Ignored": "Ignoré",
   "Read": "Lu",
