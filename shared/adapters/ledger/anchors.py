@@ -96,8 +96,10 @@ def _of_account(content: bytes, account: str) -> tuple[Anchor, bool] | None:
         data = json.loads(line)
         if data["account"] == account:
             roots = tuple(map(read_root, data.get("roots", ())))
-            is_sound = data.get("sound", True)
-            return Anchor(account, data["commit"], data["head"], roots, is_sound), "roots" in data
+            commit, head, is_sound = data["commit"], data["head"], data.get("sound", True)
+            if [type(each) for each in (commit, head, is_sound)] != [int, str, bool]:
+                raise ValueError("the anchor has a member of another type")
+            return Anchor(account, commit, head, roots, is_sound), "roots" in data
     return None
 
 

@@ -48,7 +48,12 @@ class TableProofs:
 
     async def last(self, account: str) -> SignedRoot | None:
         row = await self._tables.get(rows.TABLE, account, HEAD)
-        return await self.root(account, read_head(row)) if row else None
+        if row is None:
+            return None
+        signed = await self.root(account, read_head(row))
+        if signed is None:
+            raise LedgerCorrupt(f"Row {HEAD} names a day that is not there.")
+        return signed
 
     async def root(self, account: str, day: str) -> SignedRoot | None:
         row = await self._tables.get(rows.TABLE, account, f"{PREFIX}{day}")
@@ -161,7 +166,10 @@ def is_day(key: str) -> bool:
 def read_head(row: Row) -> str:
     """The last closed day."""
     check_schema(row, SCHEMA)
-    return str(row.values["day"])
+    day = row.values["day"]
+    if not isinstance(day, str):
+        raise TypeError("the day is no text")
+    return day
 
 
 @fails_closed

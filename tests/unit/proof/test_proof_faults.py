@@ -245,6 +245,27 @@ def test_an_unreadable_root_is_named_and_other_accounts_are_audited(
         assert (answer.status, answer.code) == (500, "ledger_corrupt")
 
 
+@pytest.mark.parametrize("day", [5, "zzz", "2026-12-24"])
+def test_a_head_that_names_no_day_is_named(app: AnchoredApp, day: object) -> None:
+    leg = app.leg()
+    app.close_days(1)
+    app.write(Upsert("proof|head", {**app.values_of("proof|head"), "day": day}))
+    assert any(each.startswith("proof|head: day:") for each in app.problems())
+    assert any("proof|head" in each for each in app.next_night())
+    assert app.get(f"{BASE}/legs/{leg}/receipt").code == "ledger_corrupt"
+
+
+@pytest.mark.parametrize(
+    "content", [b"{", b"[1]", b'{"account":"contoso","commit":"2","head":"x","roots":[]}']
+)
+def test_an_unreadable_anchor_is_named(app: AnchoredApp, content: bytes) -> None:
+    app.close_days(1)
+    for name in app.blobs.blobs:
+        app.blobs.blobs[name] = content
+    assert any("The anchors in 2026-11-24/" in each for each in app.problems())
+    assert any("The anchors in 2026-11-24/" in each for each in app.next_night())
+
+
 @pytest.mark.parametrize(
     "key", ["proof|2026-11-20|000", "proof|2026-12-24|000", "proof|2026-11-24|001"]
 )
