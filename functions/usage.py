@@ -15,6 +15,7 @@ from functions.http import (
 )
 from shared.bootstrap import container
 from shared.contracts.common.queries import FORMAT, PAGE, SPAN, Query, QueryKind, one_of
+from shared.domain.common.canonical import format_time
 from shared.domain.common.errors import Invalid
 from shared.domain.common.kinds import LegKind
 from shared.domain.directory.access import READERS
@@ -127,7 +128,11 @@ async def list_legs(call: Call) -> func.HttpResponse:
     if call.wants_csv() and not call.query("limit"):
         listed = await listing.every(account, query)
         if len(listed.legs) > CSV_ROWS_MAX:
-            raise result_too_large(None)
+            times = sorted(
+                leg.booked_at if query.by is UsageTime.BOOKED else leg.called_at
+                for leg in listed.legs
+            )
+            raise result_too_large(format_time(times[CSV_ROWS_MAX]))
         rows = (leg_row(leg, listed.time_zone) for leg in listed.legs)
         return await reply_csv(LEG_COLUMNS, rows, file_name)
 

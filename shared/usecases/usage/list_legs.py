@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from shared.domain.common import limits
+from shared.domain.common.canonical import format_time
+from shared.domain.common.errors import Invalid
 from shared.domain.ledger.model import Entry, EntryKind
 from shared.domain.legs.parking import ParkStatus
 from shared.domain.usage.leg_facts import UsageTime
@@ -165,6 +167,8 @@ class ListLegs:
                         known.correct(entry, entry.charge)
                     elif leg := _candidate(entry, query, span):
                         legs[entry.leg] = leg
+                if len(legs) > limits.LISTED_LEGS_MAX:
+                    raise _too_many(legs.values(), span)
             after = commits[-1].number
         found = list(legs.values())
         if query.wanted.number is not None:
@@ -255,6 +259,15 @@ class ListLegs:
             return state.commit if state else 0
         before = await self.ledger.commit_at(account, moment - timedelta(microseconds=1))
         return before.number if before else 0
+
+
+def _too_many(legs: Iterable[ListedLeg], span: Span) -> Invalid:
+    """The error for a list that a process does not hold; half of its legs fit."""
+    is_booked = span.by is UsageTime.BOOKED
+    times = sorted(leg.booked_at if is_booked else leg.called_at for leg in legs)
+    narrower = format_time(times[len(times) // 2])
+    detail = f"More than {limits.LISTED_LEGS_MAX:,} legs are in the span. Narrow it, to={narrower}."
+    return Invalid(detail, code="result_too_large")
 
 
 def _candidate(entry: Entry, query: LegQuery, span: Span) -> ListedLeg | None:

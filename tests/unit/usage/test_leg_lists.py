@@ -11,6 +11,8 @@ from urllib.parse import quote
 
 import pytest
 
+from functions import usage as usage_routes
+from shared.domain.common import limits
 from tests.support.charging_app import JANUARY, LONDON, PARIS, ChargingApp
 
 LEGS = "/api/v1/accounts/contoso/legs"
@@ -207,3 +209,30 @@ def test_a_cursor_is_bound_to_account_and_query(app: ChargingApp) -> None:
 def test_what_a_list_does_not_take_is_refused(app: ChargingApp, query: str) -> None:
     answer = app.get(f"{LEGS}?{query}")
     assert (answer.status, answer.code) == (422, "query_invalid")
+
+
+@pytest.mark.parametrize("query", ["?order=amount", "?time=answered", "?format=csv"])
+def test_a_list_that_is_too_long_names_a_narrower_span(
+    app: ChargingApp, monkeypatch: pytest.MonkeyPatch, query: str
+) -> None:
+    there = five(app)
+    app.clock.advance(1)
+    monkeypatch.setattr(limits, "LISTED_LEGS_MAX", 4)
+    answer = app.get(f"{LEGS}{query}")
+    assert (answer.status, answer.code) == (422, "result_too_large")
+    narrower = answer.json["detail"].partition("to=")[2].removesuffix(".")
+    assert len(legs(app, f"{query.replace('csv', 'json')}&from=2026-11-01&to={narrower}")) == 2
+    assert len(legs(app, f"{query.replace('csv', 'json')}&from={narrower}")) == len(there) - 2
+
+
+@pytest.mark.parametrize("time", TIMES)
+def test_a_file_that_is_too_long_names_a_narrower_span(
+    app: ChargingApp, monkeypatch: pytest.MonkeyPatch, time: str
+) -> None:
+    five(app)
+    monkeypatch.setattr(usage_routes, "CSV_ROWS_MAX", 3)
+    answer = app.get(f"{LEGS}?format=csv&time={time}")
+    assert (answer.status, answer.code) == (422, "result_too_large")
+    narrower = answer.json["detail"].partition("to=")[2].partition(" ")[0]
+    path = f"{LEGS}?format=csv&time={time}&from=2026-11-01&to={narrower}"
+    assert len(app.get(path).body.decode().splitlines()) == 1 + 3
