@@ -8,7 +8,7 @@ channel was answered (state Up) and when it ended. The leg id is the channel's u
 import csv
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from shared.adapters.bridges.fields import (
     authorization_in,
@@ -80,6 +80,7 @@ _LOCAL_FIRST = re.compile(r"Local/.*;1", re.ASCII | re.DOTALL)
 _CREATED = re.compile(r"(?:.*-)?(\d{9,11})\.\d+", re.ASCII | re.DOTALL)
 _DIALLED = re.compile(r"\+?[0-9]{3,20}", re.ASCII)
 _CLID = re.compile(r"<([^<>]{1,64})>\s*$")
+_FIRST_LATE_MAX = timedelta(seconds=2)
 _NOT_A_LEG = "The channel reached no conference, and no event shows that it was dialled."
 
 
@@ -337,7 +338,7 @@ def _of_records(settings: DialectSettings, records: Sequence[CallEvent]) -> list
             if value is None and (name != "answer" or is_answered)
         ]
         return [Waiting(call, tuple(missing), uses, ended_by, {"to": first["to"]})]
-    named = facts
+    named, first_start = facts, started_at
     if answered_at is None:
         # The records of an attempt differ in their times and applications; the channel was created
         # once.
@@ -364,8 +365,11 @@ def _of_records(settings: DialectSettings, records: Sequence[CallEvent]) -> list
         authorization=_first(facts, "authorization"),
         hangup_cause=text_of(counted[-1]["cause"]),
     )
-    # Nothing tells how many records a channel has that come in posts of their own.
+    # No record states how many a channel has. Those in one post are all of them, unless the first
+    # is missing: the channel was created with it.
     is_apart = not any(record.facts.get("is_together") for record in records)
+    created = _created(call)
+    is_apart = is_apart or (created is not None and first_start - created > _FIRST_LATE_MAX)
     is_pair = any(each["has_pair"] for each in facts)
     lacks = (FURTHER_RECORDS,) if is_apart and answered and is_pair else ()
     return [Complete(_decided(leg), uses, ended_by, lacks)]

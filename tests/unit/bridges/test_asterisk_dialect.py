@@ -118,6 +118,17 @@ def test_a_record_of_a_pair_waits_for_further_ones() -> None:
     assert one.lacks == (FURTHER_RECORDS,)
 
 
+def test_records_in_one_post_wait_where_the_first_of_the_channel_is_missing() -> None:
+    first, *others = pairs()
+    waiting = made(events(others))
+    assert isinstance(waiting, Complete)
+    assert waiting.lacks == (FURTHER_RECORDS,)
+    whole = made([*events(others), *events(first)])
+    assert isinstance(whole, Complete)
+    assert whole.lacks == ()
+    assert whole.leg == made(events(pairs())).leg  # type: ignore[union-attr]
+
+
 def test_csv_has_the_columns_of_cdr_csv_or_names_them() -> None:
     text = io.StringIO()
     csv.writer(text, quoting=csv.QUOTE_ALL).writerows(list(each.values()) for each in pairs())
