@@ -2,7 +2,7 @@
 
 import gzip
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -151,6 +151,33 @@ def test_a_server_with_other_books_is_named(kept: Kept, kind: str) -> None:
         ran = Terminal(product_transport(other))("verify", "--receipts", file, "--keys", keys)
     assert ran.code == 1
     assert "Error: roots: " in ran.err
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda receipt: receipt["items"][0]["entry"].update(sequence="../x"),
+        *(
+            pytest.param(change, marks=pytest.mark.extended)
+            for change in (
+                lambda receipt: receipt["roots"][0]["root"].update(account=["x"]),
+                lambda receipt: receipt["roots"][0]["root"].update(day=7, interim=False),
+                lambda receipt: receipt.update(items=7),
+                lambda receipt: receipt.clear(),
+            )
+        ),
+    ],
+)
+def test_a_file_of_another_shape_is_named_by_the_verifier(
+    kept: Kept, change: Callable[[Any], object]
+) -> None:
+    path = Path(kept.receipt(kept.app.leg(), "?interim=true"))
+    receipt = json.loads(path.read_text())
+    change(receipt)
+    server = product_transport(kept.app)
+    ran = Terminal(server)("verify", "--receipts", written(path, receipt), "--keys", kept.keys())
+    assert ran.code == 1
+    assert "Error: format: " in ran.err
 
 
 @pytest.mark.extended

@@ -164,7 +164,10 @@ class _Claims:
     entries: set[tuple[str, int]] = field(default_factory=set)
 
     def add(self, root: Any, *entries: int) -> None:
-        """Take a root, and the entries that it proves."""
+        """Take a root, and the entries that it proves. Raises TypeError for other types."""
+        texts, numbers = (root["account"], root["day"]), {type(entry) for entry in entries}
+        if not (all(isinstance(each, str) for each in texts) and numbers <= {int}):
+            raise TypeError("the root has members of other types")
         if root["interim"]:
             self.entries |= {(root["account"], entry) for entry in entries}
         else:
@@ -185,15 +188,17 @@ def _claims(files: tuple[Path, ...]) -> _Claims:
 
 def _roots(path: Path) -> Iterator[tuple[Any, list[int]]]:
     """The roots in a file, with the numbers of entries that each of them proves."""
-    content = path.read_bytes()
-    if content.startswith(_GZIP):
-        for line in gzip.decompress(content).splitlines():
-            if line.endswith((b',"type":"root"}', b',"type":"checkpoint"}')):
-                root = json.loads(line)["root"]
-                last = root["last_entry"]
-                yield root, [last] if last >= root["first_entry"] else []
+    with path.open("rb") as file:
+        is_month = file.read(2) == _GZIP
+    if is_month:
+        with gzip.open(path) as lines:
+            for line in lines:
+                if line.endswith((b',"type":"root"}\n', b',"type":"checkpoint"}\n')):
+                    root = json.loads(line)["root"]
+                    last = root["last_entry"]
+                    yield root, [last] if last >= root["first_entry"] else []
         return
-    document = json.loads(content)
+    document = json.loads(path.read_bytes())
     for number, signed in enumerate(document.get("roots", document["items"])):
         items = document["items"] if "roots" in document else []
         yield (
