@@ -128,7 +128,7 @@ def free_port() -> int:
         port = random.randrange(20_000, 32_000)  # noqa: S311 (no secret)
         if port_is_free(port):
             return port
-    raise StackError("no free port found")
+    raise StackError("no free port was found: end programs that use ports 20000 to 31999")
 
 
 def port_is_free(port: int) -> bool:

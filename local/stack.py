@@ -149,7 +149,7 @@ class Stack:
         while not condition():
             if self._stopping.is_set() or time.monotonic() > deadline:
                 late = ", ".join(part.name for part in self._parts.values() if not part.is_ready)
-                raise StackError(f"not ready in time: {late}")
+                raise StackError(f"not ready in time: {late}; the logs in {self.data} have the cause")
             time.sleep(TICK_SECONDS)
 
     def _supervise(self) -> None:
@@ -295,7 +295,7 @@ class Stack:
         try:
             fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            text = f"{self.data} is in use by a stack that runs, or is just ending"
+            text = f"{self.data} is in use by another stack: stop it, or choose a folder with DATA=…"
             raise StackError(text) from None
 
     def _make_bridge(self) -> None:
@@ -314,7 +314,7 @@ class Stack:
             connection.request("PUT", f"/api/v1/bridges/{BRIDGE}", json.dumps(bridge), headers)
             status = connection.getresponse().status
         if status not in {201, 428}:  # 428: it is there
-            raise StackError(f"making the bridge {BRIDGE} was answered {status}")
+            raise StackError(f"the bridge {BRIDGE} was not created: status {status}, see the logs")
 
 
 def console_address(stack: Stack, account: str | None) -> str:

@@ -153,15 +153,8 @@ def pages() -> dict[str, str]:
     lines += table(("limit of", "value", "beyond the limit", "name"), met)
     lines += ["## All limits", ""]
     for heading, names in sections().items():
-        rows = [
-            (
-                code(name),
-                value_text(name),
-                ", ".join(map(code, _uses().get(name, HOST.get(name, "").split()))),
-            )
-            for name in names
-        ]
-        lines += [f"### {heading}", "", *table(("name", "value", "read by"), rows)]
+        rows = [(code(name), value_text(name)) for name in names]
+        lines += [f"### {heading}", "", *table(("name", "value"), rows)]
     about = """
 Every bound of the product has a name in `shared/domain/common/limits.py`. Limits are constants: a
 deployment cannot change them, except the three budgets that are [settings](settings.md)."""
