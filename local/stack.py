@@ -149,7 +149,7 @@ class Stack:
         while not condition():
             if self._stopping.is_set() or time.monotonic() > deadline:
                 late = ", ".join(part.name for part in self._parts.values() if not part.is_ready)
-                raise StackError(f"not ready in time: {late}; the logs in {self.data} have the cause")
+                raise StackError(f"not ready in time: {late}; see the logs in {self.data}")
             time.sleep(TICK_SECONDS)
 
     def _supervise(self) -> None:
@@ -295,7 +295,7 @@ class Stack:
         try:
             fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            text = f"{self.data} is in use by another stack: stop it, or choose a folder with DATA=…"
+            text = f"{self.data} is in use: stop the other stack, or choose a folder with DATA=…"
             raise StackError(text) from None
 
     def _make_bridge(self) -> None:
