@@ -1,6 +1,7 @@
 """Every command of the pages below does what its page shows, against the whole stack."""
 
 import re
+import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from local.demo.seed import seed
+from local.run import shell_settings
 from local.stack import ROOT, Stack
 from tests.demo.pages import SECONDS_MAX, Reader, matches, steps_of
 
@@ -79,6 +81,19 @@ def test_no_command_hides_an_error_or_waits_without_a_limit(page: str) -> None:
 def test_a_page_states_at_its_top_what_it_needs(page: str) -> None:
     top = (ROOT / page).read_text("utf-8").partition("\n## ")[0]
     assert re.search(r"^\*\*(You need|Before you begin):?\*\*", top, re.MULTILINE)
+
+
+def test_the_settings_for_a_shell_keep_every_character(tmp_path: Path) -> None:
+    stack = Stack(tmp_path)
+    stack.base_url, stack.admin_key, stack.bridge_secret = "http://h:1", "it's $(x) `y`", 'a"b\\ c'
+    file = tmp_path / "run.env"
+    file.write_text(shell_settings(stack))
+    script = 'unset BASE; . "$0"; printf "%s\n" "$BASE" "$KEY" "$SECRET" "$PERMINUTE_KEY"'
+    ran = subprocess.run(
+        ["sh", "-c", script, str(file)], capture_output=True, text=True, check=True
+    )
+
+    assert ran.stdout.splitlines() == ["http://h:1", "it's $(x) `y`", 'a"b\\ c', "it's $(x) `y`"]
 
 
 @pytest.mark.parametrize(

@@ -341,6 +341,7 @@ def test_a_file_that_a_killed_stack_left_goes_away_at_the_next_start(tmp_path: P
     gone.wait()
     said = {"base_url": f"http://127.0.0.1:{free_port()}", "processes": {"http": gone.pid}}
     (tmp_path / "run.json").write_text(json.dumps(said))
+    (tmp_path / "run.env").write_text("export BASE=gone\n")
     data = tmp_path / "data"
     data.write_text("a file where the folder belongs")
     with _run_command(tmp_path) as command:
@@ -348,6 +349,7 @@ def test_a_file_that_a_killed_stack_left_goes_away_at_the_next_start(tmp_path: P
 
     assert command.returncode == 1
     assert not (tmp_path / "run.json").exists()
+    assert not (tmp_path / "run.env").exists()
 
 
 @pytest.mark.extended
