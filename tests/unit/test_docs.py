@@ -70,6 +70,17 @@ def test_every_relative_link_leads_somewhere(page: Path) -> None:
     assert broken == []
 
 
+def test_every_page_is_in_the_navigation_of_the_site() -> None:
+    """Decisions are listed by the page of their folder."""
+    named = set(re.findall(r"[\w./-]+\.md", (ROOT / "mkdocs.yml").read_text("utf-8")))
+    pages = {str(page.relative_to(ROOT / "docs")) for page in (ROOT / "docs").rglob("*.md")}
+    decisions = (ROOT / "docs" / "adr" / "README.md").read_text("utf-8")
+
+    missing = pages - named
+    assert {page for page in missing if not page.startswith("adr/0")} == set()
+    assert [page for page in missing if page.removeprefix("adr/") not in decisions] == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_make_target_that_is_named_exists(page: Path) -> None:
     """`make demo` and its like, wherever they are named."""
