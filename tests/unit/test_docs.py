@@ -71,14 +71,15 @@ def test_every_relative_link_leads_somewhere(page: Path) -> None:
 
 
 def test_every_page_is_in_the_navigation_of_the_site() -> None:
-    """Decisions are listed by the page of their folder."""
+    """Or in the list of its kind: decisions, routes of the API."""
     named = set(re.findall(r"[\w./-]+\.md", (ROOT / "mkdocs.yml").read_text("utf-8")))
     pages = {str(page.relative_to(ROOT / "docs")) for page in (ROOT / "docs").rglob("*.md")}
-    decisions = (ROOT / "docs" / "adr" / "README.md").read_text("utf-8")
+    lists = [ROOT / "docs" / name for name in ("adr/README.md", "reference/http-api.md")]
+    listed = "".join(page.read_text("utf-8") for page in lists)
 
-    missing = pages - named
-    assert {page for page in missing if not page.startswith("adr/0")} == set()
-    assert [page for page in missing if page.removeprefix("adr/") not in decisions] == []
+    missing = sorted(pages - named)
+    assert [page for page in missing if not page.startswith(("adr/0", "reference/http-api/"))] == []
+    assert [page for page in missing if page.rpartition("/")[2] not in listed] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
