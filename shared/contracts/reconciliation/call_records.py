@@ -36,7 +36,7 @@ _UTF_16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _CELL_CHARS_SHOWN = 40
 _MASK = "*"
 _YEAR_MIN, _YEAR_MAX = 1970, 9998
-_MASKED = re.compile(r"\+?([0-9]{0,14}\*{1,14}[0-9]{0,14})", re.ASCII)
+_MASKED = re.compile(r"\+?((?=\**[0-9])[0-9]{0,14}\*{1,14}[0-9]{0,14})", re.ASCII)
 _DATE_CHARS = len("2026-11-23")
 _DIGITS = re.compile(r"[1-9][0-9]{6,14}", re.ASCII)
 _SECONDS = re.compile(r"[0-9]{1,7}(?:\.0+)?", re.ASCII)
