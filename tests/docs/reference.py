@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tests.docs import http_api, limits, roles, settings
+from tests.docs import http_api, limits, roles, settings, tables
 
 ROOT = Path(__file__).resolve().parents[2]
 WRITERS: tuple[Callable[[], Mapping[str, str]], ...] = (
@@ -11,6 +11,7 @@ WRITERS: tuple[Callable[[], Mapping[str, str]], ...] = (
     limits.pages,
     roles.pages,
     settings.pages,
+    tables.pages,
 )
 
 

@@ -8,10 +8,12 @@ import pytest
 from functions.http import ROUTES
 from shared.settings import Settings, SettingsError
 from tests.docs import limits as limits_page
+from tests.docs import tables
 from tests.docs.http_api import observed_codes
 from tests.docs.reference import ROOT, pages
 from tests.docs.settings import KEY, NEEDED, SETTINGS, Setting, uses
 from tests.infra.test_settings import RecordingEnvironment
+from tests.schemas.test_schemas import RELEASES, release
 
 PAGES = pages()
 ARCHIVE_PLACES = ("ARCHIVE_ENDPOINT", "ARCHIVE_CONNECTION_STRING")
@@ -83,3 +85,16 @@ def test_a_setting_that_is_read_is_on_the_page_of_the_configuration() -> None:
     page = (Path(ROOT) / "docs" / "configuration.md").read_text("utf-8")
 
     assert [each.name for each in SETTINGS if f"`{each.name}`" not in page] == []
+
+
+def test_every_table_of_the_source_is_on_the_page_and_every_recorded_row_has_its_kind() -> None:
+    assert tables.table_names() == tables.TABLES.keys()
+    assert {kind.table for kind in tables.KINDS} == tables.TABLES.keys()
+    for row in tables.observed():
+        tables.kind_of(row)
+
+
+@pytest.mark.parametrize("name", RELEASES)
+def test_every_row_of_a_release_has_its_kind(name: str) -> None:
+    for row in release(name)["rows"]:
+        tables.kind_of([row["table"], row["partition"], row["key"]])
