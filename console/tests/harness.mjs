@@ -14,7 +14,7 @@ export const base = stack.base_url;
 export const pictures = process.env.SCREENSHOTS;
 const axeSource = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"];
-const WAIT_MS_MAX = 60_000;
+const WAIT_MS_MAX = Number(process.env.WAIT ?? 60_000);
 
 let browser;
 before(async () => {

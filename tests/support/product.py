@@ -80,6 +80,7 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     body: bytes
+    media_type: str = ""
 
     @property
     def json(self) -> Any:
@@ -186,7 +187,9 @@ class Product:
         )
         context = SimpleNamespace(invocation_id="an-invocation")
         response = await function(request, context)
-        answer = Answer(response.status_code, response.headers, response.get_body())
+        answer = Answer(
+            response.status_code, response.headers, response.get_body(), response.mimetype or ""
+        )
         if RECORD_CODES in os.environ:
             _record_code(function.__name__, answer)
         return answer
