@@ -80,7 +80,8 @@ def _render(error: PerminuteError, status: HTTPStatus, instance: str) -> Problem
     detail = error.detail
     if isinstance(error, RateLimited | Unavailable):
         headers["Retry-After"] = str(error.retry_after_seconds)
-        detail += f" Send the request again after {error.retry_after_seconds} s."
+        if not isinstance(error, SettingsUnreadable):  # whose detail has another way out
+            detail += f" Send the request again after {error.retry_after_seconds} s."
     if isinstance(error, Invalid) and error.errors and error.code == Invalid.code:
         detail += " Correct each place that errors names."
     body: dict[str, object] = {
