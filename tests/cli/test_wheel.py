@@ -36,7 +36,7 @@ def test_a_built_wheel_installs_and_runs_alone(tmp_path: Path) -> None:
     vectors = json.loads((ROOT / "tests/golden/proof_vectors.json").read_text("utf-8"))
     (tmp_path / "receipt.json").write_text(json.dumps(vectors["receipts"][0]), "utf-8")
     (tmp_path / "keys.json").write_text(json.dumps(vectors["keys"]), "utf-8")
-    verified = perminute("verify", "--receipts", "receipt.json", "--keys", "keys.json")
+    verified = perminute("verify", "receipt.json", "--keys", "keys.json")
     assert "verified" in verified.stdout, verified.stderr
     refused = perminute("accounts", "--url", "http://127.0.0.1:9")
     assert refused.returncode in {1, 2}
