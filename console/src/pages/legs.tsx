@@ -20,8 +20,8 @@ type Row = {
   answered_at: string | null;
   talk_seconds: number | null;
   amount: string | null;
-  flags: string[];
-  corrections: number[];
+  flags?: string[]; // not of parked legs
+  corrections?: number[];
 };
 const any: Option = ["", t("Any")];
 
@@ -114,13 +114,13 @@ export default function Legs(): JSX.Element {
 }
 
 function Status({ leg }: { leg: Row }): JSX.Element {
-  const isCorrected = leg.corrections.length > 0;
+  const isCorrected = (leg.corrections ?? []).length > 0;
   const tone = leg.status === "parked" ? "bad" : isCorrected ? "warn" : leg.status === "charged" ? "good" : "plain";
   const text = isCorrected ? (sign(leg.amount ?? "0") === 0 ? t("Reversed") : t("Corrected")) : words(leg.status);
   return (
     <>
       <Badge tone={tone}>{text}</Badge>{" "}
-      {leg.flags.map((flag) => (
+      {(leg.flags ?? []).map((flag) => (
         <Badge key={flag} tone="warn">
           {words(flag)}
         </Badge>
