@@ -82,16 +82,16 @@ class _Month:
         self.legs = ListLegs(facts, self.ledger, parking, self.clock)
 
 
-async def fill(ledger: TableLedger, clock: ManualClock, start: datetime) -> None:
+async def fill(ledger: TableLedger, clock: ManualClock, start: datetime, legs: int = LEGS) -> None:
     """Legs of a month that begins ten minutes before `start`, in segments and closed days; at its
     end the clock is two hours into the next month."""
     days = ((start + timedelta(days=31)).replace(day=1) - start).days
     await ledger.submit(ACCOUNT, Configure(1, "USD", 0))
     await ledger.submit(ACCOUNT, TopUp("credits", "digest", 10**15))
-    of_day = LEGS // days + 1
+    of_day = legs // days + 1
     for day in range(days):
-        for first in range(day * of_day, min(LEGS, (day + 1) * of_day), AT_ONCE):
-            last = min(first + AT_ONCE, (day + 1) * of_day, LEGS)
+        for first in range(day * of_day, min(legs, (day + 1) * of_day), AT_ONCE):
+            last = min(first + AT_ONCE, (day + 1) * of_day, legs)
             now = clock.now()
             debits = (_leg(number, now) for number in range(first, last))
             await asyncio.gather(*(ledger.submit(ACCOUNT, each) for each in debits))
