@@ -221,7 +221,7 @@ async def test_a_blob_under_another_name_is_not_read() -> None:
     ((_, content),) = app.blobs.blobs.items()
     app.blobs.blobs = {"2026-11-23/11/0000-x": content}
 
-    with pytest.raises(ValueError, match="not what was written"):
+    with pytest.raises(ValueError, match="differs from the written content"):
         await app.read()
 
 

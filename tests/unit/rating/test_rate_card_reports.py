@@ -57,7 +57,15 @@ def test_effect() -> None:
         "difference": "0.51",
         "no_rate_before": 0,
         "no_rate_after": 1,
-        "destinations": [{"destination": "+44", "legs": 1, "before": "0.03", "after": "0.54"}],
+        "destinations": [
+            {
+                "destination": "+44",
+                "legs": 1,
+                "before": "0.03",
+                "after": "0.54",
+                "difference": "0.51",
+            }
+        ],
     }
 
 
