@@ -54,7 +54,7 @@ ADVICE = {
     "unavailable": "Repeat the command: it is safe, nothing is done twice.",
     "contended": "Repeat the command: it is safe, nothing is done twice.",
     "etag_mismatch": "It was changed meanwhile: run the command again to see its state.",
-    "if_match_missing": "It exists already: use the command that changes it.",
+    "if_match_missing": "It exists: choose another name, or use the command that changes it.",
     "day_open": "Wait until the day is closed, or add --interim.",
     "parked_leg_dismissed": "Nothing: a dismissed leg is not replayed.",
     "parked_leg_replayed": "Nothing: the leg is charged.",

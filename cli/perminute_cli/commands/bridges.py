@@ -182,7 +182,7 @@ def _try_post(bridges: click.Group) -> None:
             app.text(_sample(dialect, account or "contoso", more).decode())
             return
         account = account or app.account_or_none
-        bridge: Any = _bridge(app, dialect, more["bridge"])
+        bridge: Any = _bridge(app, dialect, more["bridge"], account)
         content = _sample(dialect, account or "contoso", more) if file is None else _read(file)
         found, is_signed = _try(app, dialect, bridge, content, account, more)
         if app.is_json:
@@ -263,16 +263,20 @@ def _judge(found: Any) -> None:
         )
 
 
-def _bridge(app: App, dialect: str, name: str | None) -> Any:
+def _bridge(app: App, dialect: str, name: str | None, account: str | None) -> Any:
     if name is None:
-        known: list[Any] = list(app.client.items(api.list_bridges()))
+        known: list[Any] = [
+            each
+            for each in app.client.items(api.list_bridges())
+            if account is None or {"*", account} & {*each["accounts"]}
+        ]
         own = [each for each in known if each["dialect"] == dialect]
         named = [each for each in known if each["id"] == app.connection.bridge]
         for found in (own, named, known):
             if len(found) == 1:
                 return found[0]
         raise Failure(
-            f"No bridge is named, and not exactly one speaks {dialect}.",
+            f"No bridge is named, and not exactly one speaks {dialect} for the account.",
             "Add --bridge; `perminute bridges` lists them.",
             USAGE,
         )

@@ -146,11 +146,11 @@ def _reasons(
     ]
     if health.legs_wait:
         found.append(
-            Reason("legs_wait", f"A leg waits to be charged for {health.waiting_seconds} seconds.")
+            Reason("legs_wait", f"A leg has waited {health.waiting_seconds} seconds to be charged.")
         )
     if health.has_forgotten_legs:
         found.append(
-            Reason("parked_legs_wait", f"A leg is parked for {health.parked_seconds} seconds.")
+            Reason("parked_legs_wait", f"A leg has been parked for {_days(health.parked_seconds)}.")
         )
     dead = max(queue.dead_letters if queue else 0, health.dead_letters or 0)
     if dead:
@@ -159,6 +159,11 @@ def _reasons(
         count = webhooks.dead_letters
         found.append(Reason("dead_letters", f"{count} events for webhooks are dead letters."))
     return found
+
+
+def _days(seconds: int | None) -> str:
+    days = timedelta(seconds=seconds or 0).days
+    return f"{days} day{'s' * (days != 1)}"
 
 
 def _delays(timers: tuple[TimerState, ...], outbox_seconds: int | None) -> list[Reason]:
