@@ -20,7 +20,15 @@ ROOT = Path(__file__).resolve().parent.parent
 STYLE = ROOT / "docs" / "style"
 PENDING = STYLE / "pending.txt"
 CODE = "`x`"
-FOLDERS = ("shared", "functions", "local", "cli/perminute_cli", "infra/tools", "tools")
+FOLDERS = (
+    "shared",
+    "functions",
+    "local",
+    "cli/perminute_cli",
+    "infra/tools",
+    "tools",
+    "docs/examples",
+)
 CONSOLE_TEXTS = ROOT / "console" / "src" / "fr.ts"
 NOT_PROSE = re.compile(
     r"[^|]*\w\|\w"  # a table of names

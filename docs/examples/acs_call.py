@@ -1,7 +1,7 @@
-"""Azure Communication Services: ask before a phone is added to a call (Call Automation).
+"""Azure Communication Services: authorize a phone before it is added (Call Automation).
 
 ACS has no limit for the length of a call: the grant is enforced by `call.end`, which acs_control.py
-acts on. Both share the folder of `Calls`, which says which call an authorization belongs to.
+acts on. Both share the folder of `Calls`, which has the call of each authorization.
 Python 3.9 or later, standard library only.
 """
 
@@ -54,7 +54,7 @@ class Acs:
 
 
 class Calls:
-    """Which call an authorization belongs to: a folder with one file per authorization."""
+    """The call of each authorization: a folder with one file per authorization."""
 
     def __init__(self, folder: "str | os.PathLike[str]") -> None:
         self._folder = Path(folder)
@@ -98,7 +98,7 @@ def add_participant(
     caller: str,
     conference: str,
 ) -> "dict[str, Any]":
-    """Dial `to` into the call if that is allowed; the answer says why not.
+    """Dial `to` into the call if that is allowed; the answer has the reason of a denial.
 
     The authorization travels as `operationContext`, which comes back with AddParticipantSucceeded
     and AddParticipantFailed.

@@ -18,7 +18,7 @@ from acs_call import Acs, Calls, phone_number
 
 
 class AcsCalls:
-    """What control.py does with calls of ACS."""
+    """The actions of control.py on calls of ACS."""
 
     def __init__(self, acs: Acs, calls: Calls) -> None:
         self._acs = acs
@@ -26,7 +26,7 @@ class AcsCalls:
 
     @classmethod
     def from_environment(cls) -> "AcsCalls":
-        """As ACS_ENDPOINT, ACS_ACCESS_KEY and ACS_CALLS say."""
+        """From ACS_ENDPOINT, ACS_ACCESS_KEY and ACS_CALLS."""
         acs = Acs(os.environ["ACS_ENDPOINT"], os.environ["ACS_ACCESS_KEY"])
         return cls(acs, Calls(os.environ["ACS_CALLS"]))
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Asterisk: an AGI script that asks before a dial-out and reports how each leg ended.
+"""Asterisk: an AGI script that authorizes a dial-out and reports the end of each leg.
 
-The dial plan that calls it stands in docs/bridges/asterisk.md:
+The dial plan that calls it is in docs/bridges/asterisk.md:
 
     AGI(asterisk_agi.py,ask,NUMBER)   sets PERMINUTE_DECISION, _REASON, _AUTHORIZATION, _NUMBER and
                                       _SECONDS
@@ -48,7 +48,8 @@ def main(arguments: "list[str]") -> int:
 
 
 def ask(number: str, spool: Spool) -> None:
-    """Ask, and set the variables of the answer; release the hold if the caller is gone by then."""
+    """Request the dial-out, and set the variables of the answer. Release the hold if the caller has
+    left by then."""
     question: dict[str, Any] = {"leg_id": get("UNIQUEID"), "conference_id": _conference()}
     if account := get("PERMINUTE_ACCOUNT"):
         question["account"] = account
@@ -77,8 +78,9 @@ def ask(number: str, spool: Spool) -> None:
 
 
 def ended(spool: Spool) -> None:
-    """Put the leg's record into the spool and, if nobody answered, the release of its hold: a cause
-    such as 34 (no circuit) keeps the hold for another attempt, and this channel makes none."""
+    """Put the leg's record into the spool and, for an unanswered leg, the release of its hold: a
+    cause such as 34 (no circuit) keeps the hold for another attempt, and this channel makes
+    none."""
     found = record()
     try:
         spool.put("call-ended", found)

@@ -90,14 +90,14 @@ class Manager:
 
 
 class AsteriskCalls:
-    """What control.py does with calls of Asterisk."""
+    """The actions of control.py on calls of Asterisk."""
 
     def __init__(self, address: str, user: str, secret: str) -> None:
         self._login = (address, user, secret)
 
     @classmethod
     def from_environment(cls) -> "AsteriskCalls":
-        """As ASTERISK_MANAGER, ASTERISK_USER and ASTERISK_SECRET say."""
+        """From ASTERISK_MANAGER, ASTERISK_USER and ASTERISK_SECRET."""
         address = os.environ.get("ASTERISK_MANAGER", "127.0.0.1:5038")
         return cls(address, os.environ["ASTERISK_USER"], os.environ["ASTERISK_SECRET"])
 

@@ -12,7 +12,7 @@ this server and its secret are the bridge's `control` settings.
 
 Events come at least once, in any order: acting twice changes nothing. A request with a wrong or old
 signature is answered 401; where the bridge does not answer after three tries, 503, and Perminute
-sends the event again. The environment says CONTROL_LISTEN (127.0.0.1:8090), CONTROL_SECRETS
+sends the event again. The environment supplies CONTROL_LISTEN (127.0.0.1:8090), CONTROL_SECRETS
 (`whsec_…`; two of them with a space between while they change) and EXTEND_SECONDS (900; 0 extends
 nothing). Python 3.9 or later.
 """
@@ -88,7 +88,7 @@ class Control:
             self._extend(self._perminute, call)
 
     def _extend(self, perminute: Perminute, call: "dict[str, Any]") -> None:
-        """Ask for more, and move the end of the call to what is granted."""
+        """Request more seconds, and move the end of the call to the granted time."""
         elapsed = tried(lambda: self._calls.elapsed(call))
         if elapsed is None:
             return

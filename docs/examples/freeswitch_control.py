@@ -5,7 +5,7 @@
 
 The environment names the bridge (see perminute.py), the address to listen on and its secret (see
 control.py), and FREESWITCH_SOCKET (127.0.0.1:8021) and FREESWITCH_PASSWORD. The leg's id is the
-channel's uuid: freeswitch.lua states it when it asks. Python 3.9 or later.
+channel's uuid: freeswitch.lua states it in its request. Python 3.9 or later.
 """
 
 import os
@@ -43,7 +43,7 @@ class EventSocket:
         self._socket.close()
 
     def api(self, command: str) -> str:
-        """What an API command prints. Raises OSError where the connection breaks off."""
+        """The output of an API command. Raises OSError where the connection breaks off."""
         return self._send(f"api {command}")[1]
 
     def _send(self, line: str) -> "tuple[dict[str, str], str]":
@@ -75,14 +75,14 @@ class EventSocket:
 
 
 class FreeSwitchCalls:
-    """What control.py does with calls of FreeSWITCH."""
+    """The actions of control.py on calls of FreeSWITCH."""
 
     def __init__(self, address: str, password: str) -> None:
         self._login = (address, password)
 
     @classmethod
     def from_environment(cls) -> "FreeSwitchCalls":
-        """As FREESWITCH_SOCKET and FREESWITCH_PASSWORD say."""
+        """From FREESWITCH_SOCKET and FREESWITCH_PASSWORD."""
         address = os.environ.get("FREESWITCH_SOCKET", "127.0.0.1:8021")
         return cls(address, os.environ["FREESWITCH_PASSWORD"])
 

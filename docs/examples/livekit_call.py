@@ -1,9 +1,9 @@
-"""LiveKit: ask before a SIP participant is made.
+"""LiveKit: authorize a SIP participant before it is created.
 
 `livekit` is `livekit.api.LiveKitAPI()`, `request_of` is
 `livekit.protocol.sip.CreateSIPParticipantRequest`, `duration_of` is
-`google.protobuf.duration_pb2.Duration`. LiveKit ends the call after `max_call_duration`; it can't
-be told a later time, so register this bridge with `assumed_seconds`.
+`google.protobuf.duration_pb2.Duration`. LiveKit ends the call after `max_call_duration`; it
+accepts no later time, so register this bridge with `assumed_seconds`.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ async def add_participant(
     *,
     trunk: str,
 ) -> dict[str, Any]:
-    """Dial `to` into the room if that is allowed. The authorisation travels as an attribute of the
+    """Dial `to` into the room if that is allowed. The authorization travels as an attribute of the
     participant: the room's `participant_left` webhook carries it."""
     answer = await asyncio.to_thread(perminute.dial_out, to, conference_id=room)
     if answer["decision"] != "allow":

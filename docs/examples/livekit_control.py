@@ -25,7 +25,7 @@ TOKEN_SECONDS = 60
 
 
 class LiveKitCalls:
-    """What control.py does with calls of LiveKit."""
+    """The actions of control.py on calls of LiveKit."""
 
     def __init__(self, url: str, key: str, secret: str) -> None:
         self._url = url.rstrip("/").replace("wss://", "https://", 1).replace("ws://", "http://", 1)
@@ -34,7 +34,7 @@ class LiveKitCalls:
 
     @classmethod
     def from_environment(cls) -> "LiveKitCalls":
-        """As LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET say."""
+        """From LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET."""
         names = ("LIVEKIT_URL", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET")
         return cls(*(os.environ[name] for name in names))
 

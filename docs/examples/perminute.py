@@ -1,4 +1,4 @@
-"""Asks Perminute before a call and reports how it ended: Python 3.9 or later, standard library
+"""Requests a call from Perminute and reports its end: Python 3.9 or later, standard library
 only. Copy the file into a bridge.
 
 No answer within two seconds is a denial, unless `on_outage` is "allow".
@@ -50,8 +50,8 @@ class Perminute:
     def dial_out(self, to: str, **question: Any) -> "dict[str, Any]":
         """The answer to a dial-out; `question` as in the API: conference_id, account, …
 
-        The key is made once, so that asking again after a lost answer never holds twice. Without an
-        answer it is in `key`: a question that arrived all the same may have placed a hold, which
+        The key is made once, so that a repeated request after a lost answer never holds twice.
+        Without an answer it is in `key`: a request that did arrive may have placed a hold, which
         `spool.py` releases.
         """
         key = str(uuid.uuid4())
@@ -67,11 +67,11 @@ class Perminute:
                 break
         if self.on_outage == "allow":
             return {"decision": "allow", "granted_seconds": OUTAGE_SECONDS, "final": True}
-        message = "Perminute can't be asked."
+        message = "Perminute does not answer."
         return {"decision": "deny", "reason": "unavailable", "message": message, "key": key}
 
     def extend(self, authorization: str, seconds: int) -> "dict[str, Any]":
-        """Ask for a total of seconds, counted from the answer."""
+        """Request a total of seconds, counted from the answer."""
         body = {"seconds": seconds, "authorization": authorization}
         path = f"dial-outs/{quote(authorization, safe='')}/extend"
         return self.post(path, body, seconds=PATIENT_SECONDS_MAX)

@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
-"""Keeps on disk what is to be posted to Perminute until Perminute has taken it.
+"""Keeps posts for Perminute on disk until Perminute has accepted them.
 
 A program that must not wait, or may be killed, calls `Spool(folder).put(path, body)`: the post is
-on disk when `put` returns. `put("dial-outs", question, key)` withdraws a question whose answer was
-lost: it is asked again under its key, and what it holds is released. One process of
+on disk when `put` returns. `put("dial-outs", request, key)` withdraws a request whose answer was
+lost: it is repeated under its key, and its hold is released. One process of
 
     python3 spool.py FOLDER
 
-posts what is there, oldest first, and again after an outage, however long it was. Two processes,
-or a crash between a post and its removal, post something twice; Perminute takes it once. What
-Perminute refuses for good (400, 404, 409, 413, 415, 422) is moved to FOLDER/refused for a person to
-read. With `--once` the program posts what it can and ends with 0 where nothing is left.
+posts the files, oldest first, and again after an outage, however long it was. Two processes, or a
+crash between a post and its removal, post a file twice; Perminute accepts it once. A post that
+Perminute refuses permanently (400, 404, 409, 413, 415, 422) is moved to FOLDER/refused for a person
+to read. With `--once` the program posts once and ends with 0 if no file is left.
 
 The environment names the bridge: PERMINUTE_URL, PERMINUTE_BRIDGE, PERMINUTE_USER and
 PERMINUTE_SECRET. Python 3.9 or later.
@@ -60,11 +60,12 @@ class Spool:
             os.close(descriptor)
 
     def waiting(self) -> "list[Path]":
-        """What is not posted yet, oldest first."""
+        """The posts that wait, oldest first."""
         return sorted(self.folder.glob("*.json"))
 
     def post_all(self, perminute: Perminute) -> float:
-        """Post what waits. Returns the seconds that Perminute asks to wait, -1 if all were posted.
+        """Post the waiting files. Returns the seconds that Perminute requests to wait, -1 if all
+        were posted.
 
         A post that Perminute can't take now does not keep the others waiting; without a connection
         the round ends.

@@ -1,7 +1,7 @@
-"""Twilio: ask before a participant is added to a conference.
+"""Twilio: authorize a participant before it is added to a conference.
 
-`client` is `twilio.rest.Client(...)`. Twilio ends the call at `time_limit` by itself and can't be
-told a later time, so register this bridge with `assumed_seconds`, which is granted at once.
+`client` is `twilio.rest.Client(...)`. Twilio ends the call at `time_limit` by itself and accepts
+no later time, so register this bridge with `assumed_seconds`, which is granted at once.
 """
 
 from typing import Any
@@ -14,9 +14,9 @@ RING_SECONDS = 90  # within the 120 that a hold allows for
 def add_participant(
     client: Any, perminute: Perminute, conference: str, to: str, *, caller: str, callback: str
 ) -> dict[str, Any]:
-    """Dial `to` into the conference if that is allowed; the answer says why not.
+    """Dial `to` into the conference if that is allowed; the answer has the reason of a denial.
 
-    The authorisation travels as the participant's label, which comes back with every event of the
+    The authorization travels as the participant's label, which comes back with every event of the
     conference; the status callback's call ended event then names it.
     """
     answer = perminute.dial_out(to, conference_id=conference)

@@ -22,7 +22,7 @@ CALL_SID = re.compile(r"CA[0-9a-f]{32}")
 
 
 class TwilioCalls:
-    """What control.py does with calls of Twilio."""
+    """The actions of control.py on calls of Twilio."""
 
     def __init__(
         self, account: str, key: str, secret: str, base_url: str = "https://api.twilio.com"
@@ -33,7 +33,7 @@ class TwilioCalls:
 
     @classmethod
     def from_environment(cls) -> "TwilioCalls":
-        """As the environment says."""
+        """From the environment."""
         account = os.environ["TWILIO_ACCOUNT_SID"]
         key = os.environ.get("TWILIO_API_KEY", account)
         return cls(account, key, os.environ["TWILIO_API_SECRET"])

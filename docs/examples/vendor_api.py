@@ -11,8 +11,8 @@ REQUEST_SECONDS_MAX = 5.0
 def request(
     method: str, url: str, body: "bytes | None" = None, headers: "dict[str, str] | None" = None
 ) -> "dict[str, Any] | None":
-    """The JSON of the answer, {} where it has no body, None for 404 and 410: what was named is not
-    there any more. Raises OSError, as HTTPError for any other status of 400 or more."""
+    """The JSON of the answer, {} where it has no body, None for 404 and 410: the object is
+    gone. Raises OSError, as HTTPError for any other status of 400 or more."""
     sent = urllib.request.Request(url, data=body, headers=headers or {}, method=method)
     try:
         with urllib.request.urlopen(sent, timeout=REQUEST_SECONDS_MAX) as answer:
