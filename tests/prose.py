@@ -18,7 +18,6 @@ from markdown_it.token import Token
 
 ROOT = Path(__file__).resolve().parent.parent
 STYLE = ROOT / "docs" / "style"
-PENDING = STYLE / "pending.txt"
 CODE = "`x`"
 FOLDERS = (
     "shared",
@@ -279,22 +278,16 @@ def files(paths: list[Path]) -> list[Path]:
 
 
 def main(arguments: list[str]) -> int:
-    """1 if a file that is not pending breaks a rule of level error."""
+    """1 if a file breaks a rule of level error."""
     paths = [Path(argument).resolve() for argument in arguments if not argument.startswith("-")]
     rules = [rule for rule in all_rules() if rule.level == "error" or "--warnings" in arguments]
-    pending = set() if paths else set(PENDING.read_text("utf-8").split())
-    failed, clean = False, []
+    failed = False
     for path in files(paths):
         name = str(path.relative_to(ROOT))
         findings = check(texts(path), rules)
-        if name in pending:
-            clean += [] if findings else [name]
-            continue
         for finding in findings:
             print(f"{name}:{finding.line}: {finding.rule}: {finding.message}")
         failed = failed or any(finding.level == "error" for finding in findings)
-    if clean:
-        print(f"clean, so to be removed from {PENDING.relative_to(ROOT)}: {' '.join(clean)}")
     return int(failed)
 
 

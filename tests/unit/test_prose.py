@@ -70,17 +70,7 @@ def test_the_english_texts_of_the_console_are_prose() -> None:
 
 
 def test_no_text_breaks_a_rule(capsys: pytest.CaptureFixture[str]) -> None:
-    """Apart from the files in docs/style/pending.txt."""
     assert prose.main([]) == 0, capsys.readouterr().out
-
-
-def test_a_pending_file_exists() -> None:
-    missing = [
-        name
-        for name in prose.PENDING.read_text("utf-8").split()
-        if not (prose.ROOT / name).is_file()
-    ]
-    assert missing == []
 
 
 def test_a_rule_of_an_unknown_kind_is_refused(tmp_path: Path) -> None:
