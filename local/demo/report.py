@@ -30,8 +30,7 @@ def counts_of(story: Story) -> str:
     return (
         f"demo ok: {len(story.legs)} legs, {len(story.entries)} entries, "
         f"{len(story.dial_outs)} dial-outs, {len(alert_ids(story))} alert, "
-        f"{len(story.recharges)} recharges, {len(story.mails)} mails, "
-        f"{story.rate_count} rates"
+        f"{len(story.recharges)} recharges, {len(story.mails)} mails"
     )
 
 

@@ -203,7 +203,7 @@ async def test_every_deletion_is_named(rows: dict[str, Row]) -> None:
         number = key.removeprefix("journal|").lstrip("0")
         is_named = _names(problems, key) or any(f"{number} is missing" in each for each in problems)
         if _kind(key) == "journal" and not is_named:  # the last one: the state knows better
-            is_named = _names(problems, "state", "commit: says")
+            is_named = _names(problems, "state", "commit: is")
         if not is_named:
             missed.append(f"{key}: {problems[:3]}")
     assert missed == []
