@@ -29,7 +29,10 @@ TIMEOUT_SECONDS = 300
 NO_REASONS = re.compile(
     r"(Timeout|Failed: Timeout|ImportError|ModuleNotFound|SyntaxError|NameError)"
 )
-COPIED = ("functions", "local", "shared", "tests", "function_app.py", "host.json", "pyproject.toml")
+COPIED = (
+    *("functions", "infra", "local", "shared", "tests"),
+    *("function_app.py", "host.json", "pyproject.toml"),
+)
 
 
 @dataclass(frozen=True)
