@@ -17,6 +17,9 @@ SITE_STAMP := build/tools/site/.installed
 UV_STAMP := build/tools/uv/.installed
 REQUIREMENTS := requirements requirements-local requirements-dev infra/tools/checkov-requirements infra/tools/uv-requirements site/requirements
 
+NEED_NODE := command -v node >/dev/null && command -v npm >/dev/null || \
+	{ echo "make: node and npm were not found. Install Node.js 20 or later with npm (https://nodejs.org), then repeat the command." >&2; exit 1; }
+
 help:
 	@echo "make setup   install what the tests and checks need; make demo and make run install less"
 	@echo "make demo    start everything with fresh data, play a meeting, show what it cost; KEEP=1 serves on"
@@ -65,13 +68,13 @@ $(CLI_STAMP): cli/pyproject.toml $(RUN_STAMP)
 	@touch $@
 
 $(NODE_STAMP): local/package.json local/package-lock.json
-	@command -v node >/dev/null && command -v npm >/dev/null || \
-	  { echo "make: node and npm were not found. Install Node.js 20 or later with npm (https://nodejs.org), then repeat the command." >&2; exit 1; }
+	@$(NEED_NODE)
 	@echo "installing Azurite into local/node_modules"
 	@cd local && npm ci --no-progress --loglevel=error </dev/null
 	@touch $@
 
 console/node_modules/.installed: console/package.json console/package-lock.json
+	@$(NEED_NODE)
 	@echo "installing what builds the console into console/node_modules"
 	@cd console && npm ci --no-progress --loglevel=error </dev/null
 	@touch $@
@@ -83,6 +86,7 @@ $(CONSOLE_STAMP): $(CONSOLE_SOURCES) console/node_modules/.installed
 	@touch $@
 
 $(KUSTO_STAMP): tests/infra/package.json tests/infra/package-lock.json
+	@$(NEED_NODE)
 	@echo "installing the Kusto analyser into tests/infra/node_modules"
 	@cd tests/infra && npm ci --no-progress --loglevel=error </dev/null
 	@touch $@
@@ -99,6 +103,7 @@ $(UV_STAMP): infra/tools/uv-requirements.txt | $(VENV_STAMP)
 	@touch $@
 
 site/node_modules/.installed: site/package.json site/package-lock.json
+	@$(NEED_NODE)
 	@echo "installing what draws the diagrams of the site into site/node_modules"
 	@cd site && npm ci --no-progress --loglevel=error </dev/null
 	@touch $@
