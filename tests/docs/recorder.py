@@ -1,5 +1,6 @@
 """`python -m tests.docs.recorder [TESTS…]`: runs tests, and adds the error codes that each function
-answers to tests/docs/error_codes.json, from which the reference of the HTTP API is made."""
+answers to tests/docs/error_codes.json, and the rows that it stores to tests/docs/rows.json. The
+reference of the HTTP API and of the tables is made from them."""
 
 import json
 import os
@@ -18,7 +19,17 @@ def main(tests: tuple[str, ...]) -> None:
     """Add the codes that the tests meet to the file."""
     found: dict[str, list[str]] = json.loads(OBSERVED.read_text("utf-8"))
     with tempfile.NamedTemporaryFile() as lines:
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:randomly", *tests]
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:randomly",
+            "-p",
+            "tests.docs.recording",
+            *tests,
+        ]
         subprocess.run(command, env={**os.environ, RECORD_CODES: lines.name}, check=False)
         for line in set(Path(lines.name).read_text("utf-8").splitlines()):
             name, code = line.split()
