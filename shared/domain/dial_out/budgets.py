@@ -4,12 +4,14 @@ Everything is a pure question about counters; who counts also commits the counte
 Only allowed calls are counted.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from shared.domain.common import limits
-from shared.domain.common.money import format_amount
+from shared.domain.common.documents import stored
+from shared.domain.common.money import format_amount, parse_amount
 
 
 class Scope(StrEnum):
@@ -36,11 +38,15 @@ class BudgetMode(StrEnum):
     WARN = "warn"
 
 
+def _amount(name: str) -> Mapping[str, Any]:
+    return stored(name, form=str, read=parse_amount, write=format_amount)
+
+
 @dataclass(frozen=True, slots=True)
 class Budget:
     """An amount for a period."""
 
-    amount_micros: int
+    amount_micros: int = field(metadata=_amount("amount"))
     mode: BudgetMode = BudgetMode.HARD
 
 
@@ -110,10 +116,16 @@ class Velocity:
     starts it again.
     """
 
-    concurrent_max: int | None = limits.DIAL_OUT_CONCURRENT_DEFAULT
-    per_hour_max: int | None = limits.DIAL_OUTS_PER_HOUR_DEFAULT
+    concurrent_max: int | None = field(
+        default=limits.DIAL_OUT_CONCURRENT_DEFAULT, metadata=stored("concurrent")
+    )
+    per_hour_max: int | None = field(
+        default=limits.DIAL_OUTS_PER_HOUR_DEFAULT, metadata=stored("per_hour")
+    )
     new_region: NewRegion = NewRegion.ALLOW
-    cost_per_ten_minutes_micros: int | None = None
+    cost_per_ten_minutes_micros: int | None = field(
+        default=None, metadata=_amount("cost_per_ten_minutes")
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,17 @@
 """The facts for an authorization of a dial-out, and its possible answers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from shared.domain.common.documents import stored
 from shared.domain.dial_out.budgets import Budgets, BudgetUse, VelocityUse
 from shared.domain.dial_out.policy import (
     AccountPolicy,
     CallContext,
     DialRules,
     License,
+    check_identity,
     effective_identity,
     rules_in_force,
 )
@@ -69,12 +71,12 @@ class OrganizerFacts:
     organizer: str
     usage_location: str | None = None
     license: License = License.PAY_PER_MINUTE
-    identity: str | None = None
+    identity: str | None = field(default=None, metadata=stored("policy", read=check_identity))
     toll_free_dial_in: bool = True
-    groups: tuple[str, ...] = ()
-    rules: DialRules | None = None
     budgets: Budgets = Budgets()  # noqa: RUF009 - frozen
     cost_center: str | None = None
+    groups: tuple[str, ...] = ()
+    rules: DialRules | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,16 @@ The names of the identities are irregular, so a table maps them, never a pattern
 half binds dial-outs from the meetings that a user organizes, for every participant who dials; the
 PSTN half binds the calls that the user makes, emergency calls excepted."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
+from shared.domain.common.documents import stored
+from shared.domain.common.money import format_price, parse_price
 from shared.domain.dial_out.budgets import Budgets, Velocity
 from shared.domain.numbers.classes import ALLOWED_BY_DEFAULT, NumberClass
-from shared.domain.numbers.numbers import NumberFacts
+from shared.domain.numbers.numbers import NumberFacts, prefix_digits
 from shared.domain.numbers.ranges import longest_prefix
 from shared.domain.numbers.regions import INTERNATIONAL, ZONE_A
 
@@ -90,6 +93,26 @@ def is_domestic(region: str | None, domestic: str | None) -> bool:
     return region is not None and region == domestic and region != INTERNATIONAL
 
 
+def check_identity(name: str) -> str:
+    """The name of an identity. Raises ValueError for another text."""
+    if name not in IDENTITIES:
+        raise ValueError("must be the exact name of one of the twelve dial-out policies")
+    return name
+
+
+def _prefixes(prefixes: Iterable[str]) -> frozenset[str]:
+    """Prefixes of a document, of which older ones have whole numbers as stated, normalized."""
+    return frozenset(map(prefix_digits, prefixes))
+
+
+def _read_ranges(items: Iterable[Mapping[str, Any]]) -> Mapping[str, NumberClass]:
+    return {prefix_digits(item["prefix"]): NumberClass(item["class"]) for item in items}
+
+
+def _ranges(ranges: Mapping[str, NumberClass]) -> list[dict[str, str]]:
+    return [{"prefix": prefix, "class": each.value} for prefix, each in ranges.items()]
+
+
 @dataclass(frozen=True, slots=True)
 class DialRules:
     """Lists of one scope: the account, a group or an organizer.
@@ -100,11 +123,14 @@ class DialRules:
 
     allowed_regions: frozenset[str] | None = None
     blocked_regions: frozenset[str] = frozenset()
-    allowed_prefixes: frozenset[str] | None = None
-    blocked_prefixes: frozenset[str] = frozenset()
+    allowed_prefixes: frozenset[str] | None = field(default=None, metadata=stored(read=_prefixes))
+    blocked_prefixes: frozenset[str] = field(default=frozenset(), metadata=stored(read=_prefixes))
     allowed_classes: frozenset[NumberClass] = frozenset()
     blocked_classes: frozenset[NumberClass] = frozenset()
-    rate_ceiling_picos: int | None = None
+    rate_ceiling_picos: int | None = field(
+        default=None,
+        metadata=stored("max_price_per_minute", form=str, read=parse_price, write=format_price),
+    )
 
     def admits_region(self, region: str | None) -> bool:
         """Whether the region lists let a region pass."""
@@ -124,8 +150,8 @@ class GroupRules:
     """Rules of a group of organizers; of several groups, the lowest rank names the identity."""
 
     rank: int
-    identity: str | None = None
-    rules: DialRules = field(default_factory=DialRules)
+    identity: str | None = field(default=None, metadata=stored("policy", read=check_identity))
+    rules: DialRules = field(default_factory=DialRules, metadata=stored(inline=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,18 +164,22 @@ class AccountPolicy:
     of the cost centers by name; `organizer_velocity` bounds each organizer.
     """
 
-    default_identity: str = DEFAULT_IDENTITY
+    suspended: bool = False
+    default_identity: str = field(
+        default=DEFAULT_IDENTITY, metadata=stored("default_policy", read=check_identity)
+    )
     served_regions: frozenset[str] | None = None
     unserved_regions: frozenset[str] = frozenset()
-    class_ranges: Mapping[str, NumberClass] = field(default_factory=dict)
+    class_ranges: Mapping[str, NumberClass] = field(
+        default_factory=dict, metadata=stored(form=list, read=_read_ranges, write=_ranges)
+    )
     block_high_risk: bool = False
-    rules: DialRules = field(default_factory=DialRules)
+    rules: DialRules = field(default_factory=DialRules, metadata=stored(inline=True))
     groups: Mapping[str, GroupRules] = field(default_factory=dict)
     budgets: Budgets = Budgets()  # noqa: RUF009 - frozen
     cost_centers: Mapping[str, Budgets] = field(default_factory=dict)
     velocity: Velocity = Velocity()  # noqa: RUF009 - frozen
     organizer_velocity: Velocity = Velocity(None, None)  # noqa: RUF009 - frozen
-    suspended: bool = False
 
     def serves(self, region: str | None) -> bool:
         """Whether a region is served at all; `001` only when the account names it."""

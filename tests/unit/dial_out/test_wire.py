@@ -158,20 +158,20 @@ def test_a_policy_becomes_the_domains_and_comes_back_as_it_was_put():
     assert policy.rules.rate_ceiling_picos == 250 * 10**9
     assert policy.class_ranges == {"44345": NumberClass.FIXED_LINE}
     assert policy.groups["sales"].rules.blocked_regions == {"GB"}
-    velocity = body.velocity.velocity()
+    velocity = policy.velocity
     assert (velocity.concurrent_max, velocity.per_hour_max) == (10, None)
     assert velocity.new_region is NewRegion.DENY
     assert velocity.cost_per_ten_minutes_micros == 5_000_000
-    month = body.budgets.month
+    month = policy.budgets.month
     assert month is not None
-    assert (month.budget().amount_micros, month.budget().mode) == (500_000_000, BudgetMode.WARN)
+    assert (month.amount_micros, month.mode) == (500_000_000, BudgetMode.WARN)
     shown = policy_body(policy)
     assert DialOutPolicyBody.model_validate(shown).policy() == policy
     assert policy_body(DialOutPolicyBody.model_validate(shown).policy()) == shown
 
 
 def test_an_empty_policy_is_the_default():
-    velocity = DialOutPolicyBody().velocity.velocity()
+    velocity = DialOutPolicyBody().policy().velocity
     assert (velocity.concurrent_max, velocity.per_hour_max) == (100, 600)
     body = DialOutPolicyBody.model_validate({})
     assert body.policy() == type(body.policy())()
