@@ -87,13 +87,14 @@ class Stack:
         return {name: self._parts[name].pid for name in ("http", "background", "bus", "azurite")}
 
     def describe(self) -> dict[str, Any]:
-        """The contents of run.json."""
+        """The contents of run.json. `supervisor` is the process id that a stop signals."""
         return {
             "base_url": self.base_url,
             "admin_key": self.admin_key,
             "bridge": {"name": BRIDGE, "secret": self.bridge_secret},
             "azurite_table_url": self.azurite_table_url,
             "service_bus_connection_string": self.service_bus_connection_string,
+            "supervisor": os.getpid(),
             "processes": self.pids,
         }
 

@@ -1484,6 +1484,7 @@ if TYPE_CHECKING:
         name: str | None
         last_success_at: str | None
         late: bool
+        late_after_seconds: int
 
     class GetStatusWebhooks(TypedDict, total=False):
         failing: int
@@ -1491,6 +1492,7 @@ if TYPE_CHECKING:
     class GetStatusBridgesItem(TypedDict, total=False):
         bridge: str
         last_post_at: Any
+        last_leg_at: Any
         legs_24h: int
         parked_24h: int
         ignored_24h: dict[str, Any]

@@ -88,6 +88,12 @@ def duration(seconds: object) -> str:
     return f"{sign}{hours}:{minutes:02}:{left:02}" if hours else f"{sign}{minutes}:{left:02}"
 
 
+def counted(count: int, noun: str, plural: str = "") -> str:
+    """A count with its noun: `1 leg`, `1,200 legs`. `plural` is the noun's, if it is not `noun`
+    with an s."""
+    return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"
+
+
 @dataclass(frozen=True)
 class Column:
     """A column of a table. `rank` 1 always stays; higher ones go first where it is narrow.

@@ -26,12 +26,14 @@ class Runs(Protocol):
 @dataclass(frozen=True, slots=True)
 class PostCounts:
     """Counts of a bridge's posts: legs that were queued, legs that were parked, and events without
-    a leg, by reason. A repeated post counts again."""
+    a leg, by reason. A repeated post counts again. `last_leg_at` is the last post of a leg that was
+    queued or parked; None in the counts of a single post."""
 
     last_post_at: datetime | None = None
     legs: int = 0
     parked: int = 0
     ignored: Mapping[str, int] = field(default_factory=dict, hash=False)
+    last_leg_at: datetime | None = None
 
 
 class BridgePosts(Protocol):

@@ -72,6 +72,8 @@ def test_a_quarter_has_something_of_everything(played: tuple[Product, Played]) -
     assert {row["cost_center"] for row in legs} >= {"sales", "engineering"}
     assert {row["bridge"] for row in legs} == set(BRIDGES)
     assert len({row["region"] for row in legs}) >= 10
+    assert all(row["region"] for row in legs if row["kind"] != "voip")
+    assert {row["region"] for row in legs if row["number_class"] == "mobile"} >= {"DE", "FR", "SE"}
     assert {row["kind"] for row in legs} == {"dial_out", "dial_in", "voip"}
     assert {row["status"] for row in legs} == {"charged", "pool", "zero"}
     for kind in ("debit", "reversal", "top_up", "grant", "adjustment", "expiry"):

@@ -166,7 +166,9 @@ KINDS = (
     Kind("backlog", "posts|{bridge}", "{hour}|{process}", "Counts of the posts of an hour.",
          r"posts[|].*", r".*[|].*"),
     Kind("backlog", "posts|{bridge}", "last", "The last post of the bridge.", r"posts[|].*",
-         "last.*"),
+         "last"),
+    Kind("backlog", "posts|{bridge}", "last_leg", "The last post with a leg.", r"posts[|].*",
+         "last_leg"),
 )  # fmt: skip
 
 

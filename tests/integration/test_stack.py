@@ -275,7 +275,8 @@ def test_make_run_serves_until_a_signal_and_leaves_nothing(
         said = _run_json(tmp_path)
         os.kill(said["processes"]["background"], signal.SIGKILL)
         followed = _run_json(tmp_path, other_than=said)
-        command.send_signal(number)
+        assert followed["supervisor"] == said["supervisor"] == command.pid
+        os.kill(followed["supervisor"], number)
 
         assert command.wait(60) == 0
     assert not any(map(_is_alive, followed["processes"].values()))

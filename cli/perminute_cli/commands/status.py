@@ -8,7 +8,7 @@ import click
 from perminute_cli import api
 from perminute_cli.app import App, command
 from perminute_cli.failures import Failure
-from perminute_cli.terminal import duration, local_time, one_line, safe, width
+from perminute_cli.terminal import counted, duration, local_time, one_line, safe, width
 
 
 def register(root: click.Group) -> None:
@@ -40,18 +40,28 @@ def _lines(found: Any) -> list[tuple[str, str, bool]]:
     queue, inbox, outbox = found["queue"], found["inbox"], found["outbox"]
     parked, late = found["parked"], [each for each in found["timers"] if each["late"]]
     letters, failing = queue.get("dead_letters") or 0, found["webhooks"].get("failing") or 0
-    quiet = [each["bridge"] for each in found["bridges"] if not each.get("legs_24h")]
-    bridges = f"{len(found['bridges'])} bridges"
-    if quiet:
-        bridges += f", without a leg for 24 h: {', '.join(quiet)}"
+    known = found["bridges"]
+    new = [each["bridge"] for each in known if not each.get("last_leg_at")]
+    quiet = [each["bridge"] for each in known if each["bridge"] not in new and _is_quiet(each)]
+    bridges = "; ".join(
+        [
+            counted(len(known), "bridge"),
+            *([f"no leg yet: {', '.join(new)}"] if new else []),
+            *([f"no leg for 24 h: {', '.join(quiet)}"] if quiet else []),
+        ]
+    )
     is_ok = found["status"] == "ok"
     return [
         ("Status", f"{found['status']}{_because(found.get('reasons') or [])}", not is_ok),
         ("Queue", _waiting(queue), bool(queue.get("oldest_seconds"))),
-        ("Dead letters", f"{letters:,} legs", letters > 0),
+        ("Dead letters", counted(letters, "message"), letters > 0),
         ("Inbox", _waiting(inbox), bool(inbox.get("messages"))),
         ("Outbox", _age(outbox), bool(outbox.get("oldest_seconds"))),
-        ("Parked", f"{parked['open']:,} legs{_counts(parked['by_reason'])}", parked["open"] > 0),
+        (
+            "Parked",
+            counted(parked["open"], "leg") + _counts(parked["by_reason"]),
+            parked["open"] > 0,
+        ),
         (
             "Timers",
             f"late: {', '.join(each['name'] for each in late)}" if late else "on time",
@@ -67,6 +77,10 @@ def _lines(found: Any) -> list[tuple[str, str, bool]]:
     ]
 
 
+def _is_quiet(bridge: Mapping[str, Any]) -> bool:
+    return not bridge.get("legs_24h") and not bridge.get("parked_24h")
+
+
 def _because(reasons: list[Any]) -> str:
     texts = [str(each.get("detail") or each.get("code")) for each in reasons]
     return safe(f": {' '.join(texts)}") if texts else ""
@@ -74,7 +88,7 @@ def _because(reasons: list[Any]) -> str:
 
 def _waiting(queue: Mapping[str, Any]) -> str:
     messages = queue.get("messages")
-    return f"{'unknown' if messages is None else f'{messages:,}'} legs{_since(queue)}"
+    return ("unknown" if messages is None else counted(messages, "leg")) + _since(queue)
 
 
 def _age(outbox: Mapping[str, Any]) -> str:

@@ -424,7 +424,7 @@ function BridgeDialog({ onDone, onClose }: { onDone: (text: string) => void; onC
   );
 }
 
-type Health = { bridges: { bridge: string; last_post_at: string | null; legs_24h: number; parked_24h: number; ignored_24h: Record<string, number> }[] };
+type Health = { bridges: { bridge: string; last_post_at: string | null; last_leg_at: string | null; legs_24h: number; parked_24h: number; ignored_24h: Record<string, number> }[] };
 
 function BridgeCard({ name }: { name: string }): JSX.Element {
   const { time_zone: zone } = useAccount();
@@ -450,6 +450,8 @@ function BridgeCard({ name }: { name: string }): JSX.Element {
                 <dl class="facts">
                   <dt>{t("Last post")}</dt>
                   <dd>{time(seen.last_post_at, zone)}</dd>
+                  <dt>{t("Last leg")}</dt>
+                  <dd>{seen.last_leg_at ? time(seen.last_leg_at, zone) : t("no leg yet")}</dd>
                   <dt>{t("Legs, 24 h")}</dt>
                   <dd>{integer(seen.legs_24h)}</dd>
                   <dt>{t("Parked, 24 h")}</dt>

@@ -1,6 +1,6 @@
 import type { JSX } from "preact";
 import { ApiError, download, json, seg } from "../api/client";
-import { integer, time, words } from "../format";
+import { duration, integer, time, words } from "../format";
 import { t } from "../i18n";
 import { change, go, href, usePlace } from "../router";
 import { Badge, Card, Command, Empty, fields, Input, Load, notify, Page, Pager, Problem, Select, Stat, Table, Text, useAccount, useAction, useLoad, useMay } from "../ui";
@@ -12,10 +12,10 @@ type Status = {
   inbox: { messages: number; oldest_seconds: number | null };
   outbox: { oldest_seconds: number | null };
   parked: { open: number; by_reason: Record<string, number> };
-  timers: { name: string; last_success_at: string | null; late: boolean }[];
+  timers: { name: string; last_success_at: string | null; late: boolean; late_after_seconds: number }[];
   last_charge_at: string | null;
   webhooks: { failing: number };
-  bridges: { bridge: string; last_post_at: string | null; legs_24h: number; parked_24h: number; ignored_24h: Record<string, number> }[];
+  bridges: { bridge: string; last_post_at: string | null; last_leg_at: string | null; legs_24h: number; parked_24h: number; ignored_24h: Record<string, number> }[];
   version: string;
 };
 type Change = { at: string; actor: string; action: string; kind: string; key: string; account?: string; before: object | null; after: object | null; request_id: string };
@@ -71,6 +71,7 @@ export default function StatusPage(): JSX.Element {
                   columns={[
                     { name: t("Bridge"), cell: (row) => <Text>{row.bridge}</Text> },
                     { name: t("Last post"), isShort: true, cell: (row) => time(row.last_post_at, zone) },
+                    { name: t("Last leg"), isShort: true, cell: (row) => (row.last_leg_at ? time(row.last_leg_at, zone) : t("no leg yet")) },
                     { name: t("Legs, 24 h"), right: true, cell: (row) => integer(row.legs_24h) },
                     { name: t("Parked, 24 h"), right: true, cell: (row) => integer(row.parked_24h) },
                     { name: t("Ignored, 24 h"), right: true, cell: (row) => integer(Object.values(row.ignored_24h).reduce((all, each) => all + each, 0)) },
@@ -85,6 +86,7 @@ export default function StatusPage(): JSX.Element {
                   columns={[
                     { name: t("Timer"), cell: (row) => words(row.name) },
                     { name: t("Last success"), isShort: true, cell: (row) => time(row.last_success_at, zone) },
+                    { name: t("Late after"), right: true, cell: (row) => duration(row.late_after_seconds) },
                     { name: "", cell: (row) => <Badge tone={row.late ? "bad" : "good"}>{row.late ? t("Late") : t("On time")}</Badge> },
                   ]}
                 />

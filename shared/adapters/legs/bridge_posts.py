@@ -1,6 +1,7 @@
-"""Counts of posts in table `backlog`, partition `posts|{bridge}`: a row an hour and process,
-`{hour}|{process}`, which its process writes again every few seconds while something is posted; and
-the row `last`. Rows of earlier days are removed when an hour begins.
+"""Counts of posts in table `backlog`, partition `posts|{bridge}`. A row an hour and process,
+`{hour}|{process}`: its process writes the row again every few seconds while something is posted.
+The row `last` has the time of the last post, `last_leg` that of the last post with a leg. Rows of
+earlier days are removed when an hour begins.
 """
 
 import asyncio
@@ -20,7 +21,7 @@ from shared.ports.clock import Clock, Ids
 from shared.ports.tables import Delete, TableStore, Upsert, Value
 
 SCHEMA = 1
-_LAST = "last"
+_LAST, _LAST_LEG = "last", "last_leg"
 _HOUR = "%Y-%m-%dT%H"
 _DAY = timedelta(days=1)
 _log = logging.getLogger(__name__)
@@ -65,6 +66,8 @@ class TableBridgePosts:
         rows = [Upsert(f"{hour}|{self._process}", values)]
         if counted.last_post_at is not None:
             rows.append(Upsert(_LAST, {"schema": SCHEMA, "at": counted.last_post_at}))
+        if counted.last_leg_at is not None:
+            rows.append(Upsert(_LAST_LEG, {"schema": SCHEMA, "at": counted.last_leg_at}))
         counted.is_new = False
         try:
             await self._tables.transact(TABLE, _partition(bridge), rows)
@@ -89,17 +92,19 @@ class TableBridgePosts:
     async def last_day(self, bridge: str) -> PostCounts:
         since = (self._clock.now().astimezone(UTC) - _DAY).strftime(_HOUR)
         rows = await self._tables.query(TABLE, _partition(bridge), first=since)
-        last: datetime | None = None
+        last: dict[str, datetime] = {}
         sums: Counter[str] = Counter()
         ignored: Counter[str] = Counter()
         for row in rows:
             at = row.values.get("at")
-            if row.key == _LAST:
-                last = at if isinstance(at, datetime) else None
+            if row.key in {_LAST, _LAST_LEG}:
+                if isinstance(at, datetime):
+                    last[row.key] = at
                 continue
             sums.update(legs=_count(row.values, "legs"), parked=_count(row.values, "parked"))
             ignored.update(json.loads(str(row.values.get("ignored") or "{}")))
-        return PostCounts(last, sums["legs"], sums["parked"], dict(sorted(ignored.items())))
+        counts = sums["legs"], sums["parked"], dict(sorted(ignored.items()))
+        return PostCounts(last.get(_LAST), *counts, _last_leg(last, sums))
 
 
 class _Hour:
@@ -107,6 +112,7 @@ class _Hour:
 
     def __init__(self) -> None:
         self.last_post_at: datetime | None = None
+        self.last_leg_at: datetime | None = None
         self.is_new = True
         self.is_written = False
         self._legs = self._parked = 0
@@ -117,6 +123,8 @@ class _Hour:
         self._legs += counts.legs
         self._parked += counts.parked
         self.last_post_at = counts.last_post_at or self.last_post_at
+        if counts.legs or counts.parked:
+            self.last_leg_at = counts.last_post_at or self.last_leg_at
         for reason, count in counts.ignored.items():
             name = reason[: limits.POSTS_REASON_CHARS_MAX]
             if name not in self._ignored and len(self._ignored) >= limits.POSTS_REASONS_MAX:
@@ -130,6 +138,12 @@ class _Hour:
             "parked": self._parked,
             "ignored": json.dumps(self._ignored),
         }
+
+
+def _last_leg(last: Mapping[str, datetime], sums: Mapping[str, int]) -> datetime | None:
+    """The time of the last leg. Earlier versions kept that of the last post only."""
+    is_counted = sums.get("legs") or sums.get("parked")
+    return last.get(_LAST_LEG) or (last.get(_LAST) if is_counted else None)
 
 
 def _partition(bridge: str) -> str:

@@ -39,6 +39,7 @@ def status_body(found: SystemStatus, version: str) -> dict[str, object]:
                 "name": each.name,
                 "last_success_at": each.last_success_at and format_time(each.last_success_at),
                 "late": each.is_late,
+                "late_after_seconds": each.late_after_seconds,
             }
             for each in found.timers
         ],
@@ -48,6 +49,7 @@ def status_body(found: SystemStatus, version: str) -> dict[str, object]:
             {
                 "bridge": each.bridge,
                 "last_post_at": each.last_post_at and format_time(each.last_post_at),
+                "last_leg_at": each.last_leg_at and format_time(each.last_leg_at),
                 "legs_24h": each.legs,
                 "parked_24h": each.parked,
                 "ignored_24h": dict(each.ignored),

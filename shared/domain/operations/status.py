@@ -18,10 +18,12 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TimerState:
-    """A timer; `last_success_at` is None before its first success."""
+    """A timer; `last_success_at` is None before its first success. It is late once the last one is
+    `late_after_seconds` ago."""
 
     name: str
     last_success_at: datetime | None
+    late_after_seconds: int
     is_late: bool
 
 
@@ -36,10 +38,11 @@ class Reason:
 @dataclass(frozen=True, slots=True)
 class BridgeState:
     """The posts of a bridge within 24 hours, by the hour; `last_post_at` is None before its first
-    post. `ignored`: events that made no leg, by reason."""
+    post, `last_leg_at` before its first leg. `ignored`: events that made no leg, by reason."""
 
     bridge: str
     last_post_at: datetime | None
+    last_leg_at: datetime | None
     legs: int
     parked: int
     ignored: Mapping[str, int]

@@ -24,8 +24,10 @@ from shared.domain.numbers.numbers import (
     called_number,
     caller_number,
     classify,
+    e164_digits,
     stands_for,
 )
+from shared.domain.numbers.prefixes import sole_region
 from shared.ports.clock import Clock
 from shared.ports.holds import HoldBook, HoldRecord
 from shared.ports.legs import Claim, Claims
@@ -106,7 +108,7 @@ class ResolveLeg:
                 leg=leg,
                 from_number=from_number,
                 to_number=to_number,
-                region=dialled.region,
+                region=dialled.region or _sole_region(to_number),
                 number_class=number_class,
                 account=account.id,
                 currency=account.settings.currency,
@@ -245,6 +247,14 @@ class ResolveLeg:
         if pinned is None or (corrected and pinned.account == owner.account):
             return owner
         return _Owner(pinned.account, pinned.organizer)
+
+
+def _sole_region(number: str | None) -> str | None:
+    """The region of a number that libphonenumber does not know, such as one of a new range; None
+    where several regions share its calling code. It only sorts usage: included minutes and
+    policies take the region of known numbers."""
+    digits = e164_digits(number or "")
+    return (sole_region(digits) or None) if digits else None
 
 
 def _payer(

@@ -93,7 +93,12 @@ class ReadStatus:
         async def state(bridge: str) -> BridgeState:
             posted = await self.posts.last_day(bridge)
             return BridgeState(
-                bridge, posted.last_post_at, posted.legs, posted.parked, posted.ignored
+                bridge,
+                posted.last_post_at,
+                posted.last_leg_at,
+                posted.legs,
+                posted.parked,
+                posted.ignored,
             )
 
         return tuple(await gather_bounded(state, [each.key for each in found], at_once=8))
@@ -125,8 +130,8 @@ class ReadStatus:
 def _timer(name: str, last: Mapping[str, datetime], now: datetime) -> TimerState:
     """A timer that never succeeded is late once the records are old enough."""
     since = last.get(name) or last.get(BEGINNING) or now
-    late_seconds = TIMERS[name]
-    return TimerState(name, last.get(name), now - since >= timedelta(seconds=late_seconds))
+    late = TIMERS[name]
+    return TimerState(name, last.get(name), late, now - since >= timedelta(seconds=late))
 
 
 async def _counts(management: QueueManagement) -> QueueCounts | None:
@@ -168,7 +173,7 @@ def _days(seconds: int | None) -> str:
 
 def _delays(timers: tuple[TimerState, ...], outbox_seconds: int | None) -> list[Reason]:
     found = [
-        Reason("timer_late", f"The timer {timer.name} has had no success for too long.")
+        Reason("timer_late", f"The timer {timer.name} has had no success for {_late_after(timer)}.")
         for timer in timers
         if timer.is_late
     ]
@@ -177,6 +182,11 @@ def _delays(timers: tuple[TimerState, ...], outbox_seconds: int | None) -> list[
             Reason("outbox_waits", f"An event waits to be published for {outbox_seconds} seconds.")
         )
     return found
+
+
+def _late_after(timer: TimerState) -> str:
+    minutes = timer.late_after_seconds // 60
+    return f"{minutes // 60} hours" if minutes >= 120 else f"{minutes} minutes"
 
 
 def _age(now: datetime, moment: datetime | None) -> int | None:

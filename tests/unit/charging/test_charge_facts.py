@@ -87,3 +87,23 @@ def test_a_carrier_card_without_a_version_is_a_warning(app: ChargingApp) -> None
     answer = app.put("/api/v1/accounts/third", {"currency": "USD", "carrier_card": "nowhere"})
     assert [each["pointer"] for each in answer.json["warnings"]] == ["/carrier_card"]
     assert app.get("/api/v1/accounts/third").json["carrier_card"] == "nowhere"
+
+
+@pytest.mark.parametrize(
+    ("number", "region"),
+    [
+        ("+4915550123456", "DE"),  # a mobile range that libphonenumber does not know
+        ("+33639981234", "FR"),
+        ("+447700900123", None),  # +44 is also Jersey, Guernsey and the Isle of Man
+        ("+12225550123", None),
+    ],
+)
+def test_a_number_of_an_unknown_range_has_the_only_region_of_its_calling_code(
+    app: ChargingApp, number: str, region: str | None
+) -> None:
+    rates = [rate(prefix, "0.03", "All") for prefix in ("49", "33", "44", "1")]
+    later = f"{CARDS}/default/versions/2026-02-01T00:00:00Z?backdate=true"
+    assert app.put(later, card(*rates)).status == 201
+    leg = app.leg(to=number)
+    shown = {item["leg"]: item for item in app.get("/api/v1/accounts/contoso/legs").json["items"]}
+    assert shown[leg]["region"] == region

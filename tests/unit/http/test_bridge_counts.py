@@ -10,6 +10,7 @@ from shared.adapters.legs.bridge_posts import TableBridgePosts
 from shared.domain.common import limits
 from shared.domain.common.errors import StoreUnavailable
 from shared.ports.activity import PostCounts
+from shared.ports.tables import Delete
 from tests.support.charging_app import ChargingApp
 from tests.support.memory_tables import MemoryTables
 from tests.support.product import START, CountedIds, ManualClock
@@ -42,15 +43,34 @@ async def test_processes_add_up_and_a_day_later_only_the_last_post_is_known() ->
     two.note("another", PostCounts(clock.now(), 5))
     await _written()
     found = await two.last_day("pbx")
-    assert found == PostCounts(START, 3, 2, {NOTHING: 4, "other": 1})
+    assert found == PostCounts(START, 3, 2, {NOTHING: 4, "other": 1}, START)
     clock.advance(hours=25)
-    assert await one.last_day("pbx") == PostCounts(START, 0, 0, {})
+    assert await one.last_day("pbx") == PostCounts(START, 0, 0, {}, START)
     clock.advance(hours=48)
     one.note("pbx", PostCounts(clock.now(), 1))
     await _written()
     rows = [row.key for row in await tables.query("backlog", "posts|pbx")]
-    assert len(rows) == 2  # this hour and `last`: those of earlier days are gone
+    assert rows[1:] == ["last", "last_leg"]  # rows of earlier days are gone
     assert (await one.last_day("pbx")).legs == 1
+
+
+async def test_the_last_leg_of_an_earlier_version_is_its_last_post_while_its_counts_are_kept() -> (
+    None
+):
+    tables, clock = MemoryTables(), ManualClock()
+    posts = _posts(tables, clock)
+    posts.note("pbx", PostCounts(clock.now(), 1))
+    await _written()
+    await tables.transact("backlog", "posts|pbx", [Delete("last_leg")])
+    assert (await posts.last_day("pbx")).last_leg_at == START
+
+
+async def test_a_bridge_that_only_posts_other_events_has_no_leg_yet() -> None:
+    clock = ManualClock()
+    posts = _posts(MemoryTables(), clock)
+    posts.note("pbx", PostCounts(clock.now(), ignored={NOTHING: 3}))
+    await _written()
+    assert await posts.last_day("pbx") == PostCounts(START, 0, 0, {NOTHING: 3}, None)
 
 
 async def test_an_outage_loses_no_count_and_reasons_are_bounded() -> None:
@@ -84,6 +104,7 @@ def test_the_status_names_each_bridge_with_its_counts() -> None:
         assert shown[-1] == {
             "bridge": "tw",
             "last_post_at": "2026-11-23T10:00:00Z",
+            "last_leg_at": None,
             "legs_24h": 0,
             "parked_24h": 0,
             "ignored_24h": {"The call goes on: ringing.": 2},

@@ -65,7 +65,8 @@ def test_a_product_without_work_is_ok(charging: ChargingApp) -> None:
         "outbox": {"oldest_seconds": None},
         "parked": {"open": 0, "by_reason": {}},
         "timers": [
-            {"name": name, "last_success_at": None, "late": False} for name in sorted(TIMERS)
+            {"name": name, "last_success_at": None, "late": False, "late_after_seconds": seconds}
+            for name, seconds in sorted(TIMERS.items())
         ],
         "last_charge_at": None,
         "webhooks": {"failing": 0},
@@ -73,6 +74,7 @@ def test_a_product_without_work_is_ok(charging: ChargingApp) -> None:
             {
                 "bridge": "pbx",
                 "last_post_at": None,
+                "last_leg_at": None,
                 "legs_24h": 0,
                 "parked_24h": 0,
                 "ignored_24h": {},
