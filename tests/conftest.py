@@ -4,12 +4,15 @@ import asyncio
 import inspect
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from shared.ports.tables import Delete, Operation
+from tests.docs import tables
 from tests.support.azurite import Azurite, start_azurite
+from tests.support.memory_tables import MemoryTables
 
 # A machine may be busy: no example fails for being slow. HYPOTHESIS_PROFILE=soak runs longer.
 for name, examples in (("ci", 100), ("soak", 5_000)):
@@ -23,9 +26,29 @@ for name, examples in (("ci", 100), ("soak", 5_000)):
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
+transact = MemoryTables.transact
+
+
+async def described(
+    self: MemoryTables, table: str, partition: str, operations: Sequence[Operation]
+) -> tuple[str, ...]:
+    """`MemoryTables.transact`, which refuses a property that docs/reference/tables.md lacks."""
+    known = tables.NAMES.get(table)
+    for operation in operations if known is not None else ():
+        if not isinstance(operation, Delete) and not known.issuperset(operation.values):
+            names = {tables.base(tables.NUMBER.sub("…", name)) for name in operation.values}
+            assert names <= known, (
+                f"tests/docs/row_properties.py lacks {names - known} of table {table}: describe the"
+                " property, then run python -m tests.docs.recorder with this test"
+            )
+            known.update(operation.values)
+    return await transact(self, table, partition, operations)
+
+
 def pytest_configure() -> None:
-    """A shell starts its background jobs with SIGINT ignored, and their children
-    inherit that; the programs under test are stopped by SIGINT."""
+    """Rows in memory are checked. A shell starts its background jobs with SIGINT ignored, and their
+    children inherit that; the programs under test are stopped by SIGINT."""
+    MemoryTables.transact = described  # type: ignore[method-assign]
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -1,7 +1,8 @@
 """The page of tables: every table and kind of row, with its keys, properties and schema numbers.
 
-The kinds are described here. Their properties are those of rows that the product wrote (rows.json):
-in the examples of charges, in the scenes of events, and in a released version.
+The kinds are described here, and their properties in row_properties.py. Types and schema numbers
+are those of rows that the product wrote: `python -m tests.docs.recorder` runs tests and adds each
+new form of a row to rows.json, which also has the rows of a released version.
 """
 
 import ast
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests.docs.markdown import code, page, table
+from tests.docs.row_properties import PROPERTIES, SCHEMA, Property
 
 ROOT = Path(__file__).resolve().parents[2]
 OBSERVED = Path(__file__).with_name("rows.json")
@@ -31,6 +33,8 @@ TABLES = {
     "deliverydue": "Marks of the timer of deliveries.",
     "backlog": "The age of the queue, the last runs of timers, and counts of posts.",
 }
+NUMBER = re.compile(r"(?<=[a-z])\d+$")
+"""The number of a part of long content, in the name of a property."""
 _HEX = "[0-9a-f]{32,64}"
 _COMMIT = "[0-9]{20}"
 _TIME = "[0-9]{8}T[0-9]{6}[.][0-9]{6}Z"
@@ -46,6 +50,11 @@ class Kind(NamedTuple):
     about: str
     partition_pattern: str
     key_pattern: str
+
+    @property
+    def properties(self) -> dict[str, Property]:
+        """Unit and meaning of each property but `schema`. Raises KeyError for a new kind."""
+        return PROPERTIES[self.table, self.key]
 
     def holds(self, row: list[Any]) -> bool:
         """True if the row is of this kind."""
@@ -95,8 +104,6 @@ KINDS = (
          ".*", rf"proof[|]{_DAY}[|][0-9]+"),
     Kind("ledger", "{account}", "proof|head", "The last closed day.", ".*", "proof[|]head"),
     Kind("ledger", "{account}", "rate|{digest}", "A rate as it is proved.", ".*", r"rate[|].*"),
-    Kind("ledger", "{account}", "reversal|{entry}", "The guard of a reversal.", ".*",
-         r"reversal[|][0-9]+"),
     Kind("ledger", "{account}", "verified", "The commit up to which the ledger is verified.", ".*",
          "verified"),
     Kind("holds", "{account}", "state", "Open holds, counters, and the balance as of a commit of "
@@ -172,6 +179,12 @@ KINDS = (
 )  # fmt: skip
 
 
+NAMES: dict[str, set[str]] = {name: {"schema"} for name in TABLES}
+"""The names of properties by table."""
+for _kind in KINDS:
+    NAMES[_kind.table].update(_kind.properties)
+
+
 def kind_of(row: list[Any]) -> Kind:
     """The first kind that the row is of. Raises LookupError for a row of no kind."""
     for kind in KINDS:
@@ -200,34 +213,60 @@ def observed() -> list[list[Any]]:
     return found
 
 
-def _types(rows: list[list[Any]]) -> dict[str, str]:
-    """The types by property; an optional property has a question mark."""
-    names = sorted({name for row in rows for name in row[4]} - {"schema"})
-    found = {}
-    for name in names:
-        types = " or ".join(sorted({row[4][name] for row in rows if name in row[4]}))
-        found[name] = types if all(name in row[4] for row in rows) else f"{types}?"
+def forms() -> dict[Kind, list[list[Any]]]:
+    """The recorded rows by kind."""
+    found: dict[Kind, list[list[Any]]] = {kind: [] for kind in KINDS}
+    for row in observed():
+        found[kind_of(row)].append(row)
     return found
+
+
+def base(name: str) -> str:
+    """The name of a content, which long content has with a number (here `…`)."""
+    return name.removesuffix("…")
+
+
+def _rows(kind: Kind, seen: list[list[Any]]) -> Iterator[tuple[str, ...]]:
+    """(property, type, unit, whether each row has it, meaning)."""
+    for name, (unit, about) in sorted({**kind.properties, "schema": SCHEMA}.items()):
+        types = {
+            (each, types[each])
+            for *_, types in seen
+            for each in types
+            if each == name or each == f"{name}…"
+        }
+        if types:
+            always = all(any(base(each) == name for each in row[4]) for row in seen)
+            shown = " or ".join(f"`{each}` {kind}" for each, kind in sorted(types))
+            yield shown, unit, "always" if always else "sometimes", about
 
 
 def pages() -> dict[str, str]:
     """The text of docs/reference/tables.md."""
     lines: list[str] = []
+    recorded = forms()
     for name, about in TABLES.items():
         lines += [f"## Table `{name}`", "", about, ""]
-        rows = []
         for kind in (each for each in KINDS if each.table == name):
-            seen = [row for row in observed() if kind_of(row) == kind]
-            schemas = sorted({str(row[3]) for row in seen if row[3] is not None})
-            properties = ", ".join(f"`{name}` {types}" for name, types in _types(seen).items())
-            rows.append(
-                (code(kind.partition), code(kind.key), kind.about, ", ".join(schemas), properties)
-            )
-        lines += table(("partition key", "row key", "meaning", "schema", "properties"), rows)
+            schemas = sorted({str(row[3]) for row in recorded[kind] if row[3] is not None})
+            lines += [f"### {code(kind.key)}", "", kind.about, ""]
+            lines += [f"Partition key: {code(kind.partition)}. "]
+            lines[-1] += f"Schema: {', '.join(schemas)}." if schemas else "It has no schema."
+            lines += [
+                "",
+                *table(
+                    ("property and type", "unit or format", "present", "meaning"),
+                    _rows(kind, recorded[kind]),
+                ),
+            ]
     about = """
-Every table in Table storage, and every kind of row. Each row has the property `schema`, the version
-of its content: a process that reads a row with a newer schema stops instead of guessing. The column
-of properties has the types. A `?` marks a property that not every row has, and `…` a number: long
-content is split over several properties. Rows of earlier releases stay readable
-(`tests/schemas`). [ledger.md](../ledger.md) explains the ledger."""
+Every table in Table storage, and every kind of row with its key and its properties. `schema` is the
+version of the content of a row: a process that reads a row with a newer schema stops instead of
+guessing. Rows of earlier releases stay readable (`tests/schemas`).
+
+Types: `str` is a text, `int` a whole number of 64 bits, `bytes` binary, `bool` true or false,
+`datetime` a time. Short content is a text of JSON. Longer content is deflated and split over
+numbered properties, which this page writes with `…`. A property that is present *sometimes* is
+missing in rows of earlier schemas, or where the meaning explains it. A row whose only property is
+`schema` has its content in its key. [ledger.md](../ledger.md) explains the ledger."""
     return {"docs/reference/tables.md": page("Tables and rows", about, lines)}

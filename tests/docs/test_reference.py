@@ -11,6 +11,7 @@ from tests.docs import limits as limits_page
 from tests.docs import tables
 from tests.docs.http_api import observed_codes
 from tests.docs.reference import ROOT, pages
+from tests.docs.row_properties import PROPERTIES
 from tests.docs.settings import KEY, NEEDED, SETTINGS, Setting, uses
 from tests.infra.test_settings import RecordingEnvironment
 from tests.schemas.test_schemas import RELEASES, release
@@ -34,6 +35,22 @@ def test_no_page_of_an_area_is_left_over() -> None:
 
 def test_error_codes_are_recorded_for_functions_that_exist() -> None:
     assert observed_codes().keys() <= {route.name for route in ROUTES}
+
+
+@pytest.mark.parametrize("kind", tables.KINDS, ids=lambda kind: f"{kind.table}: {kind.key}")
+def test_a_kind_of_row_was_written_with_exactly_its_described_properties(kind: tables.Kind) -> None:
+    """`python -m tests.docs.recorder TESTS` adds the rows that tests write."""
+    rows = tables.forms()[kind]
+    written = {tables.base(name) for *_, types in rows for name in types}
+
+    assert rows
+    assert written - {"schema"} == kind.properties.keys()
+    assert all(each.unit and each.about.endswith(".") for each in kind.properties.values())
+
+
+def test_properties_are_described_for_kinds_that_exist() -> None:
+    assert PROPERTIES.keys() == {(kind.table, kind.key) for kind in tables.KINDS}
+    assert tables.NAMES.keys() == tables.table_names()
 
 
 def test_the_limits_that_callers_meet_exist_and_are_used() -> None:

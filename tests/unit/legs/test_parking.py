@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -61,6 +62,21 @@ async def test_a_leg_without_a_rate_is_replayed_once_there_is_one() -> None:
     assert (done.status, done.actor, done.account) == (ParkStatus.REPLAYED, "admin", "contoso")
     assert await process.balance() == 100 * UNIT - JAPAN_PRICE
     assert await process.container.parked_legs.replay(ADMIN, parked.id) == done
+
+
+async def test_a_post_of_over_twelve_properties_is_parked_in_two_rows() -> None:
+    process = Deployment().process()
+    text = "".join(sha256(b"%d" % number).hexdigest() for number in range(28_000))
+    original = {"text": text}  # over 720 KiB, even deflated
+    long = ParkedLeg("0" * 32 + "." + "0" * 32, "local~1", "local", ParkReason.UNREADABLE, "x",
+                     START, original=original)  # fmt: skip
+
+    await process.container.parking.park(long)
+
+    found = await process.container.parking.get(long.id)
+    assert found is not None
+    assert found.original == original
+    assert await process.tables.get("parked", "00", f"{long.id}|more")
 
 
 async def test_two_contents_of_one_leg_are_two_parked_legs() -> None:
