@@ -347,4 +347,5 @@ PROPERTIES: dict[tuple[str, str], dict[str, Property]] = {
         "parked": Property(COUNT, "The parked legs."),
     },
     ("backlog", "last"): {"at": Property("time, UTC", "The last post.")},
+    ("backlog", "last_leg"): {"at": Property("time, UTC", "The last post with a leg.")},
 }  # fmt: skip

@@ -53,8 +53,8 @@ class Kind(NamedTuple):
 
     @property
     def properties(self) -> dict[str, Property]:
-        """Unit and meaning of each property but `schema`. Raises KeyError for a new kind."""
-        return PROPERTIES[self.table, self.key]
+        """Unit and meaning of each property but `schema`."""
+        return PROPERTIES.get((self.table, self.key), {})
 
     def holds(self, row: list[Any]) -> bool:
         """True if the row is of this kind."""
