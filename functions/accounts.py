@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import azure.functions as func
 
-from functions.http import Call, admin_route, new_blueprint, reply, reply_list, with_warnings
+from functions.http import ApiCall, admin_route, new_blueprint, reply, reply_list, with_warnings
 from shared.bootstrap import container
 from shared.contracts.common.queries import PAGE
 from shared.domain.directory.access import READERS, Role
@@ -21,7 +21,7 @@ _SETTERS = frozenset({Role.FINANCE})
 
 
 @admin_route(bp, "GET", "v1/accounts", READERS, queries=PAGE)
-async def list_accounts(call: Call) -> func.HttpResponse:
+async def list_accounts(call: ApiCall) -> func.HttpResponse:
     """The accounts that the caller sees: settings only."""
     from shared.contracts.directory.accounts import ACCOUNT_COLUMNS, settings_body
 
@@ -30,7 +30,7 @@ async def list_accounts(call: Call) -> func.HttpResponse:
 
 
 @admin_route(bp, "GET", _ACCOUNT, READERS)
-async def get_account(call: Call) -> func.HttpResponse:
+async def get_account(call: ApiCall) -> func.HttpResponse:
     """Settings, balance, held and available amounts, open lots."""
     from shared.contracts.directory.accounts import account_body
 
@@ -40,13 +40,13 @@ async def get_account(call: Call) -> func.HttpResponse:
 
 
 @admin_route(bp, "PUT", _ACCOUNT, _SETTERS, body="directory.accounts:AccountBody")
-async def put_account(call: Call, body: "AccountBody") -> func.HttpResponse:
+async def put_account(call: ApiCall, body: "AccountBody") -> func.HttpResponse:
     """Create or replace the settings; omitted fields take their defaults."""
     return await _save(call, body, call.if_match())
 
 
 @admin_route(bp, "PATCH", _ACCOUNT, _SETTERS, body="directory.accounts:AccountBody")
-async def patch_account(call: Call) -> func.HttpResponse:
+async def patch_account(call: ApiCall) -> func.HttpResponse:
     """Change some settings: omitted fields stay, null takes the default (RFC 7396)."""
     from functions.patches import patch
     from shared.contracts.directory.accounts import settings_body
@@ -60,7 +60,7 @@ async def patch_account(call: Call) -> func.HttpResponse:
     return await patch(call, present, partial(_save, call))
 
 
-async def _save(call: Call, stated: "AccountBody", if_match: str | None) -> func.HttpResponse:
+async def _save(call: ApiCall, stated: "AccountBody", if_match: str | None) -> func.HttpResponse:
     from shared.contracts.directory.accounts import account_body
 
     settings = stated.settings()

@@ -4,7 +4,7 @@ from functools import partial
 
 import azure.functions as func
 
-from functions.http import Call, admin_route, new_blueprint, reply, reply_list
+from functions.http import ApiCall, admin_route, new_blueprint, reply, reply_list
 from shared.bootstrap import container
 from shared.contracts.common.queries import PAGE
 from shared.domain.directory.access import READERS, Role
@@ -16,7 +16,7 @@ _WATCHERS = frozenset({Role.FINANCE, Role.OPERATOR})
 
 
 @admin_route(bp, "GET", _PATH, READERS, queries=PAGE)
-async def list_alerts(call: Call) -> func.HttpResponse:
+async def list_alerts(call: ApiCall) -> func.HttpResponse:
     """An account's alerts, the newest first."""
     from shared.contracts.credits.alerts import ALERT_COLUMNS, alert_body
 
@@ -26,7 +26,7 @@ async def list_alerts(call: Call) -> func.HttpResponse:
 
 
 @admin_route(bp, "POST", f"{_PATH}/{{id}}/acknowledge", _WATCHERS)
-async def acknowledge_alert(call: Call) -> func.HttpResponse:
+async def acknowledge_alert(call: ApiCall) -> func.HttpResponse:
     """Acknowledge an alert: no reminder follows. The first acknowledgement stays."""
     from shared.contracts.credits.alerts import alert_body
 

@@ -4,7 +4,15 @@ from typing import TYPE_CHECKING
 
 import azure.functions as func
 
-from functions.http import Call, Page, admin_route, new_blueprint, reply, reply_list, with_warnings
+from functions.http import (
+    ApiCall,
+    ItemPage,
+    admin_route,
+    new_blueprint,
+    reply,
+    reply_list,
+    with_warnings,
+)
 from shared.bootstrap import container
 from shared.contracts.common.queries import PAGE
 from shared.contracts.common.times import read_time
@@ -19,7 +27,7 @@ _ANY = frozenset(Role)
 
 
 @admin_route(bp, "GET", "v1/caller", _ANY)
-async def get_caller(call: Call) -> func.HttpResponse:
+async def get_caller(call: ApiCall) -> func.HttpResponse:
     """Name, roles and accounts of the caller, for clients that offer only the allowed actions."""
     return reply(
         {
@@ -38,7 +46,7 @@ async def get_caller(call: Call) -> func.HttpResponse:
     body="directory.bridges_and_keys:ApiKeyBody",
     all_accounts=True,
 )
-async def create_api_key(_: Call, body: "ApiKeyBody") -> func.HttpResponse:
+async def create_api_key(_: ApiCall, body: "ApiKeyBody") -> func.HttpResponse:
     """Create a key; this response is the only one that contains it."""
     from shared.contracts.directory.bridges_and_keys import api_key_body
 
@@ -54,11 +62,11 @@ async def create_api_key(_: Call, body: "ApiKeyBody") -> func.HttpResponse:
 
 
 @admin_route(bp, "GET", "v1/api-keys", _ADMIN, queries=PAGE, all_accounts=True)
-async def list_api_keys(call: Call) -> func.HttpResponse:
+async def list_api_keys(call: ApiCall) -> func.HttpResponse:
     """All keys, without their secrets."""
     from shared.contracts.directory.bridges_and_keys import API_KEY_COLUMNS, api_key_body
 
-    async def fetch(limit: int, cursor: str | None) -> Page:
+    async def fetch(limit: int, cursor: str | None) -> ItemPage:
         keys, following = await container().api_keys.page(limit=limit, cursor=cursor)
         return [api_key_body(key, used_at) for key, used_at in keys], following
 
@@ -66,7 +74,7 @@ async def list_api_keys(call: Call) -> func.HttpResponse:
 
 
 @admin_route(bp, "DELETE", "v1/api-keys/{key}", _ADMIN, all_accounts=True)
-async def delete_api_key(call: Call) -> func.HttpResponse:
+async def delete_api_key(call: ApiCall) -> func.HttpResponse:
     """Delete a key; it is refused from the next request on."""
     await container().api_keys.delete(call.path("key"))
     return func.HttpResponse(status_code=204)

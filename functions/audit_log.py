@@ -4,7 +4,7 @@ from functools import partial
 
 import azure.functions as func
 
-from functions.http import Call, admin_route, new_blueprint, reply_list
+from functions.http import ApiCall, admin_route, new_blueprint, reply_list
 from shared.bootstrap import container
 from shared.contracts.common.queries import PAGE, SPAN, Query
 from shared.domain.common.canonical import format_time
@@ -28,7 +28,7 @@ bp = new_blueprint()
     ),
     is_report=True,
 )
-async def list_audit_log(call: Call) -> func.HttpResponse:
+async def list_audit_log(call: ApiCall) -> func.HttpResponse:
     """Changes of settings, the newest first: of `?account=`, else of all that the caller sees;
     `?from=&to=&actor=&kind=`, as JSON or CSV."""
     from shared.contracts.directory.audit_log import COLUMNS, change_row

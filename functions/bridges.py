@@ -8,8 +8,8 @@ import azure.functions as func
 
 from functions.call_ended import POSTED_LEGS
 from functions.http import (
-    Call,
-    Page,
+    ApiCall,
+    ItemPage,
     admin_route,
     new_blueprint,
     no_content,
@@ -44,11 +44,11 @@ _SIGNED = frozenset(
     queries=(*PAGE, PREFIX),
     all_accounts=True,
 )
-async def list_bridges(call: Call) -> func.HttpResponse:
+async def list_bridges(call: ApiCall) -> func.HttpResponse:
     """Bridges without their secrets, by id."""
     from shared.contracts.directory.bridges_and_keys import BRIDGE_COLUMNS, bridge_body
 
-    async def fetch(limit: int, cursor: str | None) -> Page:
+    async def fetch(limit: int, cursor: str | None) -> ItemPage:
         views, following = await container().bridges.page(
             prefix=call.query("prefix") or "", limit=limit, cursor=cursor
         )
@@ -58,7 +58,7 @@ async def list_bridges(call: Call) -> func.HttpResponse:
 
 
 @admin_route(bp, "GET", _PATH, frozenset({Role.OPERATOR}), all_accounts=True)
-async def get_bridge(call: Call) -> func.HttpResponse:
+async def get_bridge(call: ApiCall) -> func.HttpResponse:
     """A bridge without its secrets."""
     from shared.contracts.directory.bridges_and_keys import bridge_body
 
@@ -69,7 +69,7 @@ async def get_bridge(call: Call) -> func.HttpResponse:
 @admin_route(
     bp, "PUT", _PATH, _ADMIN, body="directory.bridges_and_keys:BridgeBody", all_accounts=True
 )
-async def put_bridge(call: Call, body: "BridgeBody") -> func.HttpResponse:
+async def put_bridge(call: ApiCall, body: "BridgeBody") -> func.HttpResponse:
     """Create or replace a bridge. A generated secret is in this response only."""
     return await _save(call, body, call.if_match())
 
@@ -77,7 +77,7 @@ async def put_bridge(call: Call, body: "BridgeBody") -> func.HttpResponse:
 @admin_route(
     bp, "PATCH", _PATH, _ADMIN, body="directory.bridges_and_keys:BridgeBody", all_accounts=True
 )
-async def patch_bridge(call: Call) -> func.HttpResponse:
+async def patch_bridge(call: ApiCall) -> func.HttpResponse:
     """Change some settings: omitted fields and secrets stay, null takes the default (RFC 7396).
     `{"disabled": true}` refuses the bridge's requests from the next one on."""
     from functions.patches import patch
@@ -91,7 +91,7 @@ async def patch_bridge(call: Call) -> func.HttpResponse:
 
 
 @admin_route(bp, "DELETE", _PATH, _ADMIN, if_match=True, all_accounts=True)
-async def delete_bridge(call: Call) -> func.HttpResponse:
+async def delete_bridge(call: ApiCall) -> func.HttpResponse:
     """Delete a bridge: its requests are refused from the next one on, the legs that it posted
     stay."""
     await container().bridges.delete(call.path("bridge"), call.if_match())
@@ -110,7 +110,7 @@ async def delete_bridge(call: Call) -> func.HttpResponse:
         Query("default_account", "Charge this account, where nothing else names one."),
     ),
 )
-async def try_bridge_post(call: Call) -> func.HttpResponse:
+async def try_bridge_post(call: ApiCall) -> func.HttpResponse:
     """Play a post of the bridge, an event or several, in its dialect: read, resolved and rated,
     with every step. Nothing is kept and nothing is charged. Where the post makes several legs the
     answer is the first one, and `others` has the rest. The vendor's signature is checked where it
@@ -139,7 +139,7 @@ async def try_bridge_post(call: Call) -> func.HttpResponse:
     return reply(tried_body(tried))
 
 
-async def _save(call: Call, stated: "BridgeBody", if_match: str | None) -> func.HttpResponse:
+async def _save(call: ApiCall, stated: "BridgeBody", if_match: str | None) -> func.HttpResponse:
     from shared.contracts.directory.bridges_and_keys import bridge_body
 
     view, saved = await container().bridges.put(call.path("bridge"), stated.to_input(), if_match)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import azure.functions as func
 
-from functions.http import Call, bridge_route, new_blueprint, open_route, reply
+from functions.http import ApiCall, bridge_route, new_blueprint, open_route, reply
 from shared.bootstrap import container
 from shared.contracts.common.routes import ANY_MEDIA_TYPE, JSON_MEDIA_TYPE, Body
 from shared.domain.common import limits
@@ -17,7 +17,7 @@ from shared.ports.activity import PostCounts
 from shared.telemetry import event
 
 if TYPE_CHECKING:
-    from shared.usecases.legs.receive_legs import Received
+    from shared.usecases.legs.receive_legs import ReceivedLeg
 
 bp = new_blueprint()
 POSTED_LEGS = Body(
@@ -36,7 +36,7 @@ _ORIGIN = re.compile(r"[A-Za-z0-9.:/_-]{1,253}", re.ASCII)
     POSTED_LEGS,
     queries=None,  # vendors add their own
 )
-async def post_call_ended(call: Call) -> func.HttpResponse:
+async def post_call_ended(call: ApiCall) -> func.HttpResponse:
     """202 once every leg and event is durable; a second delivery is 202 too."""
     services = container()
     bridge = call.bridge
@@ -76,7 +76,7 @@ async def post_call_ended(call: Call) -> func.HttpResponse:
     )
 
 
-def _counted(received: "Sequence[Received]", now: datetime) -> PostCounts:
+def _counted(received: "Sequence[ReceivedLeg]", now: datetime) -> PostCounts:
     """Counts of a post's outcomes, for the status."""
     statuses = Counter(each.status for each in received)
     reasons = Counter(each.reason or "" for each in received if each.status == "ignored")
@@ -84,7 +84,7 @@ def _counted(received: "Sequence[Received]", now: datetime) -> PostCounts:
 
 
 @open_route(bp, "OPTIONS", _PATH)
-async def options_call_ended(call: Call) -> func.HttpResponse:
+async def options_call_ended(call: ApiCall) -> func.HttpResponse:
     """The handshake of CloudEvents over HTTP: any sender may post here, and each post is
     authenticated. The answer is the same whether there is such a bridge or not."""
     origin = call.headers.get("webhook-request-origin", "")

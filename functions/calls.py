@@ -2,7 +2,7 @@
 
 import azure.functions as func
 
-from functions.http import Call, admin_route, new_blueprint, reply, reply_csv
+from functions.http import ApiCall, admin_route, new_blueprint, reply, reply_csv
 from shared.bootstrap import container
 from shared.contracts.common.queries import FORMAT, SPAN
 from shared.domain.directory.access import READERS
@@ -11,7 +11,7 @@ bp = new_blueprint()
 
 
 @admin_route(bp, "GET", "v1/accounts/{account}/calls", READERS, queries=(FORMAT,))
-async def list_calls(call: Call) -> func.HttpResponse:
+async def list_calls(call: ApiCall) -> func.HttpResponse:
     """The open calls, most expensive per minute first, as JSON or CSV, and the seconds that the
     account's credits last if all of them continue: balance and credit limit, less their cost so
     far."""
@@ -32,7 +32,7 @@ async def list_calls(call: Call) -> func.HttpResponse:
     queries=SPAN,
     is_report=True,
 )
-async def get_conference_cost(call: Call) -> func.HttpResponse:
+async def get_conference_cost(call: ApiCall) -> func.HttpResponse:
     """The cost of a conference: its open calls and its charged legs, net of corrections; without a
     span those of its last meeting, which ends where nothing was charged for four hours."""
     from shared.contracts.dial_out.calls_in_progress import conference_cost_body

@@ -4,7 +4,7 @@ from functools import partial
 
 import azure.functions as func
 
-from functions.http import Call, admin_route, new_blueprint, reply, reply_csv, reply_list
+from functions.http import ApiCall, admin_route, new_blueprint, reply, reply_csv, reply_list
 from shared.bootstrap import container
 from shared.contracts.common.queries import PAGE, SPAN, Query, one_of, query_invalid
 from shared.domain.dial_out.denied_calls import DenialGroup
@@ -27,7 +27,7 @@ bp = new_blueprint()
     ),
     is_report=True,
 )
-async def list_denials(call: Call) -> func.HttpResponse:
+async def list_denials(call: ApiCall) -> func.HttpResponse:
     """Denied dial-outs and dial-ins of the last 90 days, the newest first, or their number by
     reason, organizer, region or day; as JSON or CSV."""
     from shared.contracts.dial_out.denials import DENIAL_COLUMNS, denial_body

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import azure.functions as func
 
-from functions.http import Call, bridge_route, new_blueprint, reply
+from functions.http import ApiCall, bridge_route, new_blueprint, reply
 from shared.bootstrap import container
 from shared.contracts.common.routes import Body
 from shared.domain.common.canonical import content_digest, format_time
@@ -24,7 +24,7 @@ _CALL = "v1/bridges/{bridge}/dial-outs/{authorization}"
 @bridge_route(
     bp, "v1/bridges/{bridge}/dial-outs", "dial_out.requests:DialOutRequest", idempotency_key=True
 )
-async def post_dial_out(call: Call, request: "requests.DialOutRequest") -> func.HttpResponse:
+async def post_dial_out(call: ApiCall, request: "requests.DialOutRequest") -> func.HttpResponse:
     """Authorize a dial-out. 200 either way: `decision` is allow or deny."""
     answer = await container().authorise_dial_out(
         call.bridge,
@@ -38,7 +38,7 @@ async def post_dial_out(call: Call, request: "requests.DialOutRequest") -> func.
 @bridge_route(
     bp, "v1/bridges/{bridge}/dial-ins", "dial_out.requests:DialInRequest", idempotency_key=True
 )
-async def post_dial_in(call: Call, request: "requests.DialInRequest") -> func.HttpResponse:
+async def post_dial_in(call: ApiCall, request: "requests.DialInRequest") -> func.HttpResponse:
     """Authorize a caller. 200 either way: `decision` is allow or deny. Extended and released like a
     dial-out."""
     content = {"dial_in": call.content}
@@ -49,7 +49,7 @@ async def post_dial_in(call: Call, request: "requests.DialInRequest") -> func.Ht
 
 
 def _authorisation_request(
-    call: Call, request: "CallRequest", content: object, **more: Any
+    call: ApiCall, request: "CallRequest", content: object, **more: Any
 ) -> "AuthorisationRequest":
     from shared.usecases.dial_out.authorisation_request import AuthorisationRequest
 
@@ -70,7 +70,7 @@ def _authorisation_request(
 
 
 def _reply_decision(
-    call: Call, request: "CallRequest", answer: Mapping[str, object], *, is_dial_out: bool
+    call: ApiCall, request: "CallRequest", answer: Mapping[str, object], *, is_dial_out: bool
 ) -> func.HttpResponse:
     event(
         "dial_out_answered" if is_dial_out else "dial_in_answered",
@@ -88,7 +88,7 @@ def _reply_decision(
 
 
 @bridge_route(bp, f"{_CALL}/extend", "dial_out.requests:ExtendRequest")
-async def extend_dial_out(call: Call, request: "requests.ExtendRequest") -> func.HttpResponse:
+async def extend_dial_out(call: ApiCall, request: "requests.ExtendRequest") -> func.HttpResponse:
     """Extend a call: hold its cost up to the requested second, counted from its answer."""
     bridge = call.bridge
     authorization = call.path("authorization")
@@ -108,7 +108,7 @@ async def extend_dial_out(call: Call, request: "requests.ExtendRequest") -> func
 
 
 @bridge_route(bp, f"{_CALL}/release", Body("dial_out.requests:ReleaseRequest", is_optional=True))
-async def release_dial_out(call: Call, request: "requests.ReleaseRequest") -> func.HttpResponse:
+async def release_dial_out(call: ApiCall, request: "requests.ReleaseRequest") -> func.HttpResponse:
     """Release a call that did not happen: return its hold. A repetition changes nothing."""
     bridge = call.bridge
     authorization = call.path("authorization")
@@ -118,7 +118,7 @@ async def release_dial_out(call: Call, request: "requests.ReleaseRequest") -> fu
 
 
 @bridge_route(bp, f"{_CALL}/answered", Body("dial_out.requests:AnsweredRequest", is_optional=True))
-async def answer_dial_out(call: Call, request: "requests.AnsweredRequest") -> func.HttpResponse:
+async def answer_dial_out(call: ApiCall, request: "requests.AnsweredRequest") -> func.HttpResponse:
     """Report that a call was answered: live amounts, warnings and the end of its granted seconds
     count from there. Without `answered_at`: now, unless it was reported before."""
     authorization = call.path("authorization")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import azure.functions as func
 
-from functions.http import Call, admin_route, new_blueprint, reply
+from functions.http import ApiCall, admin_route, new_blueprint, reply
 from shared.bootstrap import container
 from shared.domain.common.canonical import format_time
 from shared.domain.common.money import format_amount
@@ -26,7 +26,7 @@ _POLICY = "v1/accounts/{account}/dial-out-policy"
 
 
 @admin_route(bp, "GET", f"{_POLICY}/state", READERS)
-async def get_dial_out_state(call: Call) -> func.HttpResponse:
+async def get_dial_out_state(call: ApiCall) -> func.HttpResponse:
     """Status of dial-out, holds of open calls, and authorized calls without a call-ended event."""
     running = await container().dial_out_settings.running(call.path("account"))
     return reply(
@@ -79,7 +79,7 @@ def _missing(each: "MissingLeg") -> dict[str, object]:
 
 
 @admin_route(bp, "POST", f"{_POLICY}/stop", _OPERATORS, body="dial_out.policy:StopBody")
-async def stop_dial_out(call: Call, body: "StopBody") -> func.HttpResponse:
+async def stop_dial_out(call: ApiCall, body: "StopBody") -> func.HttpResponse:
     """Stop dial-out of an account, on every process from the next request on."""
     account = call.path("account")
     await container().dial_out_settings.stop(account, body.reason)
@@ -88,7 +88,7 @@ async def stop_dial_out(call: Call, body: "StopBody") -> func.HttpResponse:
 
 
 @admin_route(bp, "POST", f"{_POLICY}/restart", _OPERATORS)
-async def restart_dial_out(call: Call) -> func.HttpResponse:
+async def restart_dial_out(call: ApiCall) -> func.HttpResponse:
     """Restart dial-out after a stop. A repetition changes nothing."""
     account = call.path("account")
     restarted = await container().dial_out_settings.restart(account)
@@ -97,7 +97,7 @@ async def restart_dial_out(call: Call) -> func.HttpResponse:
 
 
 @admin_route(bp, "POST", f"{_POLICY}/try", READERS, body="dial_out.requests:TryBody")
-async def try_dial_out(call: Call, body: "TryBody") -> func.HttpResponse:
+async def try_dial_out(call: ApiCall, body: "TryBody") -> func.HttpResponse:
     """Play a dial-out of the account, which no bridge requests: the decision and every check.
     Nothing is kept, held or counted."""
     from shared.domain.directory.entities import Bridge
@@ -105,7 +105,7 @@ async def try_dial_out(call: Call, body: "TryBody") -> func.HttpResponse:
     from shared.usecases.dial_out.authorisation_request import AuthorisationRequest
 
     account = call.path("account")
-    nobody = Bridge(
+    unnamed_bridge = Bridge(
         id="-",
         dialect="perminute",
         auth=BridgeAuth(AuthScheme.STANDARD_WEBHOOKS, ()),
@@ -125,7 +125,7 @@ async def try_dial_out(call: Call, body: "TryBody") -> func.HttpResponse:
         normalize=body.normalize,
         half=body.half,
     )
-    return reply(await container().authorise_dial_out(nobody, request))
+    return reply(await container().authorise_dial_out(unnamed_bridge, request))
 
 
 @admin_route(
@@ -136,7 +136,7 @@ async def try_dial_out(call: Call, body: "TryBody") -> func.HttpResponse:
     is_report=True,
     body="dial_out.policy_simulation:WhatIfBody",
 )
-async def post_what_if(call: Call, body: "WhatIfBody") -> func.HttpResponse:
+async def post_what_if(call: ApiCall, body: "WhatIfBody") -> func.HttpResponse:
     """Simulate a policy on the dial-outs of a period: those that it would have denied, and the
     amount saved. Nothing is changed."""
     from shared.contracts.common.times import read_time

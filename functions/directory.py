@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import azure.functions as func
 
 from functions.http import (
-    Call,
-    Page,
+    ApiCall,
+    ItemPage,
     admin_route,
     new_blueprint,
     no_content,
@@ -53,14 +53,14 @@ _POLICY = "v1/accounts/{account}/dial-out-policy"
 
 
 @admin_route(bp, "GET", _ORGANIZERS, READERS, queries=_LIST, is_report=True)
-async def list_organizers(call: Call) -> func.HttpResponse:
+async def list_organizers(call: ApiCall) -> func.HttpResponse:
     """The account's organizers by id, as JSON or CSV."""
     from shared.contracts.dial_out.policy import ORGANIZER_COLUMNS, listed_organizer_body
 
     account = call.path("account")
     await container().loads.finish(account)
 
-    async def fetch(limit: int, cursor: str | None) -> Page:
+    async def fetch(limit: int, cursor: str | None) -> ItemPage:
         found, following = await container().dial_out_settings.organizers(
             account, prefix=call.query("prefix") or "", limit=limit, after=cursor
         )
@@ -70,13 +70,13 @@ async def list_organizers(call: Call) -> func.HttpResponse:
 
 
 @admin_route(bp, "GET", _CONFERENCES, READERS, queries=_LIST, is_report=True)
-async def list_conferences(call: Call) -> func.HttpResponse:
+async def list_conferences(call: ApiCall) -> func.HttpResponse:
     """The account's conferences by id, as JSON or CSV."""
     return await _list_registrations(call, Kind.CONFERENCE, "conference", "organizer")
 
 
 @admin_route(bp, "GET", _NUMBERS, READERS, queries=_LIST, is_report=True)
-async def list_service_numbers(call: Call) -> func.HttpResponse:
+async def list_service_numbers(call: ApiCall) -> func.HttpResponse:
     """The account's service numbers in their order, as JSON or CSV."""
     return await _list_registrations(call, Kind.SERVICE_NUMBER, "number", "kind")
 
@@ -84,7 +84,7 @@ async def list_service_numbers(call: Call) -> func.HttpResponse:
 @admin_route(
     bp, "PUT", _ORGANIZERS, _SETTERS, queries=_DRY_RUN, body=_LOAD, if_match=False, is_report=True
 )
-async def put_organizers(call: Call) -> func.HttpResponse:
+async def put_organizers(call: ApiCall) -> func.HttpResponse:
     """Load many organizers from CSV, all rows or none; `?dry_run=true` reports the changes."""
     from shared.contracts.dial_out.policy import OrganizerBody, organizer_body
     from shared.contracts.directory.loads import (
@@ -95,7 +95,7 @@ async def put_organizers(call: Call) -> func.HttpResponse:
         read_rows,
     )
     from shared.usecases.directory.codecs import organizer_document
-    from shared.usecases.directory.load_directory import Wanted, stale
+    from shared.usecases.directory.load_directory import DocumentTarget, stale
 
     account, loading = call.path("account"), container().loads
     rows = read_rows(call.body(), _content_type(call), "id", ORGANIZER_CELLS)
@@ -110,7 +110,7 @@ async def put_organizers(call: Call) -> func.HttpResponse:
             errors += error.errors
             continue
         if known != facts:
-            wanted.append(Wanted(row.key, organizer_document(facts), etag or None))
+            wanted.append(DocumentTarget(row.key, organizer_document(facts), etag or None))
         items.append((row.line, row.key, before, organizer_body(facts)))
     raise_errors(errors)
     if not call.flag("dry_run"):
@@ -121,7 +121,7 @@ async def put_organizers(call: Call) -> func.HttpResponse:
 @admin_route(
     bp, "PUT", _CONFERENCES, _SETTERS, queries=_DRY_RUN, body=_LOAD, if_match=False, is_report=True
 )
-async def put_conferences(call: Call) -> func.HttpResponse:
+async def put_conferences(call: ApiCall) -> func.HttpResponse:
     """Load many conferences from CSV, all rows or none, from now on; `?dry_run=true` reports the
     changes."""
     from shared.contracts.directory.registrations import ConferenceBody
@@ -142,7 +142,7 @@ async def put_conferences(call: Call) -> func.HttpResponse:
     is_report=True,
     all_accounts=True,
 )
-async def put_service_numbers(call: Call) -> func.HttpResponse:
+async def put_service_numbers(call: ApiCall) -> func.HttpResponse:
     """Load many service numbers from CSV, all rows or none, from now on; `?dry_run=true` reports
     the changes. Needs access to all accounts."""
     from shared.contracts.directory.registrations import ServiceNumberBody
@@ -153,13 +153,17 @@ async def put_service_numbers(call: Call) -> func.HttpResponse:
 
 
 async def _load_registrations(
-    call: Call,
+    call: ApiCall,
     kind: Kind,
     columns: tuple[str, str],
     model: "type[ConferenceBody | ServiceNumberBody]",
 ) -> func.HttpResponse:
     from shared.contracts.directory.loads import load_body, parse_row, raise_errors, read_rows
-    from shared.usecases.directory.load_directory import Wanted, registration_document, stale
+    from shared.usecases.directory.load_directory import (
+        DocumentTarget,
+        registration_document,
+        stale,
+    )
 
     name, value = columns
     account, loading = call.path("account"), container().loads
@@ -184,7 +188,7 @@ async def _load_registrations(
         organizer = None if is_number else stated
         registration = Registration(account, None, organizer=organizer, kind=number_kind)
         if before != {value: stated}:
-            wanted.append(Wanted(key, registration_document(registration), etag or None))
+            wanted.append(DocumentTarget(key, registration_document(registration), etag or None))
         items.append((row.line, key, before, {value: stated}))
     if len(set(keys)) < len(keys) and not errors:
         errors.append(FieldError("/lines", "name one number twice"))
@@ -194,7 +198,7 @@ async def _load_registrations(
     return reply(load_body(name, items, dry_run=call.flag("dry_run")))
 
 
-def _content_type(call: Call) -> str:
+def _content_type(call: ApiCall) -> str:
     return call.headers.get("content-type", "")
 
 
@@ -204,13 +208,15 @@ def _id_errors(line: int, name: str, key: str) -> list[FieldError]:
     return [FieldError(f"/lines/{line}/{name}", f"must have {FOREIGN_ID_RULE}")]
 
 
-async def _list_registrations(call: Call, kind: Kind, name: str, value: str) -> func.HttpResponse:
+async def _list_registrations(
+    call: ApiCall, kind: Kind, name: str, value: str
+) -> func.HttpResponse:
     from shared.contracts.directory.registrations import registrations_body
 
     account = call.path("account")
     await container().loads.finish(account)
 
-    async def fetch(limit: int, cursor: str | None) -> Page:
+    async def fetch(limit: int, cursor: str | None) -> ItemPage:
         found, following = await container().registrations.page(
             kind, account, prefix=call.query("prefix") or "", limit=limit, after=cursor
         )
@@ -223,7 +229,7 @@ async def _list_registrations(call: Call, kind: Kind, name: str, value: str) -> 
 
 
 @admin_route(bp, "GET", _ORGANIZER, READERS)
-async def get_organizer(call: Call) -> func.HttpResponse:
+async def get_organizer(call: ApiCall) -> func.HttpResponse:
     """An organizer, defaults filled in."""
     from shared.contracts.dial_out.policy import organizer_body
 
@@ -234,13 +240,13 @@ async def get_organizer(call: Call) -> func.HttpResponse:
 
 
 @admin_route(bp, "PUT", _ORGANIZER, _SETTERS, body="dial_out.policy:OrganizerBody")
-async def put_organizer(call: Call, body: "OrganizerBody") -> func.HttpResponse:
+async def put_organizer(call: ApiCall, body: "OrganizerBody") -> func.HttpResponse:
     """Create or replace an organizer."""
     return await _save_organizer(call, body, call.if_match())
 
 
 @admin_route(bp, "PATCH", _ORGANIZER, _SETTERS, body="dial_out.policy:OrganizerBody")
-async def patch_organizer(call: Call) -> func.HttpResponse:
+async def patch_organizer(call: ApiCall) -> func.HttpResponse:
     """Change some fields: omitted fields stay, null takes the default (RFC 7396)."""
     from functions.patches import patch
     from shared.contracts.dial_out.policy import organizer_body
@@ -255,7 +261,7 @@ async def patch_organizer(call: Call) -> func.HttpResponse:
 
 
 @admin_route(bp, "DELETE", _ORGANIZER, _SETTERS, if_match=True)
-async def delete_organizer(call: Call) -> func.HttpResponse:
+async def delete_organizer(call: ApiCall) -> func.HttpResponse:
     """Delete an organizer; legs that were answered before keep their charge."""
     await container().dial_out_settings.delete_organizer(
         call.path("account"), call.path("organizer"), call.if_match()
@@ -264,7 +270,7 @@ async def delete_organizer(call: Call) -> func.HttpResponse:
 
 
 async def _save_organizer(
-    call: Call, body: "OrganizerBody", if_match: str | None
+    call: ApiCall, body: "OrganizerBody", if_match: str | None
 ) -> func.HttpResponse:
     from shared.contracts.dial_out.policy import organizer_body
 
@@ -280,7 +286,7 @@ async def _save_organizer(
 
 
 @admin_route(bp, "GET", _POLICY, READERS)
-async def get_dial_out_policy(call: Call) -> func.HttpResponse:
+async def get_dial_out_policy(call: ApiCall) -> func.HttpResponse:
     """The account's policy; the default one, without an ETag, if none was put."""
     from shared.contracts.dial_out.policy import policy_body
 
@@ -289,13 +295,13 @@ async def get_dial_out_policy(call: Call) -> func.HttpResponse:
 
 
 @admin_route(bp, "PUT", _POLICY, _SETTERS, body="dial_out.policy:DialOutPolicyBody")
-async def put_dial_out_policy(call: Call, body: "DialOutPolicyBody") -> func.HttpResponse:
+async def put_dial_out_policy(call: ApiCall, body: "DialOutPolicyBody") -> func.HttpResponse:
     """Create or replace the account's policy."""
     return await _save_policy(call, body, call.if_match())
 
 
 @admin_route(bp, "PATCH", _POLICY, _SETTERS, body="dial_out.policy:DialOutPolicyBody")
-async def patch_dial_out_policy(call: Call) -> func.HttpResponse:
+async def patch_dial_out_policy(call: ApiCall) -> func.HttpResponse:
     """Change some fields: omitted fields stay, null takes the default (RFC 7396)."""
     from functions.patches import patch
     from shared.contracts.dial_out.policy import policy_body
@@ -308,7 +314,7 @@ async def patch_dial_out_policy(call: Call) -> func.HttpResponse:
 
 
 async def _save_policy(
-    call: Call, stated: "DialOutPolicyBody", if_match: str | None
+    call: ApiCall, stated: "DialOutPolicyBody", if_match: str | None
 ) -> func.HttpResponse:
     from shared.contracts.dial_out.policy import policy_body
 
@@ -320,7 +326,7 @@ async def _save_policy(
 
 
 @admin_route(bp, "GET", _CONFERENCE, READERS, queries=_HISTORY)
-async def get_conference(call: Call) -> func.HttpResponse:
+async def get_conference(call: ApiCall) -> func.HttpResponse:
     """The organizer of a conference in this account, now and before."""
     return await _get_registration(call, Kind.CONFERENCE, "conference", call.path("conference"))
 
@@ -333,7 +339,7 @@ async def get_conference(call: Call) -> func.HttpResponse:
     queries=_REGISTER,
     body="directory.registrations:ConferenceBody",
 )
-async def put_conference(call: Call, body: "ConferenceBody") -> func.HttpResponse:
+async def put_conference(call: ApiCall, body: "ConferenceBody") -> func.HttpResponse:
     """Assign a conference to an organizer of this account, from now or `?from=` on.
     `?take_over=true` ends the registrations of the caller's other accounts."""
     conference = call.path("conference")
@@ -347,13 +353,13 @@ async def put_conference(call: Call, body: "ConferenceBody") -> func.HttpRespons
 
 
 @admin_route(bp, "DELETE", _CONFERENCE, _SETTERS, if_match=True)
-async def delete_conference(call: Call) -> func.HttpResponse:
+async def delete_conference(call: ApiCall) -> func.HttpResponse:
     """End the registration of a conference; its past stays registered."""
     return await _end_registration(call, Kind.CONFERENCE, call.path("conference"))
 
 
 @admin_route(bp, "GET", _NUMBER, READERS, queries=_HISTORY)
-async def get_service_number(call: Call) -> func.HttpResponse:
+async def get_service_number(call: ApiCall) -> func.HttpResponse:
     """The account and kind of a service number."""
     return await _of_number(
         call, lambda key: _get_registration(call, Kind.SERVICE_NUMBER, "number", key)
@@ -361,7 +367,7 @@ async def get_service_number(call: Call) -> func.HttpResponse:
 
 
 async def _of_number(
-    call: Call, act: Callable[[str], Awaitable[func.HttpResponse]]
+    call: ApiCall, act: Callable[[str], Awaitable[func.HttpResponse]]
 ) -> func.HttpResponse:
     """`act` on the normalized number, else on the text, which finds registrations older than
     normalization."""
@@ -384,7 +390,7 @@ async def _of_number(
     body="directory.registrations:ServiceNumberBody",
     all_accounts=True,
 )
-async def put_service_number(call: Call, body: "ServiceNumberBody") -> func.HttpResponse:
+async def put_service_number(call: ApiCall, body: "ServiceNumberBody") -> func.HttpResponse:
     """Assign a number to an account, from now or `?from=` on; needs access to all accounts."""
     number = called_number(call.path("number"))
     if not is_service_number(number):
@@ -397,17 +403,17 @@ async def put_service_number(call: Call, body: "ServiceNumberBody") -> func.Http
 
 
 @admin_route(bp, "DELETE", _NUMBER, _SETTERS, if_match=True, all_accounts=True)
-async def delete_service_number(call: Call) -> func.HttpResponse:
+async def delete_service_number(call: ApiCall) -> func.HttpResponse:
     """End the registration of a number; its past stays registered. Needs access to all accounts."""
     return await _of_number(call, lambda key: _end_registration(call, Kind.SERVICE_NUMBER, key))
 
 
-async def _end_registration(call: Call, kind: Kind, key: str) -> func.HttpResponse:
+async def _end_registration(call: ApiCall, kind: Kind, key: str) -> func.HttpResponse:
     await container().registrations.end(kind, key, call.path("account"), call.if_match())
     return no_content()
 
 
-async def _get_registration(call: Call, kind: Kind, name: str, key: str) -> func.HttpResponse:
+async def _get_registration(call: ApiCall, kind: Kind, name: str, key: str) -> func.HttpResponse:
     from shared.contracts.directory.registrations import registrations_body
 
     account = call.path("account")
@@ -417,7 +423,7 @@ async def _get_registration(call: Call, kind: Kind, name: str, key: str) -> func
 
 
 async def _put_registration(
-    call: Call, kind: Kind, name: str, key: str, registration: Registration
+    call: ApiCall, kind: Kind, name: str, key: str, registration: Registration
 ) -> func.HttpResponse:
     from shared.contracts.directory.registrations import registrations_body
 

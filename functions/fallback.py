@@ -2,14 +2,14 @@
 
 import azure.functions as func
 
-from functions.http import Call, fallback_route, methods_of, new_blueprint
+from functions.http import ApiCall, fallback_route, methods_of, new_blueprint
 from shared.domain.common.errors import MethodNotAllowed, NotFound
 
 bp = new_blueprint()
 
 
 @fallback_route(bp)
-async def no_such_route(call: Call) -> func.HttpResponse:
+async def no_such_route(call: ApiCall) -> func.HttpResponse:
     """404, or 405 with `Allow` where the path takes another method."""
     allowed = methods_of(call.path("path"))
     if allowed:

@@ -2,7 +2,7 @@
 
 import azure.functions as func
 
-from functions.http import Call, new_blueprint, open_route, reply
+from functions.http import ApiCall, new_blueprint, open_route, reply
 from shared.bootstrap import container
 from shared.domain.operations.status import Status
 
@@ -10,7 +10,7 @@ bp = new_blueprint()
 
 
 @open_route(bp, "GET", "health")
-async def get_health(_: Call) -> func.HttpResponse:
+async def get_health(_: ApiCall) -> func.HttpResponse:
     """`ok`; `degraded` while legs wait to be charged for over 2 minutes or are dead letters, while
     one is parked for over a day, or the queue is away; `failing`, with 503, while no leg can be
     accepted."""

@@ -1,7 +1,7 @@
 """The HTTP edge: declaration of routes, reading of requests, responses.
 
 `open_route` needs no authentication, `bridge_route` is for authenticated bridges, `admin_route` for
-principals with a role, and only for their own accounts. A handler takes a `Call` and returns a
+principals with a role, and only for their own accounts. A handler takes a `ApiCall` and returns a
 response. An exception becomes a problem document, an unexpected one a 500 without details.
 """
 
@@ -51,7 +51,7 @@ from shared.domain.common.formulas import escape_formulas
 from shared.domain.common.strict_json import loads
 from shared.domain.directory.access import Principal, Role
 from shared.domain.directory.entities import Bridge
-from shared.pacing import Work, breathe, working
+from shared.pacing import Work, working, yield_to_others
 from shared.ports.audit import ACTING, Actor
 from shared.telemetry import event, failure
 
@@ -64,14 +64,14 @@ CSV_ROWS_MAX = 100_000
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 
 type Handler = Callable[..., Awaitable[func.HttpResponse]]
-"""Called with the `Call`, and with the parsed body where the route declares one."""
-type Serve = Callable[[Handler, Call], Awaitable[func.HttpResponse]]
+"""Called with the `ApiCall`, and with the parsed body where the route declares one."""
+type Serve = Callable[[Handler, ApiCall], Awaitable[func.HttpResponse]]
 ROUTES: list[Route] = []
 """Every HTTP function of the app, as it was declared; the API's description is made of them."""
 
 
 @dataclass(slots=True)
-class Call:
+class ApiCall:
     """One request. Each method validates what it reads."""
 
     request: func.HttpRequest
@@ -306,7 +306,7 @@ def admin_route(
     A report reads or computes much: it waits for a turn and gives way to calls in progress.
     """
 
-    async def serve(handler: Handler, call: Call) -> func.HttpResponse:
+    async def serve(handler: Handler, call: ApiCall) -> func.HttpResponse:
         await _let_in(call, roles)
         return await _work(handler, call, is_report=is_report)
 
@@ -348,7 +348,7 @@ def _route(
 
         async def function(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
             started = time.perf_counter()
-            call = Call(req, str(context.invocation_id), route)
+            call = ApiCall(req, str(context.invocation_id), route)
             try:
                 response = await serve(handler, call)
             except Exception as error:  # noqa: BLE001 - the last line of defence: logged, not shown
@@ -382,12 +382,12 @@ def _route(
     return decorate
 
 
-async def _serve_anybody(handler: Handler, call: Call) -> func.HttpResponse:
+async def _serve_anybody(handler: Handler, call: ApiCall) -> func.HttpResponse:
     call.check_query()
     return await handler(call)
 
 
-async def _serve_bridge(handler: Handler, call: Call) -> func.HttpResponse:
+async def _serve_bridge(handler: Handler, call: ApiCall) -> func.HttpResponse:
     services = container()
     with services.turns.call():
         call.check_query()
@@ -401,7 +401,7 @@ async def _serve_bridge(handler: Handler, call: Call) -> func.HttpResponse:
         return await _run(handler, call)
 
 
-async def _serve_admin(handler: Handler, call: Call) -> func.HttpResponse:
+async def _serve_admin(handler: Handler, call: ApiCall) -> func.HttpResponse:
     call.check_query()
     if not call.principal.sees_all_accounts:
         await _require_visible(call)
@@ -410,7 +410,7 @@ async def _serve_admin(handler: Handler, call: Call) -> func.HttpResponse:
     return await _run(handler, call)
 
 
-async def _run(handler: Handler, call: Call) -> func.HttpResponse:
+async def _run(handler: Handler, call: ApiCall) -> func.HttpResponse:
     """Run the handler with the key and body that the route declares."""
     route = call.route
     if route.idempotency_key:
@@ -426,7 +426,7 @@ async def _run(handler: Handler, call: Call) -> func.HttpResponse:
     return await handler(call, parse_body(route.body.model, call.content))
 
 
-async def _work(handler: Handler, call: Call, *, is_report: bool) -> func.HttpResponse:
+async def _work(handler: Handler, call: ApiCall, *, is_report: bool) -> func.HttpResponse:
     """Run the handler within the caller's budget, a report in its turn. Raises RateLimited."""
     process, principal = container(), call.principal
     caller = f"key:{principal.key}" if principal.key else principal.name
@@ -441,7 +441,7 @@ async def _work(handler: Handler, call: Call, *, is_report: bool) -> func.HttpRe
             return await _serve_admin(handler, call)
 
 
-async def _let_in(call: Call, roles: frozenset[Role]) -> None:
+async def _let_in(call: ApiCall, roles: frozenset[Role]) -> None:
     call.principal = await container().administrators.authenticate(call.headers)
     ACTING.set(Actor(call.principal.name, call.request_id))  # whose changes these are
     call.principal.require_one_of(roles)
@@ -449,7 +449,7 @@ async def _let_in(call: Call, roles: frozenset[Role]) -> None:
         call.principal.require_account(call.path("account"))
 
 
-async def _require_visible(call: Call) -> None:
+async def _require_visible(call: ApiCall) -> None:
     """Every account and rate card that the request names, in path, query or body, must be visible
     to the caller. A body that can't be parsed is left to the handler, which refuses it.
 
@@ -467,7 +467,7 @@ async def _require_visible(call: Call) -> None:
         await container().accounts.require_card(call.principal, card)
 
 
-def _problem(error: Exception, call: Call) -> func.HttpResponse:
+def _problem(error: Exception, call: ApiCall) -> func.HttpResponse:
     path = urlsplit(call.request.url).path
     response = problem(error, path)
     if response.status >= 500 and response.status != 503:
@@ -522,12 +522,12 @@ def no_content() -> func.HttpResponse:
     return func.HttpResponse(status_code=204)
 
 
-type Page = tuple[Sequence[Mapping[str, object]], str | None]
+type ItemPage = tuple[Sequence[Mapping[str, object]], str | None]
 """Items as they are shown, and the cursor of the next page, None on the last one."""
 
 
 async def reply_list(
-    call: Call,
+    call: ApiCall,
     fetch: Callable[..., Awaitable[tuple[Sequence[Any], str | None]]],
     columns: Sequence[str],
     file_name: str,
@@ -542,7 +542,7 @@ async def reply_list(
     `to` select. Raises Invalid `result_too_large` for a file of more than `CSV_ROWS_MAX` rows.
     """
 
-    async def page(limit: int, cursor: str | None) -> Page:
+    async def page(limit: int, cursor: str | None) -> ItemPage:
         items, place = await fetch(limit=limit, cursor=cursor)
         return list(map(body, items)), place
 
@@ -598,7 +598,7 @@ class _Table:
     async def add(self, rows: Iterable[Mapping[str, object]]) -> None:
         """Add rows; formulas of spreadsheets are quoted."""
         for row in rows:
-            await breathe()
+            await yield_to_others()
             self._writer.writerow([_cell(row.get(column)) for column in self._columns])
             self.rows += 1
 

@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING
 import azure.functions as func
 
 from functions.corrections import log_correction
-from functions.http import Call, Page, admin_route, new_blueprint, reply, reply_csv, reply_list
+from functions.http import (
+    ApiCall,
+    ItemPage,
+    admin_route,
+    new_blueprint,
+    reply,
+    reply_csv,
+    reply_list,
+)
 from shared.bootstrap import container
 from shared.contracts.common.queries import PAGE, SPAN, Query, flag, moment, one_of, query_invalid
 from shared.domain.common.canonical import format_time
@@ -38,7 +46,7 @@ _ANCHORS = (flag("anchors", "Compare it with its newest anchor too."),)
     body="ledger.entries:TopUpBody",
     idempotency_key=True,
 )
-async def post_top_up(call: Call, body: "TopUpBody") -> func.HttpResponse:
+async def post_top_up(call: ApiCall, body: "TopUpBody") -> func.HttpResponse:
     """Add credits, once per Idempotency-Key."""
     return await _credit(call, body)
 
@@ -51,12 +59,12 @@ async def post_top_up(call: Call, body: "TopUpBody") -> func.HttpResponse:
     body="ledger.entries:AdjustmentBody",
     idempotency_key=True,
 )
-async def post_adjustment(call: Call, body: "AdjustmentBody") -> func.HttpResponse:
+async def post_adjustment(call: ApiCall, body: "AdjustmentBody") -> func.HttpResponse:
     """Correct the balance, once per Idempotency-Key."""
     return await _credit(call, body)
 
 
-async def _credit(call: Call, body: "TopUpBody | AdjustmentBody") -> func.HttpResponse:
+async def _credit(call: ApiCall, body: "TopUpBody | AdjustmentBody") -> func.HttpResponse:
     account, command = call.path("account"), body.command(call.key, call.principal.name)
     return _booked(account, *await container().credit_account(account, command))
 
@@ -64,7 +72,7 @@ async def _credit(call: Call, body: "TopUpBody | AdjustmentBody") -> func.HttpRe
 @admin_route(
     bp, "POST", f"{_ACCOUNT}/legs/{{leg}}/reversal", READERS, body="ledger.entries:ReversalBody"
 )
-async def post_reversal(call: Call, body: "ReversalBody") -> func.HttpResponse:
+async def post_reversal(call: ApiCall, body: "ReversalBody") -> func.HttpResponse:
     """Reverse a leg's debit, once, however often this is requested. With `dry_run` nothing is
     booked, and the answer is the entry that would be, or that was booked before."""
     from shared.contracts.ledger.entries import reversal_body
@@ -121,7 +129,7 @@ def _booked(
     ),
     is_report=True,
 )
-async def list_entries(call: Call) -> func.HttpResponse:
+async def list_entries(call: ApiCall) -> func.HttpResponse:
     """The ledger's entries in order, as JSON or CSV; `?from=&to=&kind=` or `?leg=`."""
     from shared.contracts.ledger.entries import ENTRY_COLUMNS, entry_body
     from shared.usecases.ledger.read_ledger import EntryFilter
@@ -133,7 +141,7 @@ async def list_entries(call: Call) -> func.HttpResponse:
     selection = EntryFilter(since, until, EntryKind(kind) if kind is not None else None)
     read_ledger = container().read_ledger
 
-    async def fetch(limit: int, cursor: str | None) -> Page:
+    async def fetch(limit: int, cursor: str | None) -> ItemPage:
         if leg:
             page = await read_ledger.of_leg(account, leg)
         else:
@@ -145,7 +153,7 @@ async def list_entries(call: Call) -> func.HttpResponse:
 
 
 @admin_route(bp, "GET", f"{_ACCOUNT}/balance", READERS, queries=_AT)
-async def get_balance(call: Call) -> func.HttpResponse:
+async def get_balance(call: ApiCall) -> func.HttpResponse:
     """The balance as of a time (`?at=`), by default now."""
     account = call.path("account")
     at = await call.moment("at") or container().clock.now()
@@ -156,7 +164,7 @@ async def get_balance(call: Call) -> func.HttpResponse:
 @admin_route(
     bp, "GET", f"{_ACCOUNT}/statements/{{month}}", READERS, queries=_STATEMENT, is_report=True
 )
-async def get_statement(call: Call) -> func.HttpResponse:
+async def get_statement(call: ApiCall) -> func.HttpResponse:
     """Sums of a month: opening balance, totals by kind, destination, organizer and cost center,
     closing balance; as JSON, CSV, or a page to print."""
     account, month = call.path("account"), call.path("month")
@@ -186,7 +194,7 @@ async def get_statement(call: Call) -> func.HttpResponse:
 
 
 @admin_route(bp, "GET", f"{_ACCOUNT}/legs/{{leg}}", READERS)
-async def get_leg(call: Call) -> func.HttpResponse:
+async def get_leg(call: ApiCall) -> func.HttpResponse:
     """A leg and its explained charge; 404 while it is queued."""
     from shared.contracts.ledger.entries import leg_body, parked_leg_body, replaced_body
     from shared.domain.legs.parking import ParkedLeg
@@ -204,7 +212,7 @@ async def get_leg(call: Call) -> func.HttpResponse:
 
 
 @admin_route(bp, "GET", f"{_ACCOUNT}/verify", READERS, queries=_ANCHORS, is_report=True)
-async def verify_ledger(call: Call) -> func.HttpResponse:
+async def verify_ledger(call: ApiCall) -> func.HttpResponse:
     """Recompute the account's ledger from the stored rows; `?anchors=true` also compares it with
     its newest anchor."""
     account = call.path("account")
@@ -227,7 +235,7 @@ async def verify_ledger(call: Call) -> func.HttpResponse:
 
 
 @admin_route(bp, "POST", f"{_ACCOUNT}/erasures", frozenset(), body="ledger.entries:ErasureBody")
-async def post_erasure(call: Call, body: "ErasureBody") -> func.HttpResponse:
+async def post_erasure(call: ApiCall, body: "ErasureBody") -> func.HttpResponse:
     """Erase a number or an organizer from every table; the ledger still verifies."""
     account = call.path("account")
     erased = await container().erase_person(account, number=body.number, organizer=body.organizer)

@@ -9,7 +9,7 @@ from shared.bootstrap import container
 from shared.telemetry import event
 
 if TYPE_CHECKING:
-    from shared.usecases.operations.audit_ledgers import Audited
+    from shared.usecases.operations.audit_ledgers import AuditResult
 
 bp = new_blueprint()
 
@@ -27,7 +27,7 @@ async def nightly_audit(timer: func.TimerRequest) -> None:
     await container().loads.finish_all()
 
 
-def report(audit: "Audited", *, past_due: bool) -> None:
+def report(audit: "AuditResult", *, past_due: bool) -> None:
     """Log what an audit found."""
     for problem in audit.problems:
         event("verification_failed", detail=problem)

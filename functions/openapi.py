@@ -4,7 +4,7 @@ from functools import cache
 
 import azure.functions as func
 
-from functions.http import ROUTES, Call, new_blueprint, open_route
+from functions.http import ROUTES, ApiCall, new_blueprint, open_route
 from shared.contracts.common.routes import JSON_MEDIA_TYPE
 
 bp = new_blueprint()
@@ -12,7 +12,7 @@ API_VERSION = "1"
 
 
 @open_route(bp, "GET", "openapi.json")
-async def get_openapi(_: Call) -> func.HttpResponse:
+async def get_openapi(_: ApiCall) -> func.HttpResponse:
     """This document, OpenAPI 3.1."""
     return func.HttpResponse(_text(), mimetype=JSON_MEDIA_TYPE)
 

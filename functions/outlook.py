@@ -2,7 +2,7 @@
 
 import azure.functions as func
 
-from functions.http import Call, admin_route, new_blueprint, reply
+from functions.http import ApiCall, admin_route, new_blueprint, reply
 from shared.bootstrap import container
 from shared.contracts.common.queries import one_of
 from shared.domain.directory.access import READERS
@@ -15,7 +15,7 @@ _FORMAT = (one_of("format", "`svg` for a picture.", ("json", "svg")),)
 
 
 @admin_route(bp, "GET", "v1/accounts/{account}/outlook", READERS, queries=_FORMAT)
-async def get_outlook(call: Call) -> func.HttpResponse:
+async def get_outlook(call: ApiCall) -> func.HttpResponse:
     """As JSON, or as a picture with `?format=svg`."""
     from shared.contracts.credits.outlook import outlook_body
     from shared.contracts.credits.outlook_svg import outlook_svg

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import azure.functions as func
 
-from functions.http import Call, Page, admin_route, new_blueprint, reply, reply_list
+from functions.http import ApiCall, ItemPage, admin_route, new_blueprint, reply, reply_list
 from shared.bootstrap import container
 from shared.contracts.common.queries import PAGE, Query, flag, one_of
 from shared.contracts.common.routes import Body
@@ -14,7 +14,7 @@ from shared.telemetry import event
 
 if TYPE_CHECKING:
     from shared.contracts.ledger import entries
-    from shared.usecases.charging.parked_legs import Swept
+    from shared.usecases.charging.parked_legs import SweepResult
 
 bp = new_blueprint()
 _PATH = "v1/parked-legs"
@@ -35,7 +35,7 @@ _OPERATORS = frozenset({Role.OPERATOR})
     ),
     is_report=True,
 )
-async def list_parked_legs(call: Call) -> func.HttpResponse:
+async def list_parked_legs(call: ApiCall) -> func.HttpResponse:
     """Parked legs, the oldest first; `?reason=&account=&status=`; `?summary=true` counts them."""
     from shared.contracts.ledger.entries import PARKED_COLUMNS, parked_body
 
@@ -46,7 +46,7 @@ async def list_parked_legs(call: Call) -> func.HttpResponse:
         by_reason = dict(sorted(counts.items()))
         return reply({"total": sum(by_reason.values()), "by_reason": by_reason})
 
-    async def fetch(limit: int, cursor: str | None) -> Page:
+    async def fetch(limit: int, cursor: str | None) -> ItemPage:
         page = await container().parked_legs.page(call.principal, where, limit=limit, cursor=cursor)
         return [parked_body(item) for item in page.items], page.cursor
 
@@ -60,7 +60,7 @@ async def list_parked_legs(call: Call) -> func.HttpResponse:
     _OPERATORS,
     body=Body("ledger.entries:ReplayBody", is_optional=True),
 )
-async def replay_parked_leg(call: Call, body: "entries.ReplayBody") -> func.HttpResponse:
+async def replay_parked_leg(call: ApiCall, body: "entries.ReplayBody") -> func.HttpResponse:
     """Charge a parked leg. The body may carry changed fields of the leg, in dialect perminute, or
     for a conflict the id under which the leg is charged."""
     from shared.contracts.ledger.entries import parked_body
@@ -79,7 +79,7 @@ async def replay_parked_leg(call: Call, body: "entries.ReplayBody") -> func.Http
     _OPERATORS,
     body=Body("ledger.entries:DismissBody", is_optional=True),
 )
-async def dismiss_parked_leg(call: Call, body: "entries.DismissBody") -> func.HttpResponse:
+async def dismiss_parked_leg(call: ApiCall, body: "entries.DismissBody") -> func.HttpResponse:
     """Dismiss a parked leg, so that it is not charged. The body may state the reason."""
     from shared.contracts.ledger.entries import parked_body
 
@@ -96,7 +96,7 @@ async def dismiss_parked_leg(call: Call, body: "entries.DismissBody") -> func.Ht
     _OPERATORS,
     body=Body("ledger.entries:ReplayAllBody", is_optional=True),
 )
-async def replay_parked_legs(call: Call, body: "entries.ReplayAllBody") -> func.HttpResponse:
+async def replay_parked_legs(call: ApiCall, body: "entries.ReplayAllBody") -> func.HttpResponse:
     """Charge the next open parked legs of an account or a reason, unchanged."""
     place = call.place_of(body.cursor)
     swept = await container().parked_legs.replay_all(
@@ -107,7 +107,7 @@ async def replay_parked_legs(call: Call, body: "entries.ReplayAllBody") -> func.
 
 
 @admin_route(bp, "POST", f"{_PATH}/dismiss", _OPERATORS, body="ledger.entries:DismissAllBody")
-async def dismiss_parked_legs(call: Call, body: "entries.DismissAllBody") -> func.HttpResponse:
+async def dismiss_parked_legs(call: ApiCall, body: "entries.DismissAllBody") -> func.HttpResponse:
     """Dismiss the next open parked legs of an account or a reason."""
     place = call.place_of(body.cursor)
     swept = await container().parked_legs.dismiss_all(
@@ -117,7 +117,7 @@ async def dismiss_parked_legs(call: Call, body: "entries.DismissAllBody") -> fun
     return _reply_swept(call, swept)
 
 
-def _reply_swept(call: Call, swept: "Swept") -> func.HttpResponse:
+def _reply_swept(call: ApiCall, swept: "SweepResult") -> func.HttpResponse:
     from shared.contracts.ledger.entries import swept_body
 
     cursor = swept.cursor and call.cursor_of(swept.cursor)

@@ -5,7 +5,7 @@ from typing import Any
 
 import azure.functions as func
 
-from functions.http import Call
+from functions.http import ApiCall
 from shared.contracts.common.merge_patch import merge_patch
 from shared.contracts.common.validation import parse_body, refuse_unknown_fields
 from shared.domain.common.errors import PreconditionFailed, PreconditionMissing, StoreUnavailable
@@ -15,7 +15,7 @@ _TRIES_MAX = 10
 
 
 async def patch(
-    call: Call,
+    call: ApiCall,
     present: Callable[[], Awaitable[tuple[Mapping[str, object], str | None]]],
     save: Callable[[Any, str | None], Awaitable[func.HttpResponse]],
 ) -> func.HttpResponse:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import azure.functions as func
 
-from functions.http import Call, admin_route, new_blueprint, reply
+from functions.http import ApiCall, admin_route, new_blueprint, reply
 from functions.nightly_audit import report
 from shared.bootstrap import container
 from shared.contracts.common.queries import Query, flag, one_of
@@ -30,7 +30,7 @@ _RECEIPT = (
 
 
 @admin_route(bp, "GET", "v1/proof-keys", READERS)
-async def list_proof_keys(_: Call) -> func.HttpResponse:
+async def list_proof_keys(_: ApiCall) -> func.HttpResponse:
     """The public keys that sign day roots, with the times in which each holds."""
     from shared.contracts.proof.keys import proof_key_body
 
@@ -46,7 +46,7 @@ async def list_proof_keys(_: Call) -> func.HttpResponse:
     body="proof.keys:CompromisedBody",
     all_accounts=True,
 )
-async def post_compromised(call: Call, body: "CompromisedBody") -> func.HttpResponse:
+async def post_compromised(call: ApiCall, body: "CompromisedBody") -> func.HttpResponse:
     """Record since when another person may have had a private key; the earliest time stays."""
     from shared.contracts.common.times import read_time
     from shared.contracts.proof.keys import proof_key_body
@@ -63,7 +63,7 @@ async def post_compromised(call: Call, body: "CompromisedBody") -> func.HttpResp
     READERS,
     queries=(Query("from", "Days from this one on."), Query("to", "Days up to this one.")),
 )
-async def list_proofs(call: Call) -> func.HttpResponse:
+async def list_proofs(call: ApiCall) -> func.HttpResponse:
     """The signed roots of closed days, in order, at most 1,000: each names the one before, so that
     the later day is proved to continue the earlier one."""
     roots = await container().read_proofs.roots(
@@ -73,14 +73,14 @@ async def list_proofs(call: Call) -> func.HttpResponse:
 
 
 @admin_route(bp, "GET", f"{_ACCOUNT}/proofs/{{date}}", READERS)
-async def get_proof(call: Call) -> func.HttpResponse:
+async def get_proof(call: ApiCall) -> func.HttpResponse:
     """The signed root of a closed day; 409 while the day is open."""
     signed = await container().read_proofs.root(call.path("account"), call.path("date"))
     return reply({**signed.document(), "digest": signed.digest})
 
 
 @admin_route(bp, "GET", f"{_ACCOUNT}/legs/{{leg}}/receipt", READERS, queries=_RECEIPT)
-async def get_leg_receipt(call: Call) -> func.HttpResponse:
+async def get_leg_receipt(call: ApiCall) -> func.HttpResponse:
     """The receipt of a leg and its corrections, which verifies without the operator; 409 while
     its day is open."""
     return _receipt(
@@ -95,7 +95,7 @@ async def get_leg_receipt(call: Call) -> func.HttpResponse:
 
 
 @admin_route(bp, "GET", f"{_ACCOUNT}/entries/{{sequence}}/receipt", READERS, queries=_RECEIPT)
-async def get_entry_receipt(call: Call) -> func.HttpResponse:
+async def get_entry_receipt(call: ApiCall) -> func.HttpResponse:
     """The receipt of one entry of the ledger; 409 while its day is open."""
     text = call.path("sequence")
     if not (text.isascii() and text.isdigit() and len(text) <= _SEQUENCE_DIGITS_MAX):
@@ -114,7 +114,7 @@ async def get_entry_receipt(call: Call) -> func.HttpResponse:
     )
 
 
-def _receipt(call: Call, receipt: Mapping[str, Any]) -> func.HttpResponse:
+def _receipt(call: ApiCall, receipt: Mapping[str, Any]) -> func.HttpResponse:
     if call.query("format") != "html":
         return reply(receipt)
     from shared.contracts.proof.receipt_html import receipt_html
@@ -135,7 +135,7 @@ def _receipt(call: Call, receipt: Mapping[str, Any]) -> func.HttpResponse:
     queries=(_INTERIM, flag("persons", "Show numbers and organizers; needs the role finance.")),
     is_report=True,
 )
-async def get_month_file(call: Call) -> func.HttpResponse:
+async def get_month_file(call: ApiCall) -> func.HttpResponse:
     """One gzip file of JSON lines with all that verifies a month without the operator; 409 while
     the month is open."""
     account, month = call.path("account"), call.path("month")
@@ -163,7 +163,7 @@ async def get_month_file(call: Call) -> func.HttpResponse:
     all_accounts=True,
     is_report=True,
 )
-async def post_nightly_audit(_: Call) -> func.HttpResponse:
+async def post_nightly_audit(_: ApiCall) -> func.HttpResponse:
     """Audit every account now, as every night: verify the ledgers, close the days that are over,
     anchor heads and roots."""
     audit = await container().audit_ledgers()

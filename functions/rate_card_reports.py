@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import azure.functions as func
 
-from functions.http import Call, admin_route, new_blueprint, reply, reply_csv, reply_text
+from functions.http import ApiCall, admin_route, new_blueprint, reply, reply_csv, reply_text
 from functions.rate_cards import EFFECT, effect_body, effective_from_of, version_name
 from shared.bootstrap import container
 from shared.contracts.common.queries import FORMAT, PAGE, Query, moment, one_of, query_invalid
@@ -23,7 +23,7 @@ TEXT_MEDIA_TYPE = "text/plain"
 
 
 @admin_route(bp, "POST", "v1/quotes", READERS, body="rate_cards.quotes:QuoteBody")
-async def post_quote(call: Call, body: "QuoteBody") -> func.HttpResponse:
+async def post_quote(call: ApiCall, body: "QuoteBody") -> func.HttpResponse:
     """The cost of a call, explained like a charge; with `organizer_id` by the organizer's license,
     with included minutes."""
     inquiry = _inquiry(body, talk_seconds=body.talk_seconds, organizer=body.organizer_id)
@@ -38,7 +38,7 @@ async def post_quote(call: Call, body: "QuoteBody") -> func.HttpResponse:
     queries=(FORMAT,),
     body="rate_cards.tables:QuoteTableBody",
 )
-async def post_quote_table(call: Call, body: "QuoteTableBody") -> func.HttpResponse:
+async def post_quote_table(call: ApiCall, body: "QuoteTableBody") -> func.HttpResponse:
     """The cost of calls of 1, 5, 15, 30 and 60 minutes to a number, as JSON or CSV."""
     from shared.contracts.rate_cards.tables import QUOTE_COLUMNS, quote_rows, quote_table_body
 
@@ -75,7 +75,7 @@ def _inquiry(body: "QuoteBody | QuoteTableBody", **more: Any) -> "Inquiry":
     ),
     is_report=True,
 )
-async def get_price_list(call: Call) -> func.HttpResponse:
+async def get_price_list(call: ApiCall) -> func.HttpResponse:
     """Prices by country in force now or `?at=`: as JSON, CSV, or text to read."""
     from shared.contracts.rate_cards.reports import render_dial_in_prices, render_price_list
     from shared.contracts.rate_cards.tables import PRICE_COLUMNS, price_list_text, price_rows
@@ -104,7 +104,7 @@ async def get_price_list(call: Call) -> func.HttpResponse:
 @admin_route(
     bp, "GET", "v1/rate-cards/{card}/versions/{effective_from}/lint", READERS, is_report=True
 )
-async def lint_rate_card_version(call: Call) -> func.HttpResponse:
+async def lint_rate_card_version(call: ApiCall) -> func.HttpResponse:
     """Findings on a version, warnings first."""
     from shared.contracts.rate_cards.reports import render_findings
 
@@ -126,7 +126,7 @@ async def lint_rate_card_version(call: Call) -> func.HttpResponse:
     ),
     is_report=True,
 )
-async def diff_rate_card(call: Call) -> func.HttpResponse:
+async def diff_rate_card(call: ApiCall) -> func.HttpResponse:
     """Differences between the versions in force at `?from=` and at `?to=`, the latter of
     `?to_card=` if it is given: JSON pages or all of it as CSV. With `?account=` also the cost of
     its legs of last month, or of `?month=`, by both."""

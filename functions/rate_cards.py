@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import azure.functions as func
 
 from functions.http import (
-    Call,
-    Page,
+    ApiCall,
+    ItemPage,
     admin_route,
     new_blueprint,
     reply,
@@ -45,10 +45,10 @@ _VERSION = "v1/rate-cards/{card}/versions/{effective_from}"
 
 
 @admin_route(bp, "GET", "v1/rate-cards", READERS, queries=PAGE)
-async def list_rate_cards(call: Call) -> func.HttpResponse:
+async def list_rate_cards(call: ApiCall) -> func.HttpResponse:
     """The names of the cards that the caller sees: all, or those that accounts of theirs use."""
 
-    async def fetch(limit: int, cursor: str | None) -> Page:
+    async def fetch(limit: int, cursor: str | None) -> ItemPage:
         names, following = await container().rate_card_service.cards(
             call.principal, limit=limit, after=cursor
         )
@@ -58,7 +58,7 @@ async def list_rate_cards(call: Call) -> func.HttpResponse:
 
 
 @admin_route(bp, "GET", "v1/rate-cards/{card}", READERS)
-async def get_rate_card(call: Call) -> func.HttpResponse:
+async def get_rate_card(call: ApiCall) -> func.HttpResponse:
     """A card's versions, without their rates."""
     from shared.contracts.rate_cards.quotes import card_version_body
 
@@ -68,7 +68,7 @@ async def get_rate_card(call: Call) -> func.HttpResponse:
 
 
 @admin_route(bp, "GET", _VERSION, READERS, queries=(FORMAT,), is_report=True)
-async def get_rate_card_version(call: Call) -> func.HttpResponse:
+async def get_rate_card_version(call: ApiCall) -> func.HttpResponse:
     """A whole version, as JSON or CSV, in canonical form."""
     effective_from = effective_from_of(call)
     about, version = await container().rate_card_service.version(call.path("card"), effective_from)
@@ -96,7 +96,7 @@ async def get_rate_card_version(call: Call) -> func.HttpResponse:
         bytes_max=limits.RATE_CARD_BODY_BYTES_MAX,
     ),
 )
-async def put_rate_card_version(call: Call) -> func.HttpResponse:
+async def put_rate_card_version(call: ApiCall) -> func.HttpResponse:
     """Create or replace a version, as JSON or CSV; `?backdate=true`, `?dry_run=true`. A dry run
     with `?account=` has the cost of its legs of last month, or of `?month=`, by the account's
     present version and by this one; `effect` is null where the two can't be compared."""
@@ -132,7 +132,7 @@ async def put_rate_card_version(call: Call) -> func.HttpResponse:
     if_match=True,
     all_accounts=True,
 )
-async def import_rate_card_version(call: Call) -> func.HttpResponse:
+async def import_rate_card_version(call: ApiCall) -> func.HttpResponse:
     """Import a carrier's deck as a version, by a mapping of columns: a form with `mapping` (JSON),
     `deck` and optionally `names`; `?effective_from=`, `?backdate=true`, `?dry_run=true`, and
     `?account=`, `?month=` as for a version in JSON."""
@@ -154,7 +154,7 @@ async def import_rate_card_version(call: Call) -> func.HttpResponse:
     return await reply_put(call, put, {"deck": deck_report_body(form.report)}, lint=True)
 
 
-def effective_from_of(call: Call) -> datetime:
+def effective_from_of(call: ApiCall) -> datetime:
     """The time in the path. Raises Invalid `effective_from_invalid`."""
     try:
         return read_time(call.path("effective_from").replace(" ", "+"))
@@ -164,7 +164,7 @@ def effective_from_of(call: Call) -> datetime:
 
 
 async def reply_put(
-    call: Call, put: PutVersion, more: Mapping[str, object] | None = None, *, lint: bool = False
+    call: ApiCall, put: PutVersion, more: Mapping[str, object] | None = None, *, lint: bool = False
 ) -> func.HttpResponse:
     """The response to a version that was put or only checked. A dry run, an import and `?lint=true`
     add findings; a backdated version proposes a re-rating; a dry run for an account has its cost.
@@ -198,7 +198,7 @@ async def reply_put(
     return reply(body, status=201 if about.revision == 1 else 200, etag=about.etag)
 
 
-def _is_dry(call: Call) -> bool:
+def _is_dry(call: ApiCall) -> bool:
     """Whether the version is only checked. Raises Invalid `query_invalid` for an account without
     a dry run: the cost of a version is computed before the version is stored."""
     is_dry = call.flag("dry_run")
@@ -208,7 +208,7 @@ def _is_dry(call: Call) -> bool:
 
 
 async def effect_body(
-    call: Call, account: str, after: RateCardVersion, before: RateCardVersion | None = None
+    call: ApiCall, account: str, after: RateCardVersion, before: RateCardVersion | None = None
 ) -> dict[str, object] | None:
     """The cost of legs of an account by two versions, without `before` by the account's present
     one; None where these can't be compared."""
@@ -233,7 +233,7 @@ def version_name(version: RateCardVersion) -> dict[str, str]:
     return {"card": version.card, "version": format_time(version.effective_from)}
 
 
-async def _proposal(call: Call, version: RateCardVersion) -> dict[str, object]:
+async def _proposal(call: ApiCall, version: RateCardVersion) -> dict[str, object]:
     """The past legs that the version would re-rate."""
     from shared.contracts.ledger.reratings import proposal_body
 
@@ -246,7 +246,7 @@ async def _proposal(call: Call, version: RateCardVersion) -> dict[str, object]:
     )
 
 
-def _parser(call: Call, card: str, effective_from: datetime) -> Callable[[], RateCardVersion]:
+def _parser(call: ApiCall, card: str, effective_from: datetime) -> Callable[[], RateCardVersion]:
     """The parser of the body in its media type."""
     from shared.contracts.rate_cards.csv_format import parse_rate_card_csv
     from shared.contracts.rate_cards.json_format import parse_rate_card_json

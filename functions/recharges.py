@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import azure.functions as func
 
-from functions.http import Call, admin_route, new_blueprint, reply, reply_list
+from functions.http import ApiCall, admin_route, new_blueprint, reply, reply_list
 from shared.bootstrap import container
 from shared.contracts.common.queries import PAGE
 from shared.domain.credits.recharge import read_recharge_id
@@ -26,7 +26,7 @@ _PAYMENTS = frozenset({Role.PAYMENTS})
     _PAYMENTS,
     body="credits.alerts:RechargeResultBody",
 )
-async def post_recharge_result(call: Call, body: "RechargeResultBody") -> func.HttpResponse:
+async def post_recharge_result(call: ApiCall, body: "RechargeResultBody") -> func.HttpResponse:
     """Record the payment provider's result; a repetition changes nothing."""
     from shared.contracts.credits.alerts import recharge_body
     from shared.usecases.credits.record_recharge_results import RechargeResult
@@ -41,7 +41,7 @@ async def post_recharge_result(call: Call, body: "RechargeResultBody") -> func.H
         "recharge_answered",
         account=account,
         recharge=recharge_id,
-        said=body.status,
+        result=body.status,
         status=after.status.value,
         amount_micros=after.amount_micros,
         hard=body.hard,
@@ -50,7 +50,7 @@ async def post_recharge_result(call: Call, body: "RechargeResultBody") -> func.H
 
 
 @admin_route(bp, "GET", "v1/accounts/{account}/recharges", READERS, queries=PAGE)
-async def list_recharges(call: Call) -> func.HttpResponse:
+async def list_recharges(call: ApiCall) -> func.HttpResponse:
     """An account's recharges, the newest first."""
     from shared.contracts.credits.alerts import RECHARGE_COLUMNS, recharge_body
 

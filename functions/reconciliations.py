@@ -4,7 +4,7 @@ import asyncio
 
 import azure.functions as func
 
-from functions.http import Call, admin_route, new_blueprint, reply, reply_csv
+from functions.http import ApiCall, admin_route, new_blueprint, reply, reply_csv
 from shared.bootstrap import container
 from shared.contracts.common.queries import FORMAT, SPAN, one_of
 from shared.contracts.common.routes import FORM_MEDIA_TYPE, Body
@@ -27,7 +27,7 @@ bp = new_blueprint()
     ),
     is_report=True,
 )
-async def post_reconciliation(call: Call) -> func.HttpResponse:
+async def post_reconciliation(call: ApiCall) -> func.HttpResponse:
     """Differences between the account's answered legs and a file of call records, as JSON or CSV.
     The form has the parts `file` and `mapping`; the default span is that of the file."""
     from shared.contracts.reconciliation.call_records import read_record_form
@@ -55,7 +55,7 @@ async def post_reconciliation(call: Call) -> func.HttpResponse:
     queries=(*SPAN, one_of("format", "The PSTN usage export, or Graph's rows.", ("csv", "graph"))),
     is_report=True,
 )
-async def get_pstn_usage(call: Call) -> func.HttpResponse:
+async def get_pstn_usage(call: ApiCall) -> func.HttpResponse:
     """Answered legs as CSV with the columns of the PSTN usage report of Teams, numbers masked by
     the rules of the account's country; with `?format=graph` as rows of `pstnCallLogRow`."""
     from shared.contracts.ledger.pstn_usage import (

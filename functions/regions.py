@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import azure.functions as func
 
-from functions.http import Call, admin_route, new_blueprint, reply, reply_csv
+from functions.http import ApiCall, admin_route, new_blueprint, reply, reply_csv
 from shared.bootstrap import container
 from shared.contracts.common.queries import FORMAT, Query
 from shared.domain.directory.access import READERS
@@ -20,7 +20,7 @@ _ACCOUNT = Query(
 
 
 @admin_route(bp, "GET", "v1/regions", READERS, queries=(_ACCOUNT, FORMAT), is_report=True)
-async def list_regions(call: Call) -> func.HttpResponse:
+async def list_regions(call: ApiCall) -> func.HttpResponse:
     """All regions by code, as JSON or CSV."""
     from shared.contracts.rate_cards.regions import REGION_COLUMNS
 
@@ -31,7 +31,7 @@ async def list_regions(call: Call) -> func.HttpResponse:
 
 
 @admin_route(bp, "GET", "v1/regions/{region}", READERS, queries=(_ACCOUNT,), is_report=True)
-async def get_region(call: Call) -> func.HttpResponse:
+async def get_region(call: ApiCall) -> func.HttpResponse:
     """A region, by its ISO 3166-1 code or `001` for the international networks."""
     view = await container().read_regions.one(call.path("region").upper(), call.query("account"))
     return reply(_body(view))

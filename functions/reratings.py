@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import azure.functions as func
 
 from functions.corrections import log_correction
-from functions.http import Call, admin_route, new_blueprint, reply, reply_csv
+from functions.http import ApiCall, admin_route, new_blueprint, reply, reply_csv
 from shared.bootstrap import container
 from shared.contracts.common.queries import FORMAT
 from shared.contracts.common.times import read_time
@@ -33,20 +33,20 @@ _FINANCE = frozenset({Role.FINANCE})
     is_report=True,
     body="ledger.reratings:ReratingBody",
 )
-async def post_rerating(call: Call, body: ReratingBody) -> func.HttpResponse:
+async def post_rerating(call: ApiCall, body: ReratingBody) -> func.HttpResponse:
     """Re-rate the legs of a span, or named legs, by another card or version: a dry run unless
     `dry_run` is false."""
-    from shared.usecases.charging.past_legs import Span
-    from shared.usecases.charging.rerate_legs import Booking, RerateSelection
+    from shared.usecases.charging.past_legs import AnsweredSpan
+    from shared.usecases.charging.rerate_legs import Attribution, RerateSelection
 
     booking = None
     if not body.dry_run:
         call.principal.require_one_of(_FINANCE)
-        booking = Booking(body.reason or "", call.principal.name)
+        booking = Attribution(body.reason or "", call.principal.name)
     selection = RerateSelection(
         accounts=tuple(body.accounts) if body.accounts is not None else None,
         legs=tuple(dict.fromkeys(decode_leg_key(leg) for leg in body.legs or ())),
-        span=Span(
+        span=AnsweredSpan(
             read_time(body.since) if body.since else None,
             read_time(body.until) if body.until else None,
         ),
@@ -80,16 +80,16 @@ async def post_rerating(call: Call, body: ReratingBody) -> func.HttpResponse:
     is_report=True,
     body="ledger.reratings:PriceWhatIfBody",
 )
-async def post_price_what_if(call: Call, body: PriceWhatIfBody) -> func.HttpResponse:
+async def post_price_what_if(call: ApiCall, body: PriceWhatIfBody) -> func.HttpResponse:
     """The cost of the legs of a month, by default the last one, by another card."""
-    from shared.usecases.charging.past_legs import Span
+    from shared.usecases.charging.past_legs import AnsweredSpan
     from shared.usecases.charging.rerate_legs import RerateSelection
 
     services = container()
     account = await services.facts.require_account(call.path("account"))
     zone = account.settings.time_zone
     month = body.month or last_month(services.clock.now(), zone)
-    span = Span(*requested_month_span(month, zone))
+    span = AnsweredSpan(*requested_month_span(month, zone))
     selection = RerateSelection(
         accounts=(account.id,),
         span=span,
@@ -102,20 +102,20 @@ async def post_price_what_if(call: Call, body: PriceWhatIfBody) -> func.HttpResp
     return await _answer(call, result, dry_run=True, month=month)
 
 
-def _cursor(call: Call, text: str | None) -> Cursor | None:
+def _cursor(call: ApiCall, text: str | None) -> Cursor | None:
     from shared.contracts.ledger.reratings import read_cursor
-    from shared.usecases.charging.past_legs import Place
+    from shared.usecases.charging.past_legs import JournalPosition
     from shared.usecases.charging.rerate_legs import Cursor
 
     opened = call.place_of(text)
     if opened is None:
         return None
     accounts, place = read_cursor(opened)
-    return Cursor(accounts, Place(*place) if place else None)
+    return Cursor(accounts, JournalPosition(*place) if place else None)
 
 
 async def _answer(
-    call: Call, result: Reratings, *, dry_run: bool, month: str | None = None
+    call: ApiCall, result: Reratings, *, dry_run: bool, month: str | None = None
 ) -> func.HttpResponse:
     from shared.contracts.ledger.reratings import (
         RERATING_COLUMNS,

@@ -4,7 +4,7 @@ from functools import partial
 
 import azure.functions as func
 
-from functions.http import Call, admin_route, new_blueprint, reply, reply_list
+from functions.http import ApiCall, admin_route, new_blueprint, reply, reply_list
 from shared.bootstrap import container
 from shared.contracts.common.queries import PAGE
 from shared.domain.directory.access import Role
@@ -16,7 +16,7 @@ _OPERATORS = frozenset({Role.OPERATOR})
 
 
 @admin_route(bp, "GET", "v1/status", frozenset(Role))
-async def get_status(call: Call) -> func.HttpResponse:
+async def get_status(call: ApiCall) -> func.HttpResponse:
     """The status of the product: `ok`, `degraded` or `failing`, with reasons. Parked legs and
     webhooks are counted in the caller's accounts; unknown values are null."""
     from shared.contracts.operations.status import status_body
@@ -26,7 +26,7 @@ async def get_status(call: Call) -> func.HttpResponse:
 
 
 @admin_route(bp, "GET", _PATH, _OPERATORS, queries=PAGE)
-async def list_dead_letters(call: Call) -> func.HttpResponse:
+async def list_dead_letters(call: ApiCall) -> func.HttpResponse:
     """Messages that the broker gave up: those of the queue of legs, then those of the subscription
     `webhooks`, the oldest of each first. Needs a key for all accounts."""
     from shared.contracts.operations.status import DEAD_LETTER_COLUMNS, dead_letter_body
@@ -37,7 +37,7 @@ async def list_dead_letters(call: Call) -> func.HttpResponse:
 
 
 @admin_route(bp, "POST", f"{_PATH}/{{id}}/replay", _OPERATORS)
-async def replay_dead_letter(call: Call) -> func.HttpResponse:
+async def replay_dead_letter(call: ApiCall) -> func.HttpResponse:
     """Process a dead letter again and remove it. A leg is charged once, however often this is done;
     an event is delivered to webhooks under its own id. Needs a key for all accounts."""
     from shared.contracts.operations.status import dead_letter_body

@@ -10,10 +10,10 @@ from shared.bootstrap import container
 from shared.domain.common.errors import StoreError, Unavailable
 from shared.telemetry import event
 
-type Tick = Callable[[func.TimerRequest], Awaitable[None]]
+type TimerHandler = Callable[[func.TimerRequest], Awaitable[None]]
 
 
-def skip_on_outage(tick: Tick) -> Tick:
+def skip_on_outage(tick: TimerHandler) -> TimerHandler:
     """Decorator: an outage is logged, the invocation does not fail, and the next run does the
     work."""
 

@@ -4,8 +4,8 @@ import azure.functions as func
 
 from functions.http import (
     CSV_ROWS_MAX,
-    Call,
-    Page,
+    ApiCall,
+    ItemPage,
     admin_route,
     new_blueprint,
     reply,
@@ -68,7 +68,7 @@ _FILTERS = (
     ),
     is_report=True,
 )
-async def get_usage(call: Call) -> func.HttpResponse:
+async def get_usage(call: ApiCall) -> func.HttpResponse:
     """Legs, seconds and amounts of a span by group, net of corrections, as JSON or CSV; without a
     span of the present month."""
     from shared.contracts.usage.usage import read_groups, usage_body, usage_columns, usage_items
@@ -110,7 +110,7 @@ async def get_usage(call: Call) -> func.HttpResponse:
     ),
     is_report=True,
 )
-async def list_legs(call: Call) -> func.HttpResponse:
+async def list_legs(call: ApiCall) -> func.HttpResponse:
     """The legs of a span, net of corrections, as JSON or CSV; without a span of the present
     month."""
     from shared.contracts.usage.legs import LEG_COLUMNS, leg_row, listed_leg_body, read_filter
@@ -136,7 +136,7 @@ async def list_legs(call: Call) -> func.HttpResponse:
         rows = (leg_row(leg, listed.time_zone) for leg in listed.legs)
         return await reply_csv(LEG_COLUMNS, rows, file_name)
 
-    async def fetch(limit: int, cursor: str | None) -> Page:
+    async def fetch(limit: int, cursor: str | None) -> ItemPage:
         page = await listing.page(account, query, limit, cursor)
         if call.wants_csv():
             return [leg_row(leg, page.time_zone) for leg in page.legs], page.place

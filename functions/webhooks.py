@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, List
 
 import azure.functions as func
 
-from functions.http import Call, Page, admin_route, new_blueprint, reply, reply_list
+from functions.http import ApiCall, ItemPage, admin_route, new_blueprint, reply, reply_list
 from functions.timers import skip_on_outage
 from shared.bootstrap import container
 from shared.contracts.common.queries import PAGE
@@ -55,7 +55,7 @@ async def retry_deliveries(timer: func.TimerRequest) -> None:
 
 
 @admin_route(bp, "GET", _PATH, READERS, queries=PAGE)
-async def list_webhooks(call: Call) -> func.HttpResponse:
+async def list_webhooks(call: ApiCall) -> func.HttpResponse:
     """An account's webhooks, without their secrets; readers see no query of a URL."""
     from shared.contracts.delivery.webhooks import WEBHOOK_COLUMNS, webhook_body
 
@@ -69,7 +69,7 @@ async def list_webhooks(call: Call) -> func.HttpResponse:
         for v in views
     ]
 
-    async def fetch(limit: int, cursor: str | None) -> Page:
+    async def fetch(limit: int, cursor: str | None) -> ItemPage:
         names = [str(body["name"]) for body in bodies]
         start = bisect_right(names, cursor or "")
         following = names[start + limit - 1] if start + limit < len(names) else None
@@ -79,7 +79,7 @@ async def list_webhooks(call: Call) -> func.HttpResponse:
 
 
 @admin_route(bp, "GET", f"{_PATH}/{{name}}", READERS)
-async def get_webhook(call: Call) -> func.HttpResponse:
+async def get_webhook(call: ApiCall) -> func.HttpResponse:
     """A webhook without its secret; `status` is `stopped` once its receiver answered 410. Readers
     see no query of the URL."""
     from shared.contracts.delivery.webhooks import webhook_body
@@ -93,7 +93,7 @@ async def get_webhook(call: Call) -> func.HttpResponse:
 
 
 @admin_route(bp, "PUT", f"{_PATH}/{{name}}", _SETTERS, body="delivery.webhooks:WebhookBody")
-async def put_webhook(call: Call, body: "WebhookBody") -> func.HttpResponse:
+async def put_webhook(call: ApiCall, body: "WebhookBody") -> func.HttpResponse:
     """Create or replace a webhook; a generated secret is in this response only."""
     from shared.contracts.delivery.webhooks import webhook_body
     from shared.usecases.delivery.manage_webhooks import WebhookInput
@@ -111,14 +111,14 @@ async def put_webhook(call: Call, body: "WebhookBody") -> func.HttpResponse:
 
 
 @admin_route(bp, "DELETE", f"{_PATH}/{{name}}", _SETTERS, if_match=True)
-async def delete_webhook(call: Call) -> func.HttpResponse:
+async def delete_webhook(call: ApiCall) -> func.HttpResponse:
     """Delete a webhook: nothing more is sent, pending deliveries are dropped."""
     await container().webhooks.delete(call.path("account"), call.path("name"), call.if_match())
     return func.HttpResponse(status_code=204)
 
 
 @admin_route(bp, "GET", f"{_PATH}/{{name}}/deliveries", READERS, queries=PAGE)
-async def list_deliveries(call: Call) -> func.HttpResponse:
+async def list_deliveries(call: ApiCall) -> func.HttpResponse:
     """Deliveries of a webhook, sent and pending, the newest first."""
     from shared.contracts.delivery.webhooks import DELIVERY_COLUMNS, delivery_body
 
@@ -131,7 +131,7 @@ async def list_deliveries(call: Call) -> func.HttpResponse:
 
 
 @admin_route(bp, "POST", f"{_PATH}/{{name}}/deliveries/{{id}}/replay", _SETTERS)
-async def replay_delivery(call: Call) -> func.HttpResponse:
+async def replay_delivery(call: ApiCall) -> func.HttpResponse:
     """Send an event again, with the same id."""
     from shared.contracts.delivery.webhooks import delivery_body
 

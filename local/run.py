@@ -13,7 +13,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from local.demo import quarter
-from local.demo.outside import Outside
+from local.demo.external_services import ExternalServices
 from local.demo.seed import ACCOUNT
 from local.demo.seed import seed as seed_demo
 from local.demo.wire import DemoError
@@ -43,7 +43,7 @@ def main(run_json: Path = ROOT / "build" / "run.json", app: Path = ROOT) -> int:
         return 1
     _remove_stale(run_json)
     data = ROOT / (os.environ.get("DATA") or "build/data")
-    with Outside(data) if seed == "demo" else nullcontext() as outside:
+    with ExternalServices(data) if seed == "demo" else nullcontext() as outside:
         settings = outside.settings if outside else {}
         stack = Stack(data, port=int(port), app=app, settings=settings)
         try:
@@ -152,7 +152,7 @@ def _is_alive(pid: int) -> bool:
     return True
 
 
-def _load_demo(stack: Stack, outside: Outside) -> None:
+def _load_demo(stack: Stack, outside: ExternalServices) -> None:
     try:
         seed_demo(stack.base_url, stack.admin_key)
         outside.payments.connect(stack.base_url, stack.admin_key, [ACCOUNT])

@@ -40,21 +40,21 @@ class Bucket:
 
 
 @dataclass(frozen=True, slots=True)
-class Allowance:
+class RequestQuota:
     """The share of a caller per second; `BUDGET_BURST_SECONDS` of it at once."""
 
     requests_per_second: int
     work_per_second: int
 
 
-class Budgets:
+class CallerBudgets:
     """The budgets of the callers that authenticated lately. `monotonic` gives seconds."""
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
         self._callers: OrderedDict[str, tuple[Bucket, Bucket]] = OrderedDict()
 
-    def admit(self, caller: str, allowance: Allowance) -> None:
+    def admit(self, caller: str, allowance: RequestQuota) -> None:
         """Take one request of the caller's budget. Raises RateLimited."""
         requests, work = self._of(caller, allowance)
         now = self._monotonic()
@@ -75,7 +75,7 @@ class Budgets:
         if known is not None:
             known[1].tokens -= units
 
-    def _of(self, caller: str, allowance: Allowance) -> tuple[Bucket, Bucket]:
+    def _of(self, caller: str, allowance: RequestQuota) -> tuple[Bucket, Bucket]:
         known = self._callers.get(caller)
         if known is None:
             now = self._monotonic()
@@ -92,7 +92,7 @@ class Budgets:
 
 
 @dataclass(slots=True)
-class Turns:
+class WorkScheduler:
     """The order of work: calls in progress at once, reports a few at a time, callers in
     rotation."""
 
@@ -202,7 +202,7 @@ def _busy() -> RateLimited:
 
 
 @dataclass(slots=True)
-class Refusals:
+class RefusalLog:
     """How many refused requests were logged in this minute: anybody can make as many as they like.
     One line counts the omitted ones."""
 
@@ -236,9 +236,9 @@ class Work:
     """The work of one request. `deadline` (monotonic seconds) is None where there is none: only
     reports have one, and only they give way."""
 
-    budgets: Budgets
+    budgets: CallerBudgets
     caller: str
-    turns: Turns
+    turns: WorkScheduler
     deadline: float | None = None
     units: int = 0
 
@@ -282,7 +282,7 @@ def working(work: Work) -> Iterator[None]:
         _WORK.reset(token)
 
 
-async def breathe() -> None:
+async def yield_to_others() -> None:
     """In loops over much: let others run once a slice of time is used up.
 
     Raises RateLimited past the deadline of a report.

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Self
 
 from shared.domain.common import limits
-from shared.pacing import Allowance
+from shared.pacing import RequestQuota
 
 CHAIN_KEY_BYTES_MIN = 32
 SEALING_KEY_BYTES = 32
@@ -76,8 +76,8 @@ class Settings:
     webhooks_allow_loopback: bool
     smtp: Smtp | None
     version: str
-    caller_allowance: Allowance
-    bridge_allowance: Allowance
+    caller_allowance: RequestQuota
+    bridge_allowance: RequestQuota
 
     @property
     def batch_deadline_seconds(self) -> float:
@@ -130,13 +130,13 @@ class Settings:
             webhooks_allow_loopback=_flag(values, "WEBHOOKS_ALLOW_LOOPBACK"),
             smtp=_smtp(values),
             version=values.get("PERMINUTE_VERSION") or _packaged_release(),
-            caller_allowance=Allowance(
+            caller_allowance=RequestQuota(
                 _per_second(
                     values, "CALLER_REQUESTS_PER_SECOND", limits.CALLER_REQUESTS_PER_SECOND
                 ),
                 _per_second(values, "CALLER_WORK_PER_SECOND", limits.CALLER_WORK_PER_SECOND),
             ),
-            bridge_allowance=Allowance(
+            bridge_allowance=RequestQuota(
                 _per_second(
                     values, "BRIDGE_REQUESTS_PER_SECOND", limits.BRIDGE_REQUESTS_PER_SECOND
                 ),

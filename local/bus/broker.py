@@ -51,7 +51,7 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class MessageSource:
     """A source of messages: a queue, a subscription or the dead-letter queue of one."""
 
     name: str
@@ -60,7 +60,7 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class LockedMessage:
     """A message for a receiver, encoded, and the token of its lock."""
 
     content: bytes
@@ -72,7 +72,7 @@ class Broker:
 
     def __init__(self, folder: Path, config: dict[str, Any]) -> None:
         self.targets: dict[str, Target] = {}
-        self.sources: dict[str, Source] = {}
+        self.sources: dict[str, MessageSource] = {}
         for queue in config.get("queues", []):
             self._add_target(queue, [self._add_source(queue["name"], queue)])
         for topic in config.get("topics", []):
@@ -111,7 +111,7 @@ class Broker:
             numbers.append(number)
         return numbers
 
-    def take(self, source: Source, count: int, now_ms: int) -> list[Taken]:
+    def take(self, source: MessageSource, count: int, now_ms: int) -> list[LockedMessage]:
         """The next messages, the longest there first, locked."""
         rows = self._database.execute(
             _NEXT, {"queue": source.name, "now": now_ms, "count": count}
@@ -124,10 +124,13 @@ class Broker:
             [(token.bytes, until_ms, row[0]) for token, row in zip(tokens, rows, strict=True)],
         )
         return [
-            Taken(_encoded(row, until_ms), token) for token, row in zip(tokens, rows, strict=True)
+            LockedMessage(_encoded(row, until_ms), token)
+            for token, row in zip(tokens, rows, strict=True)
         ]
 
-    def peek(self, source: Source, first_number: int, count: int, now_ms: int) -> list[bytes]:
+    def peek(
+        self, source: MessageSource, first_number: int, count: int, now_ms: int
+    ) -> list[bytes]:
         """Messages in order, locked and scheduled ones too, encoded; nothing changes."""
         rows = self._database.execute(
             _FROM, {"queue": source.name, "first": first_number, "now": now_ms, "count": count}
@@ -234,8 +237,10 @@ class Broker:
     def _add_source(self, name: str, settings: dict[str, Any]) -> str:
         name, lock_ms = name.lower(), int(float(settings.get("lock_seconds", 60)) * 1000)
         deliveries_max = int(settings.get("max_delivery_count", 10))
-        self.sources[name] = Source(name, lock_ms, deliveries_max)
-        self.sources[f"{name}/{DEAD_LETTERS}"] = Source(f"{name}/{DEAD_LETTERS}", lock_ms, None)
+        self.sources[name] = MessageSource(name, lock_ms, deliveries_max)
+        self.sources[f"{name}/{DEAD_LETTERS}"] = MessageSource(
+            f"{name}/{DEAD_LETTERS}", lock_ms, None
+        )
         return name
 
     def _add_target(self, settings: dict[str, Any], queues: list[str]) -> None:

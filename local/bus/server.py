@@ -19,7 +19,7 @@ from proton import Condition, Delivery, Endpoint, Link, Message, int32, symbol
 
 from local.bus import codec, management
 from local.bus.atom import ManagementSide
-from local.bus.broker import Broker, Source, Target
+from local.bus.broker import Broker, MessageSource, Target
 
 TICK_SECONDS = 0.05
 CREDIT = 1_000
@@ -74,7 +74,7 @@ class Requests:
 class Egress:
     """A client's receiver: gets messages and settles them. Locks outlive it."""
 
-    def __init__(self, broker: Broker, source: Source, link: Any) -> None:
+    def __init__(self, broker: Broker, source: MessageSource, link: Any) -> None:
         self._broker, self._source, self.link = broker, source, link
 
     def pump(self) -> None:

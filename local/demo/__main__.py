@@ -13,8 +13,8 @@ from pathlib import Path
 
 from local.demo.check import differences
 from local.demo.events import Subscription
-from local.demo.outside import Outside
-from local.demo.play import Play, Story
+from local.demo.external_services import ExternalServices
+from local.demo.play import DemoResult, Play
 from local.demo.report import counts_of, details_of, summary_of, wrapped
 from local.parts import StackError
 from local.run import serve
@@ -36,13 +36,16 @@ def main() -> int:
 
     (ROOT / "build").mkdir(exist_ok=True)
     data = Path(tempfile.mkdtemp(prefix="demo-", dir=ROOT / "build"))
-    story: Story | None = None
+    result: DemoResult | None = None
     code = 0
     try:
-        with Outside() as outside, _stopped(Stack(data, settings=outside.settings)) as stack:
-            story = _played(stack, outside, say)
+        with (
+            ExternalServices() as services,
+            _stopped(Stack(data, settings=services.settings)) as stack,
+        ):
+            result = _played(stack, services, say)
             if is_kept:
-                code = _report(story, data, is_kept=True)
+                code = _report(result, data, is_kept=True)
                 print(flush=True)
                 serve(stack, ROOT / "build" / "run.json", has_quarter=True)
             say("stopping everything")
@@ -50,12 +53,12 @@ def main() -> int:
         print(f"demo failed: {error}\nLogs: {data}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        if not is_kept or story is None:
+        if not is_kept or result is None:
             print("demo interrupted: everything is stopped", file=sys.stderr)
             code = INTERRUPTED
         shutil.rmtree(data)
         return code
-    return code if is_kept else _report(story, data)
+    return code if is_kept else _report(result, data)
 
 
 @contextmanager
@@ -69,18 +72,18 @@ def _stopped(stack: Stack) -> Iterator[Stack]:
         stack.stop()
 
 
-def _played(stack: Stack, outside: Outside, say: Callable[[str], None]) -> Story:
+def _played(stack: Stack, services: ExternalServices, say: Callable[[str], None]) -> DemoResult:
     """The events of the play. Raises StackError, DemoError among them."""
     say("starting Azurite, the Service Bus stand-in and two Functions hosts")
     stack.start()
     say(f"Perminute serves at {stack.base_url}/api")
     with Subscription(stack.service_bus_connection_string) as events:
-        return Play(stack, outside, events, say).run()
+        return Play(stack, services, events, say).run()
 
 
-def _report(story: Story, data: Path, *, is_kept: bool = False) -> int:
-    print("\n".join(["", "SUMMARY", *summary_of(story), "", "DETAILS", *details_of(story), ""]))
-    found = differences(story)
+def _report(result: DemoResult, data: Path, *, is_kept: bool = False) -> int:
+    print("\n".join(["", "SUMMARY", *summary_of(result), "", "DETAILS", *details_of(result), ""]))
+    found = differences(result)
     if found:
         print("NOT AS EXPECTED")
         print("\n".join(f"  {sentence}" for sentence in found))
@@ -88,7 +91,7 @@ def _report(story: Story, data: Path, *, is_kept: bool = False) -> int:
         return 1
     if not is_kept:
         shutil.rmtree(data)
-    print(counts_of(story))
+    print(counts_of(result))
     return 0
 
 

@@ -5,13 +5,13 @@ import json
 from datetime import datetime
 from urllib.parse import quote
 
-from local.demo.meeting import Leg
+from local.demo.meeting import DemoLeg
 from local.demo.wire import JSON_TYPE, Json
 
 FORM_TYPE = "application/x-www-form-urlencoded"
 
 
-def record_of(leg: Leg, began_at: datetime, authorization: str | None) -> bytes:
+def record_of(leg: DemoLeg, began_at: datetime, authorization: str | None) -> bytes:
     """The JSON text of a record: variables percent-encoded, and a bare `nan` that is no JSON."""
     started_at, answered_at, ended_at = leg.times(began_at)
     is_outbound = leg.kind == "dial_out"

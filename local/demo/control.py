@@ -9,14 +9,14 @@ import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from local.demo.receiver import Receiver
-from local.demo.wire import Admin, Bridge, DemoError, Json
+from local.demo.receiver import WebhookReceiver
+from local.demo.wire import Admin, BridgeClient, DemoError, Json
 
 SECRET_BYTES = 32
 
 
 @dataclass(slots=True)
-class Call:
+class DemoCall:
     """A call of the bridge. `began_at` is None while it rings, `ended_by` the event that ended it,
     at `ended` of the monotonic clock."""
 
@@ -33,12 +33,12 @@ class HangingUpBridge:
     """Dials, and ends a call at `call.end`: one that rings is given back, one that was answered is
     posted as a leg. Its control URL is on loopback, from the moment it is made."""
 
-    def __init__(self, admin: Admin, bridge: Bridge) -> None:
+    def __init__(self, admin: Admin, bridge: BridgeClient) -> None:
         self._admin, self._bridge = admin, bridge
         self._lock = threading.Lock()
-        self.calls: dict[str, Call] = {}
+        self.calls: dict[str, DemoCall] = {}
         self.warnings: list[Json] = []
-        self._receiver = Receiver(self._take)
+        self._receiver = WebhookReceiver(self._take)
         secret = "whsec_" + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
         self._receiver.secrets.append(secret)
         self._set_control({"url": self._receiver.url, "secrets": [secret]})
@@ -48,18 +48,18 @@ class HangingUpBridge:
         self._set_control(None)
         self._receiver.close()
 
-    def dial(self, question: Json) -> Call:
+    def dial(self, question: Json) -> DemoCall:
         """A call that rings. Raises DemoError unless it is allowed."""
         leg_id = f"call-{secrets.token_hex(6)}"
         with self._lock:  # a signal may come before the answer is read
             answer = self._bridge.ask_dial_out({**question, "leg_id": leg_id})
             if answer["decision"] != "allow":
                 raise DemoError(f"a dial-out was denied: {answer}")
-            call = Call(answer["authorization"], question["to"], leg_id, datetime.now(UTC))
+            call = DemoCall(answer["authorization"], question["to"], leg_id, datetime.now(UTC))
             self.calls[call.authorization] = call
         return call
 
-    def answer(self, call: Call) -> None:
+    def answer(self, call: DemoCall) -> None:
         """A participant answers, which the bridge reports."""
         call.began_at = datetime.now(UTC)
         self._report(call, "answered", {"answered_at": _text(call.began_at)})
@@ -74,7 +74,7 @@ class HangingUpBridge:
             self._hang_up(call)
             call.ended, call.ended_by = received, event
 
-    def _hang_up(self, call: Call) -> None:
+    def _hang_up(self, call: DemoCall) -> None:
         if call.began_at is None:
             self._report(call, "release", {"release": True})
             return
@@ -92,7 +92,7 @@ class HangingUpBridge:
         }
         self._bridge.post_ended(json.dumps([leg]).encode())
 
-    def _report(self, call: Call, what: str, more: Json) -> None:
+    def _report(self, call: DemoCall, what: str, more: Json) -> None:
         body = {"authorization": call.authorization, **more}
         self._bridge.report(f"dial-outs/{call.authorization}/{what}", body)
 

@@ -7,7 +7,7 @@ nothing of the product computes it.
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from local.demo.payments import DECLINED, PENDING, SUCCEEDED, Planned
+from local.demo.payments import DECLINED, PENDING, SUCCEEDED, PlannedAnswer
 from local.demo.seed import (
     AIKO_MEETING,
     KEN_MEETING,
@@ -68,7 +68,7 @@ DENIED = (
 
 
 @dataclass(frozen=True, slots=True)
-class Leg:
+class DemoLeg:
     """A leg of the meeting. `talk_seconds` None: unanswered. `expected` is what it must cost and
     `billed_seconds` for how long; `free` is the reason of a leg that costs nothing.
 
@@ -114,47 +114,49 @@ class Leg:
 
 LEGS = (
     # 1,510 s at 0.0042 a minute, to the second after the first minute
-    Leg("in-paris", "dial_in", TOLL_PARIS, 1510, "0.1057", 1510, caller="+33199007001"),
+    DemoLeg("in-paris", "dial_in", TOLL_PARIS, 1510, "0.1057", 1510, caller="+33199007001"),
     # 2,825 s are 48 minutes begun, at 0.029 for callers from the United States
-    Leg("in-boston", "dial_in", TOLL_FREE, 2825, "1.392", 2880, caller="+16175550142"),
+    DemoLeg("in-boston", "dial_in", TOLL_FREE, 2825, "1.392", 2880, caller="+16175550142"),
     # 190 s are 4 minutes begun, at 0.11 for callers from Canada, and 0.01 for the connection
-    Leg("in-toronto", "dial_in", TOLL_FREE, 190, "0.45", 240, caller="+14165550142"),
-    Leg("in-softphone", "voip", None, 2950, "0.00", 0, caller=None, free="voip"),
+    DemoLeg("in-toronto", "dial_in", TOLL_FREE, 190, "0.45", 240, caller="+14165550142"),
+    DemoLeg("in-softphone", "voip", None, 2950, "0.00", 0, caller=None, free="voip"),
     # 183 s are 4 minutes begun, at 0.012, and 0.05 for the connection
-    Leg("out-london", "dial_out", "+442079460123", 183, "0.098", 240, begins_second=60, posts=3),
+    DemoLeg(
+        "out-london", "dial_out", "+442079460123", 183, "0.098", 240, begins_second=60, posts=3
+    ),
     # 851 s at 0.0085 a minute are 0.12055833…, half up at the fourth decimal
-    Leg(
+    DemoLeg(
         *("out-newyork", "dial_out", "+12125550199", 851, "0.1206", 851),
         conference=AIKO_MEETING,
         begins_second=90,
     ),
     # 61 s are 2 minutes begun, at 0.012, and 0.05 for the connection
-    Leg(
+    DemoLeg(
         *("out-paris", "dial_out", "+33199005678", 61, "0.074", 120),
         conference=MARIA_MEETING,
         begins_second=120,
     ),
-    Leg(
+    DemoLeg(
         *("out-berlin", "dial_out", "+4915112345678", None, "0.00", 0),
         begins_second=150,
         free="unanswered",
     ),
     # 570 s are 10 minutes begun, at 0.29, and 0.10 for the connection, once there is a rate
-    Leg("out-bishkek", "dial_out", "+996312123456", 570, "3.00", 600, begins_second=180),
+    DemoLeg("out-bishkek", "dial_out", "+996312123456", 570, "3.00", 600, begins_second=180),
     # 1,800 s at 0.0042 a minute
-    Leg(
+    DemoLeg(
         *("fs-berlin", "dial_in", TOLL_BERLIN, 1800, "0.126", 1800),
         caller="+493023125999",
         encoding="raw",
     ),
     # 455 s are 30 s and 71 times 6 s begun, 456 s, at 0.14 a minute
-    Leg(
+    DemoLeg(
         *("fs-manila", "dial_out", "+639171234567", 455, "1.064", 456),
         begins_second=30,
         encoding="form",
     ),
     # 860 s are 15 minutes begun, at 0.29, and 0.10 for the connection
-    Leg(
+    DemoLeg(
         *("fs-suva", "dial_out", "+6793212345", 860, "4.45", 900),
         begins_second=45,
         encoding="base64",
@@ -168,7 +170,7 @@ BALANCE_AT_FIRST = "100.00"
 AUTO_RECHARGE = {"trigger": "90.00", "amount": "10.00", "max_per_day": 2}
 BALANCE_AT_TRIGGER = "89.1197"
 # What the payment provider says: no to the first recharge, yes to the second after a while.
-PAYMENTS = (Planned(DECLINED), Planned(SUCCEEDED, after_seconds=1.0))
+PAYMENTS = (PlannedAnswer(DECLINED), PlannedAnswer(SUCCEEDED, after_seconds=1.0))
 RECHARGES = (DECLINED, SUCCEEDED)
 PAYMENT_ANSWERS = (DECLINED, PENDING, SUCCEEDED)
 # What the account's own webhook asks for, and gets, in this order; the same is mailed.
@@ -183,7 +185,7 @@ SUBJECTS = (
 BALANCE_AT_LAST = "104.1197"
 
 
-def event_of(leg: Leg, began_at: datetime, authorization: str | None) -> Json:
+def event_of(leg: DemoLeg, began_at: datetime, authorization: str | None) -> Json:
     """The leg as a bridge posts it in dialect `perminute`. It never names the account: the
     conference or the service number determines it. Dial-ins do not even state the kind."""
     started_at, answered_at, ended_at = leg.times(began_at)

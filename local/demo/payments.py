@@ -12,7 +12,7 @@ from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
-from local.demo.receiver import Receiver
+from local.demo.receiver import WebhookReceiver
 from local.demo.wire import Admin, DemoError, Json
 
 WEBHOOK = "payments"
@@ -23,7 +23,7 @@ SUCCEEDED, DECLINED, PENDING = "succeeded", "declined", "pending"
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
+class PlannedAnswer:
     """The answer to a recharge; a later one is preceded by pending."""
 
     status: str = SUCCEEDED
@@ -32,7 +32,7 @@ class Planned:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class Callback:
     """A callback that was made, and how it was answered."""
 
     recharge: str
@@ -47,12 +47,12 @@ class PaymentProvider:
 
     def __init__(self, behaviour: Path | None = None) -> None:
         self._behaviour = behaviour
-        self.plan: deque[Planned] = deque()
-        self.said: list[Said] = []
-        self._decided: dict[str, Planned] = {}
+        self.plan: deque[PlannedAnswer] = deque()
+        self.callbacks: list[Callback] = []
+        self._decided: dict[str, PlannedAnswer] = {}
         self._lock = threading.Lock()
-        self._desk: Admin | None = None
-        self.receiver = Receiver(self._asked)
+        self._client: Admin | None = None
+        self.receiver = WebhookReceiver(self._asked)
 
     def connect(self, base_url: str, admin_key: str, accounts: list[str]) -> None:
         """Create a separate key, and the accounts' webhooks: the one-time work of an administrator.
@@ -64,7 +64,7 @@ class PaymentProvider:
             if key["name"] == KEY_NAME:  # of an earlier run, which kept it in memory
                 admin.ask("DELETE", f"/api/v1/api-keys/{key['id']}")
         wanted = {"name": KEY_NAME, "roles": ["payments"], "accounts": accounts}
-        self._desk = Admin(base_url, admin.post("/api/v1/api-keys", wanted)["key"])
+        self._client = Admin(base_url, admin.post("/api/v1/api-keys", wanted)["key"])
         for account in accounts:
             self.receiver.secrets.append(
                 subscribe(admin, account, WEBHOOK, self.receiver.url, ["recharge.requested"])
@@ -83,13 +83,13 @@ class PaymentProvider:
                 self._decided[data["recharge"]] = decided
         threading.Thread(target=self._answer, args=(data, decided), daemon=True).start()
 
-    def usual(self) -> Planned:
+    def usual(self) -> PlannedAnswer:
         """The contents of the file."""
         if self._behaviour is None or not self._behaviour.exists():
-            return Planned()
-        return Planned(**json.loads(self._behaviour.read_text("utf-8")))
+            return PlannedAnswer()
+        return PlannedAnswer(**json.loads(self._behaviour.read_text("utf-8")))
 
-    def _answer(self, data: Json, decided: Planned) -> None:
+    def _answer(self, data: Json, decided: PlannedAnswer) -> None:
         if decided.after_seconds:
             self._say(data, {"status": PENDING})
             time.sleep(decided.after_seconds)
@@ -102,15 +102,15 @@ class PaymentProvider:
         again, which is a separate event."""
         body = {"amount": data["amount"], "currency": data["currency"], **answer}
         path = f"/api/v1/recharges/{data['recharge']}/result"
-        assert self._desk is not None
+        assert self._client is not None
         status = 0
         for _ in range(CALLBACK_TRIES_MAX):
             with contextlib.suppress(DemoError):
-                status = self._desk.ask("POST", path, body).status
+                status = self._client.ask("POST", path, body).status
             if 0 < status < SERVER_ERROR:
                 break
             time.sleep(CALLBACK_PAUSE_SECONDS)
-        self.said.append(Said(data["recharge"], answer["status"], data["amount"], status))
+        self.callbacks.append(Callback(data["recharge"], answer["status"], data["amount"], status))
 
 
 def subscribe(admin: Admin, account: str, name: str, url: str, events: list[str]) -> str:

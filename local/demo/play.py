@@ -13,13 +13,13 @@ from urllib.parse import quote
 from local.demo import cdr, meeting
 from local.demo.control import HangingUpBridge
 from local.demo.events import Subscription
-from local.demo.meeting import FREESWITCH_BRIDGE, LEGS, LOCAL_BRIDGE, Leg, Question
-from local.demo.outside import Outside
-from local.demo.payments import Said, subscribe
-from local.demo.rate_card import Rate, missing_rates, rate_card, version_path
-from local.demo.receiver import Received, Receiver
+from local.demo.external_services import ExternalServices
+from local.demo.meeting import FREESWITCH_BRIDGE, LEGS, LOCAL_BRIDGE, DemoLeg, Question
+from local.demo.payments import Callback, subscribe
+from local.demo.rate_card import RateJson, missing_rates, rate_card, version_path
+from local.demo.receiver import ReceivedEvent, WebhookReceiver
 from local.demo.seed import ACCOUNT, ACCOUNTS, CARD, seed
-from local.demo.wire import Admin, Answer, Bridge, DemoError, Json, basic, standard_webhooks
+from local.demo.wire import Admin, BridgeClient, DemoError, Json, Response, basic, standard_webhooks
 from local.stack import Stack
 
 MEETING_MINUTES_AGO = 70
@@ -32,7 +32,7 @@ _ACCOUNT = f"/api/v1/accounts/{ACCOUNT}"
 
 
 @dataclass(slots=True)
-class Story:
+class DemoResult:
     """The product's answers, in the order of the requests."""
 
     began_at: datetime
@@ -43,12 +43,12 @@ class Story:
     alert: Json = field(default_factory=dict)
     parked: Json = field(default_factory=dict)
     replayed: Json = field(default_factory=dict)
-    top_ups: list[Answer] = field(default_factory=list)
+    top_ups: list[Response] = field(default_factory=list)
     call_ended: Json = field(default_factory=dict)
     deliveries: list[Json] = field(default_factory=list)
     recharges: list[Json] = field(default_factory=list)
-    payment_answers: list[Said] = field(default_factory=list)
-    webhooks: list[Received] = field(default_factory=list)
+    payment_answers: list[Callback] = field(default_factory=list)
+    webhooks: list[ReceivedEvent] = field(default_factory=list)
     webhooks_refused: int = 0
     mails: list[EmailMessage] = field(default_factory=list)
     legs: dict[str, Json] = field(default_factory=dict)
@@ -56,7 +56,7 @@ class Story:
     account_at_last: Json = field(default_factory=dict)
     verification: Json = field(default_factory=dict)
 
-    def authorization_for(self, leg: Leg) -> str | None:
+    def authorization_for(self, leg: DemoLeg) -> str | None:
         """The authorization of the dial-out that became this leg, if one was requested."""
         found = (answer for asked, answer in self.dial_outs if asked.leg == leg.id)
         return next((answer.get("authorization") for answer in found), None)
@@ -66,10 +66,14 @@ class Play:
     """The parts of the story, each after the one before it. All raise DemoError."""
 
     def __init__(
-        self, stack: Stack, outside: Outside, events: Subscription, say: Callable[[str], None]
+        self,
+        stack: Stack,
+        services: ExternalServices,
+        events: Subscription,
+        say: Callable[[str], None],
     ) -> None:
-        self._outside = outside
-        self._receiver = Receiver()  # the customer's own server
+        self._services = services
+        self._receiver = WebhookReceiver()  # the customer's own server
         self._admin = Admin(stack.base_url, stack.admin_key)
         self._base_url, self._admin_key = stack.base_url, stack.admin_key
         self._events = events
@@ -78,15 +82,15 @@ class Play:
         password = secrets.token_urlsafe(24)
         self._password = password
         self._bridges = {
-            LOCAL_BRIDGE: Bridge(stack.base_url, LOCAL_BRIDGE, signs),
-            FREESWITCH_BRIDGE: Bridge(
+            LOCAL_BRIDGE: BridgeClient(stack.base_url, LOCAL_BRIDGE, signs),
+            FREESWITCH_BRIDGE: BridgeClient(
                 stack.base_url, FREESWITCH_BRIDGE, basic(FREESWITCH_BRIDGE, password)
             ),
         }
         now = datetime.now(UTC).replace(microsecond=0)
-        self.story = Story(began_at=now - timedelta(minutes=MEETING_MINUTES_AGO))
+        self.result = DemoResult(began_at=now - timedelta(minutes=MEETING_MINUTES_AGO))
 
-    def run(self) -> Story:
+    def run(self) -> DemoResult:
         """The whole meeting."""
         self._load()
         self._ask_dial_outs()
@@ -98,7 +102,7 @@ class Play:
         self._end_a_call()
         self._read_back()
         self._receiver.close()
-        return self.story
+        return self.result
 
     def _load(self) -> None:
         seed(self._base_url, self._admin_key)
@@ -113,19 +117,19 @@ class Play:
             "default_account": ACCOUNT,
         }
         self._admin.put(f"/api/v1/bridges/{FREESWITCH_BRIDGE}", freeswitch)
-        self._outside.payments.plan.extend(meeting.PAYMENTS)
-        self._outside.payments.connect(self._base_url, self._admin_key, [ACCOUNT])
+        self._services.payments.plan.extend(meeting.PAYMENTS)
+        self._services.payments.connect(self._base_url, self._admin_key, [ACCOUNT])
         url = self._receiver.url
         secret = subscribe(self._admin, ACCOUNT, WEBHOOK, url, list(meeting.EXPECTED_EVENTS))
         self._receiver.secrets.append(secret)
         self._put_auto_recharge()
         card = self._admin.get(f"/api/v1/rate-cards/{CARD}")
-        self.story.rate_count = sum(version["rate_count"] for version in card["versions"])
-        self.story.account_at_first = self._admin.get(_ACCOUNT)
-        balance = self.story.account_at_first["balance"]
-        lots = len(self.story.account_at_first["lots"])
+        self.result.rate_count = sum(version["rate_count"] for version in card["versions"])
+        self.result.account_at_first = self._admin.get(_ACCOUNT)
+        balance = self.result.account_at_first["balance"]
+        lots = len(self.result.account_at_first["lots"])
         self._say(
-            f"rate card of {self.story.rate_count} rates; {ACCOUNT} has {balance} in {lots} lots"
+            f"rate card of {self.result.rate_count} rates; {ACCOUNT} has {balance} in {lots} lots"
         )
 
     def _put_auto_recharge(self) -> None:
@@ -139,10 +143,10 @@ class Play:
         for question in (*meeting.ALLOWED, *meeting.DENIED):
             asked = {"to": question.to, "conference_id": question.conference}
             answer = self._bridges[question.bridge].ask_dial_out(asked)
-            self.story.dial_outs.append((question, answer))
-        self.story.account_while_held = self._admin.get(_ACCOUNT)
-        held = self.story.account_while_held["held"]
-        decisions = [answer["decision"] for _, answer in self.story.dial_outs]
+            self.result.dial_outs.append((question, answer))
+        self.result.account_while_held = self._admin.get(_ACCOUNT)
+        held = self.result.account_while_held["held"]
+        decisions = [answer["decision"] for _, answer in self.result.dial_outs]
         allowed = decisions.count("allow")
         self._say(
             f"{len(decisions)} dial-outs requested: {allowed} allowed, {decisions.count('deny')} "
@@ -170,16 +174,16 @@ class Play:
             self._wait_for_charge(leg, deadline)
         self._say("all legs are charged or parked")
 
-    def _post_at_once(self, leg: Leg) -> None:
+    def _post_at_once(self, leg: DemoLeg) -> None:
         body = json.dumps(meeting.event_of(leg, *self._known_of(leg))).encode()
         local = self._bridges[LOCAL_BRIDGE]
         with ThreadPoolExecutor(leg.posts) as pool:
             list(pool.map(lambda _: local.post_ended(body), range(leg.posts)))
 
-    def _known_of(self, leg: Leg) -> tuple[datetime, str | None]:
-        return self.story.began_at, self.story.authorization_for(leg)
+    def _known_of(self, leg: DemoLeg) -> tuple[datetime, str | None]:
+        return self.result.began_at, self.result.authorization_for(leg)
 
-    def _wait_for_charge(self, leg: Leg, deadline: float) -> None:
+    def _wait_for_charge(self, leg: DemoLeg, deadline: float) -> None:
         path = _leg_path(leg)
         while (answer := self._admin.ask("GET", path)).status != 200:
             if answer.status != 404 or time.monotonic() > deadline:
@@ -187,42 +191,42 @@ class Play:
             time.sleep(POLL_SECONDS)
 
     def _receive_alert(self) -> None:
-        self.story.alert = self._events.wait_for(
+        self.result.alert = self._events.wait_for(
             "the alert", lambda event: event["type"] == "credits.low", EVENT_SECONDS_MAX
         )
-        threshold = self.story.alert["data"]["threshold"]
+        threshold = self.result.alert["data"]["threshold"]
         self._say(f"alert received from the topic: {ACCOUNT} is below {threshold}")
 
     def _replay_parked_leg(self) -> None:
         parked = self._admin.get(f"/api/v1/parked-legs?account={ACCOUNT}&status=open")["items"]
         if len(parked) != 1:
             raise DemoError(f"{len(parked)} legs are parked, and not the one without a rate")
-        self.story.parked = parked[0]
+        self.result.parked = parked[0]
         card = rate_card()
-        rates: list[Rate] = [*_rates(card), *missing_rates()]
+        rates: list[RateJson] = [*_rates(card), *missing_rates()]
         # The leg was answered when there was no rate: only a backdated version rates it.
-        path = version_path(CARD, self.story.began_at)
+        path = version_path(CARD, self.result.began_at)
         self._admin.put(f"{path}?backdate=true", {**card, "rates": rates})
         replay = f"/api/v1/parked-legs/{quote(parked[0]['id'])}/replay"
         answer = self._admin.ask("POST", replay)
         if answer.status != 200:
             raise DemoError(f"the replay was answered {answer.status}: {answer.body}")
-        self.story.replayed = answer.body
+        self.result.replayed = answer.body
         self._say(f"rate card corrected, parked leg replayed: {answer.body['status']}")
 
     def _recharge(self) -> None:
         """The replayed leg brought the balance below the trigger."""
-        story = self.story
+        result = self.result
         declined = self._wait_for_recharge(1, "declined")
         self._say(f"recharge of {declined['amount']} requested and declined")
         self._put_auto_recharge()  # somebody looked at the card: it is tried again at once
         paid = self._wait_for_recharge(2, "succeeded")
         self._say(f"recharge of {paid['amount']} requested again, pending, then paid")
-        story.payment_answers = self._outside.payments.said
+        result.payment_answers = self._services.payments.callbacks
         expected, webhooks, mails = (
             len(meeting.EXPECTED_EVENTS),
             self._receiver.received,
-            self._outside.mails,
+            self._services.mails,
         )
         self._wait(lambda: min(len(webhooks), len(mails)) >= expected, "all webhooks and mails")
         self._say(f"{len(webhooks)} webhooks received and verified, {len(mails)} mails received")
@@ -232,11 +236,11 @@ class Play:
 
         def is_there() -> bool:
             found = self._admin.get(f"{_ACCOUNT}/recharges")["items"]
-            self.story.recharges = found[::-1]
+            self.result.recharges = found[::-1]
             return len(found) == number and found[0]["status"] == status
 
         self._wait(is_there, f"recharge {number}, {status},")
-        return self.story.recharges[-1]
+        return self.result.recharges[-1]
 
     def _wait(self, is_there: Callable[[], bool], what: str) -> None:
         deadline = time.monotonic() + EVENT_SECONDS_MAX
@@ -252,10 +256,10 @@ class Play:
             answer = self._admin.ask("POST", f"{_ACCOUNT}/top-ups", body, idempotency_key=key)
             if answer.status != 201:
                 raise DemoError(f"the top-up was answered {answer.status}: {answer.body}")
-            self.story.top_ups.append(answer)
+            self.result.top_ups.append(answer)
         self._say(f"topped up by {meeting.TOP_UP}, requested twice with the same key")
         # Events come in order: what is not there when this one is was never published.
-        balance = self.story.top_ups[0].body["balance"]
+        balance = self.result.top_ups[0].body["balance"]
         self._events.wait_for(
             "the event of the top-up",
             lambda event: (
@@ -265,7 +269,7 @@ class Play:
             ),
             EVENT_SECONDS_MAX,
         )
-        self.story.deliveries = [
+        self.result.deliveries = [
             event for event in self._events.deliveries if event["data"]["account"] == ACCOUNT
         ]
 
@@ -278,7 +282,7 @@ class Play:
         self._wait(lambda: bool(call.ended_by), "call.end")
         self._suspend(is_suspended=False)
         bridge.close()
-        self.story.call_ended = call.ended_by
+        self.result.call_ended = call.ended_by
         self._say(
             f"account suspended: call.end {call.ended - suspended:.1f} s later, and the bridge "
             "hung up"
@@ -291,22 +295,22 @@ class Play:
             raise DemoError(f"the policy was answered {answer.status}: {answer.body}")
 
     def _read_back(self) -> None:
-        self.story.legs = {leg.key: self._admin.get(_leg_path(leg)) for leg in LEGS}
-        self.story.entries = self._admin.get(f"{_ACCOUNT}/entries?limit={ENTRIES_MAX}")["items"]
-        self.story.account_at_last = self._admin.get(_ACCOUNT)
-        self.story.webhooks = list(self._receiver.received)
-        self.story.webhooks_refused = self._receiver.refused
-        by_id = {str(mail["message-id"]): mail for mail in self._outside.mails}
-        self.story.mails = list(by_id.values())  # as a mail box shows what comes twice
-        self.story.verification = self._admin.get(f"{_ACCOUNT}/verify")
+        self.result.legs = {leg.key: self._admin.get(_leg_path(leg)) for leg in LEGS}
+        self.result.entries = self._admin.get(f"{_ACCOUNT}/entries?limit={ENTRIES_MAX}")["items"]
+        self.result.account_at_last = self._admin.get(_ACCOUNT)
+        self.result.webhooks = list(self._receiver.received)
+        self.result.webhooks_refused = self._receiver.refused
+        by_id = {str(mail["message-id"]): mail for mail in self._services.mails}
+        self.result.mails = list(by_id.values())  # as a mail box shows what comes twice
+        self.result.verification = self._admin.get(f"{_ACCOUNT}/verify")
         self._say("ledger read and verified")
 
 
-def _leg_path(leg: Leg) -> str:
+def _leg_path(leg: DemoLeg) -> str:
     return f"{_ACCOUNT}/legs/{quote(leg.key, safe='~')}"
 
 
-def _rates(card: dict[str, object]) -> list[Rate]:
+def _rates(card: dict[str, object]) -> list[RateJson]:
     rates = card["rates"]
     assert isinstance(rates, list)
     return rates

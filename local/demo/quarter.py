@@ -42,8 +42,8 @@ from shared.domain.legs.leg import EndedLeg, QueuedLeg, encode_leg_key
 from shared.ports.notices import DueMark, DueMarks
 from shared.ports.queues import Message
 from shared.settings import Settings
-from shared.usecases.charging.past_legs import Span
-from shared.usecases.charging.rerate_legs import Booking, RerateSelection
+from shared.usecases.charging.past_legs import AnsweredSpan
+from shared.usecases.charging.rerate_legs import Attribution, RerateSelection
 from shared.usecases.credits.record_recharge_results import RechargeResult
 from shared.usecases.dial_out.authorisation_request import AuthorisationRequest
 from shared.usecases.directory.codecs import Kind
@@ -130,7 +130,7 @@ class QuarterClock:
 
 
 @dataclass(slots=True)
-class KeptMarks:
+class DeferredMarks:
     """Due marks that wait until the quarter is played: the timer of the running stack would act on
     them by the clock on the wall."""
 
@@ -154,7 +154,7 @@ class KeptMarks:
         await self.stored.mark(marks)
 
 
-class _Unheard:
+class _DiscardedEvents:
     """Takes events and sends none: they are months old."""
 
     async def publish(self, messages: Sequence[Message]) -> None:
@@ -300,16 +300,16 @@ class Quarter:
     until: datetime
     seed: int = SEED
     clock: QuarterClock = field(init=False)
-    marks: KeptMarks = field(init=False)
+    marks: DeferredMarks = field(init=False)
     has_declined: bool = False
 
     def __post_init__(self) -> None:
         parts = self.container
         self.until = self.until.replace(microsecond=0)
         self.clock = parts.clock = QuarterClock(self._day(0))
-        self.marks = parts.due = KeptMarks(parts.due)
-        parts.topic = _Unheard()
-        parts.queue = _Unheard()
+        self.marks = parts.due = DeferredMarks(parts.due)
+        parts.topic = _DiscardedEvents()
+        parts.queue = _DiscardedEvents()
         chance = random.Random(self.seed)  # noqa: S311 - salts of invented people
         parts.ids = SeededIds(chance)
 
@@ -465,9 +465,9 @@ class Quarter:
         cheaper = _scaled(rate_card(CURRENCY), Decimal("0.8"), ("44", "49"))
         await self._version(CARD, since, cheaper)
         found = await self.container.rerate_legs(
-            RerateSelection((ACCOUNT,), span=Span(since, self.clock.moment)),
+            RerateSelection((ACCOUNT,), span=AnsweredSpan(since, self.clock.moment)),
             _ADMIN,
-            booking=Booking("The carrier's new prices came late", _ACTOR),
+            booking=Attribution("The carrier's new prices came late", _ACTOR),
             limit=500,
             cursor=None,
         )
@@ -525,14 +525,14 @@ class Quarter:
     async def _correct(self, batch: Sequence[Meeting]) -> int:
         """Take back one leg in five hundred; the number of them."""
         legs = [leg for each in batch for leg in each.legs]
-        bad = [
+        parked_legs = [
             leg
             for leg in legs
             if leg.answered_at is not None
             and leg.kind is LegKind.DIAL_OUT
             and int(leg.digest()[:8], 16) % 300 == 0
         ]
-        for leg in bad:
+        for leg in parked_legs:
             if await self.container.ledger.debits(ACCOUNT, leg.key):
                 await self.container.credit_account.reverse(
                     ACCOUNT,
@@ -541,7 +541,7 @@ class Quarter:
                     actor=_ACTOR,
                     dry_run=False,
                 )
-        return len(bad)
+        return len(parked_legs)
 
     async def _conflict(self, played: Sequence[Meeting]) -> int:
         """A bridge reports a leg of the last week again, a minute longer."""

@@ -15,7 +15,7 @@ from local.demo.special_ranges import SpecialRange, special_ranges
 from shared.domain.common.canonical import format_time
 from shared.domain.numbers.regions import INTERNATIONAL, NAMES, ZONE_A
 
-type Rate = dict[str, object]
+type RateJson = dict[str, object]
 
 MISSING_REGION = "KG"
 _NORTH_AMERICA = frozenset({"US", "CA", "PR"})
@@ -31,7 +31,7 @@ _MIDDLE = frozenset(_MIDDLE_REGIONS.split())
 
 
 @dataclass(frozen=True, slots=True)
-class Tariff:
+class ZoneTariff:
     """A zone's way to charge: decimal strings per minute, and the increments in seconds."""
 
     fixed: str
@@ -48,18 +48,18 @@ class Tariff:
         return [first, _slot(self.first_seconds, price, self.then_seconds)]
 
 
-NORTH_AMERICA = Tariff("0.0085", "0.0085", "0", 1, 1)
-ZONE_A_TARIFF = Tariff("0.012", "0.045", "0.05", 60, 60)
-NEAR = Tariff("0.038", "0.11", "0.02", 60, 1)
-MIDDLE = Tariff("0.085", "0.14", "0", 30, 6)
-FAR = Tariff("0.29", "0.36", "0.1", 60, 60)
-SATELLITE = Tariff("5.9", "5.9", "0.5", 60, 60)
-PREMIUM = Tariff("1.75", "1.75", "0.5", 60, 60)
-SHARED_COST = Tariff("0.16", "0.16", "0.05", 60, 1)
-SHARED_COST_FAR = Tariff("0.52", "0.52", "0.05", 60, 1)
-TOLL = Tariff("0.0042", "0.0042", "0", 60, 1)
-TOLL_FREE = Tariff("0.029", "0.029", "0", 60, 60)
-TOLL_FREE_DEAR = Tariff("0.11", "0.11", "0.01", 60, 60)
+NORTH_AMERICA = ZoneTariff("0.0085", "0.0085", "0", 1, 1)
+ZONE_A_TARIFF = ZoneTariff("0.012", "0.045", "0.05", 60, 60)
+NEAR = ZoneTariff("0.038", "0.11", "0.02", 60, 1)
+MIDDLE = ZoneTariff("0.085", "0.14", "0", 30, 6)
+FAR = ZoneTariff("0.29", "0.36", "0.1", 60, 60)
+SATELLITE = ZoneTariff("5.9", "5.9", "0.5", 60, 60)
+PREMIUM = ZoneTariff("1.75", "1.75", "0.5", 60, 60)
+SHARED_COST = ZoneTariff("0.16", "0.16", "0.05", 60, 1)
+SHARED_COST_FAR = ZoneTariff("0.52", "0.52", "0.05", 60, 1)
+TOLL = ZoneTariff("0.0042", "0.0042", "0", 60, 1)
+TOLL_FREE = ZoneTariff("0.029", "0.029", "0", 60, 60)
+TOLL_FREE_DEAR = ZoneTariff("0.11", "0.11", "0.01", 60, 60)
 
 # Regions that share a country code with another: the digits that are theirs.
 _OWN_PREFIXES = {
@@ -129,7 +129,7 @@ def rate_card(currency: str = "USD") -> dict[str, object]:
     regions = sorted(region for region in NAMES if region not in {INTERNATIONAL, MISSING_REGION})
     outward = [rate for region in regions for rate in _region_rates(region)]
     known = tuple(prefix for prefix, _, _ in _SPECIAL)
-    dear = [
+    premium_rates = [
         _special_rate(each)
         for each in special_ranges(frozenset(regions))
         if not each.prefix.startswith(known)
@@ -140,11 +140,11 @@ def rate_card(currency: str = "USD") -> dict[str, object]:
         "currency": currency,
         "time_zone": "UTC",
         "rounding": {"mode": "half_up", "decimals": 4},
-        "rates": [*_one_per_prefix([*special, *outward, *dear]), *inward],
+        "rates": [*_one_per_prefix([*special, *outward, *premium_rates]), *inward],
     }
 
 
-def missing_rates() -> list[Rate]:
+def missing_rates() -> list[RateJson]:
     """The missing rates: Kyrgyzstan's."""
     return list(_region_rates(MISSING_REGION))
 
@@ -154,7 +154,7 @@ def version_path(card: str, effective_from: datetime) -> str:
     return f"/api/v1/rate-cards/{card}/versions/{format_time(effective_from)}"
 
 
-def _region_rates(region: str) -> list[Rate]:
+def _region_rates(region: str) -> list[RateJson]:
     tariff, name = _tariff(region), NAMES[region]
     prefixes = _OWN_PREFIXES.get(region, str(phonenumbers.country_code_for_region(region))).split()
     mobiles = _MOBILE_PREFIXES.get(region, "").split()
@@ -167,7 +167,7 @@ def _region_rates(region: str) -> list[Rate]:
     ]
 
 
-def _special_rate(special: SpecialRange) -> Rate:
+def _special_rate(special: SpecialRange) -> RateJson:
     name = NAMES[special.region]
     if special.is_premium:
         return _rate("dial_out", special.prefix, f"{name}, premium rate", PREMIUM)
@@ -176,7 +176,7 @@ def _special_rate(special: SpecialRange) -> Rate:
     return _rate("dial_out", special.prefix, f"{name}, shared cost", tariff)
 
 
-def _tariff(region: str) -> Tariff:
+def _tariff(region: str) -> ZoneTariff:
     if region in _NORTH_AMERICA:
         return NORTH_AMERICA
     if region in ZONE_A:
@@ -186,12 +186,12 @@ def _tariff(region: str) -> Tariff:
     return MIDDLE if region in _MIDDLE else FAR
 
 
-def _toll_rates() -> list[Rate]:
+def _toll_rates() -> list[RateJson]:
     codes = sorted({str(phonenumbers.country_code_for_region(region)) for region in ZONE_A})
     return [_rate("dial_in", code, f"Toll, +{code}", TOLL) for code in codes]
 
 
-def _toll_free_rates() -> list[Rate]:
+def _toll_free_rates() -> list[RateJson]:
     """Toll-free callers cost by where they call from; a row without an origin takes all others."""
     rates = []
     for prefix in _TOLL_FREE_AMERICA:
@@ -210,11 +210,11 @@ def _rate(
     kind: str,
     prefix: str,
     destination: str,
-    tariff: Tariff,
+    tariff: ZoneTariff,
     price: str | None = None,
     origin: str | None = None,
-) -> Rate:
-    rate: Rate = {
+) -> RateJson:
+    rate: RateJson = {
         "kind": kind,
         "prefix": prefix,
         "destination": destination,
@@ -233,9 +233,9 @@ def _slot(from_second: int, price: str, increment_seconds: int) -> dict[str, obj
     }
 
 
-def _one_per_prefix(rates: list[Rate]) -> list[Rate]:
+def _one_per_prefix(rates: list[RateJson]) -> list[RateJson]:
     """The first rate of each prefix: regions that share a code share its row."""
-    found: dict[object, Rate] = {}
+    found: dict[object, RateJson] = {}
     for rate in rates:
         found.setdefault(rate["prefix"], rate)
     return list(found.values())

@@ -24,14 +24,14 @@ PATH = "/hook"
 
 
 @dataclass(frozen=True, slots=True)
-class Received:
+class ReceivedEvent:
     """A webhook whose signature is right."""
 
     headers: Mapping[str, str]
     event: Json
 
 
-class Receiver:
+class WebhookReceiver:
     """Receives webhooks on loopback from its creation on, in separate threads.
 
     The content of a request with a right signature is stored, and passed to `take`, once for each
@@ -40,7 +40,7 @@ class Receiver:
 
     def __init__(self, take: Callable[[Json], None] = lambda _: None) -> None:
         self.secrets: list[str] = []
-        self.received: list[Received] = []
+        self.received: list[ReceivedEvent] = []
         self.refused = 0
         self._take = take
         self._seen: set[str] = set()
@@ -70,7 +70,7 @@ class Receiver:
                 return 200
             self._seen.add(headers["webhook-id"])
             event: Json = json.loads(body)
-            self.received.append(Received(headers, event))
+            self.received.append(ReceivedEvent(headers, event))
         self._take(event)
         return 200
 

@@ -5,8 +5,8 @@ import textwrap
 from collections.abc import Iterable, Iterator
 
 from local.demo.check import alert_ids, by_status
-from local.demo.meeting import LEGS, Leg
-from local.demo.play import Story
+from local.demo.meeting import LEGS, DemoLeg
+from local.demo.play import DemoResult
 from local.demo.seed import ACCOUNT
 from local.demo.wire import Json
 
@@ -15,22 +15,22 @@ KINDS = {"dial_in": "dial-in", "dial_out": "dial-out", "voip": "VoIP"}
 ZERO_REASONS = {"voip": "VoIP", "unanswered": "unanswered"}
 
 
-def summary_of(story: Story) -> Iterator[str]:
+def summary_of(result: DemoResult) -> Iterator[str]:
     """Ten lines: what the meeting consisted of, and what it cost."""
-    yield from wrapped(_summary(story))
+    yield from wrapped(_summary(result))
 
 
-def details_of(story: Story) -> Iterator[str]:
+def details_of(result: DemoResult) -> Iterator[str]:
     """Each dial-out, leg, entry, mail and webhook."""
-    yield from wrapped(_sections(story))
+    yield from wrapped(_sections(result))
 
 
-def counts_of(story: Story) -> str:
+def counts_of(result: DemoResult) -> str:
     """The last line of a demo in which all was as expected."""
     return (
-        f"demo ok: {len(story.legs)} legs, {len(story.entries)} entries, "
-        f"{len(story.dial_outs)} dial-outs, {len(alert_ids(story))} alert, "
-        f"{len(story.recharges)} recharges, {len(story.mails)} mails"
+        f"demo ok: {len(result.legs)} legs, {len(result.entries)} entries, "
+        f"{len(result.dial_outs)} dial-outs, {len(alert_ids(result))} alert, "
+        f"{len(result.recharges)} recharges, {len(result.mails)} mails"
     )
 
 
@@ -43,64 +43,64 @@ def wrapped(lines: Iterable[str]) -> Iterator[str]:
         ) or [""]
 
 
-def _sections(story: Story) -> Iterator[str]:
+def _sections(result: DemoResult) -> Iterator[str]:
     yield from ("", "DIAL-OUTS, requested before they ring")
-    for question, answer in story.dial_outs:
+    for question, answer in result.dial_outs:
         yield f"  {question.to:<15} {answer['decision']:<6} {_decision(answer)}"
     yield from (
         "",
-        f"LEGS, amount and computation ({ACCOUNT}, {story.account_at_last['currency']})",
+        f"LEGS, amount and computation ({ACCOUNT}, {result.account_at_last['currency']})",
     )
     for leg in LEGS:
-        yield from _leg(leg, story.legs[leg.key])
+        yield from _leg(leg, result.legs[leg.key])
     yield from ("", "PARKED, until the rate card was corrected")
-    yield f"  {story.parked['leg']}: {story.parked['reason']}. {story.parked['detail']}"
-    rate = story.legs[story.parked["leg"]]["rate"]
+    yield f"  {result.parked['leg']}: {result.parked['reason']}. {result.parked['detail']}"
+    rate = result.legs[result.parked["leg"]]["rate"]
     yield (
-        f"  then {story.replayed['status']} and charged by prefix {rate['prefix']} of rate card "
+        f"  then {result.replayed['status']} and charged by prefix {rate['prefix']} of rate card "
         f"{rate['card']}, version {rate['version']}"
     )
     yield from ("", "LEDGER")
     yield f"  {'#':>3}  {'kind':<8} {'amount':>10} {'balance':>10}  leg or reference"
-    for entry in story.entries:
+    for entry in result.entries:
         yield (
             f"  {entry['sequence']:>3}  {entry['kind']:<8} {entry['amount']:>10} "
             f"{entry['balance']:>10}  {entry.get('leg') or entry.get('reference') or ''}"
         )
     yield from ("", "ALERT, as received from the topic credit-events")
-    yield from (f"  {line}" for line in json.dumps(story.alert, indent=2).splitlines())
+    yield from (f"  {line}" for line in json.dumps(result.alert, indent=2).splitlines())
     yield from ("", "MAIL, as the mail server received it")
-    mail = story.mails[0]
+    mail = result.mails[0]
     yield from (f"  {name}: {mail[name]}" for name in ("From", "To", "Subject", "Message-ID"))
     yield from (f"  {line}" for line in ("", *mail.get_content().rstrip().splitlines()))
-    yield from (f"  then: {later['subject']}" for later in story.mails[1:])
+    yield from (f"  then: {later['subject']}" for later in result.mails[1:])
     yield from ("", "RECHARGES, below the trigger of automatic recharge")
-    for recharge in story.recharges:
-        answers = (each for each in story.payment_answers if each.recharge == recharge["id"])
+    for recharge in result.recharges:
+        answers = (each for each in result.payment_answers if each.recharge == recharge["id"])
         said = ", then ".join(each.status for each in answers)
         paid = f"; entry {recharge['entry']}" if "entry" in recharge else ""
         yield f"  {recharge['id']}  {recharge['amount']}  provider: {said}{paid}"
     yield from ("", "WEBHOOK, received and verified by the customer's server")
-    *earlier, last = story.webhooks
+    *earlier, last = result.webhooks
     yield from (f"  {name}: {text}" for name, text in last.headers.items() if "webhook-" in name)
     yield from (f"  {line}" for line in json.dumps(last.event, indent=2).splitlines())
     before = ", ".join(each.event["type"] for each in earlier)
     yield f"  before it: {before}"
     yield from ("", "VERIFICATION, recomputed from the stored rows")
-    yield from _verification(story.verification)
+    yield from _verification(result.verification)
 
 
-def _summary(story: Story) -> Iterator[str]:
-    currency = story.account_at_last["currency"]
-    legs = by_status(story)
+def _summary(result: DemoResult) -> Iterator[str]:
+    currency = result.account_at_last["currency"]
+    legs = by_status(result)
     posted_often = [leg for leg in LEGS if leg.posts > 1]
-    reasons = {ZERO_REASONS[story.legs[leg.key]["zero_reason"]] for leg in LEGS if leg.free}
+    reasons = {ZERO_REASONS[result.legs[leg.key]["zero_reason"]] for leg in LEGS if leg.free}
     free = ", ".join(sorted(reasons, key=str.lower))
-    replayed = story.legs[story.parked["leg"]]
+    replayed = result.legs[result.parked["leg"]]
     charged_at_once = legs["charged"] - (replayed["status"] == "charged")
     prefix = replayed["rate"]["prefix"]
     yield (
-        f"legs       {len(story.legs)} posted by two bridges, {len(posted_often)} of them "
+        f"legs       {len(result.legs)} posted by two bridges, {len(posted_often)} of them "
         f"{_times(posted_often)} at once"
     )
     yield (
@@ -108,23 +108,23 @@ def _summary(story: Story) -> Iterator[str]:
         f"1 parked (no price for +{prefix})"
     )
     yield (
-        f"parked leg {story.replayed['status']} after the price was added, "
+        f"parked leg {result.replayed['status']} after the price was added, "
         f"{replayed['status']}: {replayed['amount']} {currency}"
     )
-    denied = [question.summary for question, answer in story.dial_outs if _is_denied(answer)]
-    allowed = len(story.dial_outs) - len(denied)
-    held = story.account_while_held["held"]
+    denied = [question.summary for question, answer in result.dial_outs if _is_denied(answer)]
+    allowed = len(result.dial_outs) - len(denied)
+    held = result.account_while_held["held"]
     yield f"dial-outs  {allowed} allowed, {held} {currency} held; {len(denied)} denied:"
     yield f"           {', '.join(denied)}"
-    (deliveries,) = alert_ids(story).values()
+    (deliveries,) = alert_ids(result).values()
     times = "once" if deliveries == 1 else f"{deliveries} times with one id"
-    yield f"alert      credits below {story.alert['data']['threshold']}: delivered {times}"
-    recharges = ", ".join(f"{each['amount']} {each['status']}" for each in story.recharges)
+    yield f"alert      credits below {result.alert['data']['threshold']}: delivered {times}"
+    recharges = ", ".join(f"{each['amount']} {each['status']}" for each in result.recharges)
     yield f"recharges  {recharges}"
-    yield f"webhooks   {len(story.webhooks)} verified by their receiver; {len(story.mails)} mails"
-    first, last = story.account_at_first["balance"], story.account_at_last["balance"]
-    yield f"balance    {first} -> {last} {currency} in {len(story.entries)} entries"
-    state = "verified" if story.verification["ok"] else "BROKEN"
+    yield f"webhooks   {len(result.webhooks)} verified by their receiver; {len(result.mails)} mails"
+    first, last = result.account_at_first["balance"], result.account_at_last["balance"]
+    yield f"balance    {first} -> {last} {currency} in {len(result.entries)} entries"
+    state = "verified" if result.verification["ok"] else "BROKEN"
     yield f"ledger     recomputed from the stored rows: hash chain {state}"
 
 
@@ -143,7 +143,7 @@ def _decision(answer: Json) -> str:
     )
 
 
-def _leg(leg: Leg, charge: Json) -> Iterator[str]:
+def _leg(leg: DemoLeg, charge: Json) -> Iterator[str]:
     talked = "not answered" if leg.talk_seconds is None else f"{charge['talk_seconds']} s"
     name = f"{KINDS[charge['kind']]} {charge.get('to') or ''}".strip()
     yield f"  {charge['amount']:>8}  {leg.key:<18} {name}, {talked}"
@@ -182,7 +182,7 @@ def _verification(found: Json) -> Iterator[str]:
     yield from (f"  PROBLEM {problem}" for problem in found["problems"])
 
 
-def _times(legs: list[Leg]) -> str:
+def _times(legs: list[DemoLeg]) -> str:
     words = {2: "twice", 3: "three times"}
     posts = sorted({leg.posts for leg in legs})
     return ", ".join(words.get(count, f"{count} times") for count in posts)

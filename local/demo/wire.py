@@ -28,7 +28,7 @@ class DemoError(StackError):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """The response; header names are in lower case."""
 
     status: int
@@ -42,7 +42,7 @@ class Server:
 
     base_url: str
 
-    def send(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+    def send(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Response:
         """One request on a separate connection. Raises DemoError when nothing comes back."""
         address = urlsplit(self.base_url).netloc
         connection = http.client.HTTPConnection(address, timeout=REQUEST_SECONDS_MAX)
@@ -51,7 +51,7 @@ class Server:
             answer = connection.getresponse()
             text = answer.read()
             names = {name.lower(): value for name, value in answer.getheaders()}
-            return Answer(answer.status, names, json.loads(text) if text else None)
+            return Response(answer.status, names, json.loads(text) if text else None)
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise DemoError(f"{method} {path} got no answer in JSON: {error!r}") from error
         finally:
@@ -65,7 +65,7 @@ class Admin:
         self._server = Server(base_url)
         self._key = key
 
-    def ask(self, method: str, path: str, body: object = None, **headers: str) -> Answer:
+    def ask(self, method: str, path: str, body: object = None, **headers: str) -> Response:
         """Any answer; `headers` have underscores for dashes."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         fields = {"authorization": f"Bearer {self._key}", "content-type": JSON_TYPE, **named}
@@ -85,7 +85,7 @@ class Admin:
         return _wanted(self.ask("POST", path, body), f"POST {path}", 201)
 
 
-class Bridge:
+class BridgeClient:
     """A conferencing bridge; `credentials` makes the headers that prove who posts a body."""
 
     def __init__(self, base_url: str, name: str, credentials: Credentials) -> None:
@@ -106,7 +106,7 @@ class Bridge:
         """Post a call-ended event. Raises DemoError unless it is answered 202."""
         return _wanted(self._post(f"call-ended{query}", body, content_type), "a call-ended", 202)
 
-    def _post(self, route: str, body: bytes, content_type: str) -> Answer:
+    def _post(self, route: str, body: bytes, content_type: str) -> Response:
         proof = self._credentials(body)
         # Dial-outs need a key; that of a signed request is its webhook id.
         key = proof.get("webhook-id") or secrets.token_hex(16)
@@ -137,7 +137,7 @@ def basic(username: str, password: str) -> Credentials:
     return lambda _: {"authorization": f"Basic {coded}"}
 
 
-def _wanted(answer: Answer, what: str, status: int) -> Json:
+def _wanted(answer: Response, what: str, status: int) -> Json:
     if answer.status != status or not isinstance(answer.body, dict):
         detail = answer.body.get("detail", "") if isinstance(answer.body, dict) else ""
         raise DemoError(f"{what} was answered {answer.status} instead of {status}. {detail}")

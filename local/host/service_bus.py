@@ -25,7 +25,7 @@ ABANDON_PAUSE_SECONDS = 0.2  # what is abandoned comes again at once: don't spin
 _logger = logging.getLogger("local.host")
 
 
-class Receiver(Protocol):
+class BusReceiver(Protocol):
     """The bus for a pump."""
 
     async def next_batch(self, max_messages: int, wait_seconds: float) -> list[LockedMessage]: ...
@@ -34,7 +34,7 @@ class Receiver(Protocol):
     async def close(self) -> None: ...
 
 
-def receiver_for(function: Function) -> Receiver:
+def receiver_for(function: Function) -> BusReceiver:
     """A receiver for the queue or subscription of the trigger, by its app settings.
 
     Raises SettingError if a setting is missing, or if the trigger is not of the one kind that is
@@ -52,7 +52,7 @@ def receiver_for(function: Function) -> Receiver:
 async def pump(
     worker: Worker,
     function: Function,
-    receiver: Receiver,
+    receiver: BusReceiver,
     max_batch_size: int,
     stop: asyncio.Event,
 ) -> None:

@@ -71,7 +71,7 @@ class Function:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class InvocationResult:
     """The result of an invocation.
 
     `value` is the `$return` datum, or None; a failure is in the log already.
@@ -117,7 +117,7 @@ class Worker:
 
     async def invoke(
         self, function: Function, data: Datum, metadata: Mapping[str, Datum], trace_parent: str = ""
-    ) -> Outcome:
+    ) -> InvocationResult:
         """Run the function once; never raises for an error of the function.
 
         A run over functionTimeout counts as failed. An async function is canceled then; a sync one
@@ -136,8 +136,8 @@ class Worker:
             runtime.logging.logger.error(
                 "function %s ran over the timeout of %s s", function.name, self._timeout_seconds
             )
-            return Outcome(ok=False, value=None)
-        return Outcome(ok=ok, value=value)
+            return InvocationResult(ok=False, value=None)
+        return InvocationResult(ok=ok, value=value)
 
     def close(self) -> None:
         """Wait for the sync functions that still run."""

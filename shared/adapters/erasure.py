@@ -28,7 +28,7 @@ from shared.ports.tables import Delete, Operation, Replace, Row, TableStore, Val
 _ERASED = "(erased)"
 _NUMBER_FIELDS = ("from", "to", "from_received", "to_received")
 
-type Cleaned = dict[str, Value] | None
+type RowUpdate = dict[str, Value] | None
 """The properties of a row without the person, or None where the person is not in it."""
 
 
@@ -84,7 +84,7 @@ class TableEraser:
                 await self._write(ledger_rows.TABLE, account, Delete(row.key, row.etag))
 
     async def _clean(
-        self, table: str, rows: AsyncIterator[Row], clean: Callable[[Row], Cleaned]
+        self, table: str, rows: AsyncIterator[Row], clean: Callable[[Row], RowUpdate]
     ) -> int:
         count = 0
         async for row in rows:
@@ -175,14 +175,14 @@ class _Person:
             self._organizer is not None and document.get("organizer") == self._organizer
         )
 
-    def of_leg(self, row: Row) -> Cleaned:
+    def of_leg(self, row: Row) -> RowUpdate:
         """A leg's row without the whole person's part: its digest would not match a part of it."""
         person = cast("dict[str, Any]", unpack("person", row.values))
         if not self._is_in(person):
             return None
         return {**without("person", row.values), **pack("person", {})}
 
-    def of_organizers(self, row: Row) -> Cleaned:
+    def of_organizers(self, row: Row) -> RowUpdate:
         """A journal row or a segment without the organizer of its entries."""
         named = ledger_rows.read_organizers(row)
         kept = [
@@ -196,7 +196,7 @@ class _Person:
     def _other(self, name: object) -> object:
         return None if name == self._organizer else name
 
-    def of_parked(self, row: Row) -> Cleaned:
+    def of_parked(self, row: Row) -> RowUpdate:
         """A parked leg without its original, which then can't be replayed as it was."""
         original = cast("dict[str, Any]", unpack("original", row.values))
         named = {
@@ -212,7 +212,7 @@ class _Person:
             kept["status"] = ParkStatus.DISMISSED.value
         return {**kept, **pack("original", {})}
 
-    def of_call(self, row: Row) -> Cleaned:
+    def of_call(self, row: Row) -> RowUpdate:
         """An event of a call without its facts, wherever they name the person: its call, which was
         charged or parked, is not assembled again. Events name no account."""
         if "received_at" not in row.values or row.values.get("erased"):
@@ -224,13 +224,13 @@ class _Person:
             return None
         return {**without("facts", row.values), **pack("facts", {}), "erased": True}
 
-    def of_claim(self, row: Row) -> Cleaned:
+    def of_claim(self, row: Row) -> RowUpdate:
         """A claim without its organizer."""
         if self._organizer is None or row.values.get("organizer") != self._organizer:
             return None
         return {**row.values, "organizer": ""}
 
-    def of_hold(self, row: Row) -> Cleaned:
+    def of_hold(self, row: Row) -> RowUpdate:
         """A call's question and answer without the person, wherever the answer's words name it."""
         cleaned = dict(row.values)
         if not self._numbers.isdisjoint(
@@ -250,7 +250,7 @@ class _Person:
             cleaned["answer"] = answer
         return cleaned if cleaned != row.values else None
 
-    def of_denial(self, row: Row) -> Cleaned:
+    def of_denial(self, row: Row) -> RowUpdate:
         """A denied call without the person."""
         cleaned = dict(row.values)
         if self._organizer is not None and row.values["organizer"] == self._organizer:
@@ -262,7 +262,7 @@ class _Person:
             cleaned[name] = text
         return cleaned if cleaned != row.values else None
 
-    def of_change(self, account: str, row: Row) -> Cleaned:
+    def of_change(self, account: str, row: Row) -> RowUpdate:
         """A change in the audit log without the person, wherever its words name it."""
         if not row.partition.startswith(audit_log.PARTITIONS) or row.values["account"] != account:
             return None
@@ -291,7 +291,7 @@ class _Person:
         is_document = row.partition.startswith(("organizer", "former_organizer"))
         return is_document and row.values.get("id") == f"{account}|{self._organizer}"
 
-    def of_registration(self, account: str, row: Row) -> Cleaned:
+    def of_registration(self, account: str, row: Row) -> RowUpdate:
         """A conference's registrations without the organizer."""
         if self._organizer is None or not row.partition.startswith("conference"):
             return None
@@ -308,7 +308,7 @@ class _Person:
         kept = without("packed", without("document", row.values))
         return {**kept, **pack("packed", document)}
 
-    def of_rules(self, account: str, row: Row) -> Cleaned:
+    def of_rules(self, account: str, row: Row) -> RowUpdate:
         """An account's settings without rules about the organizer's charges."""
         is_settings = row.partition.startswith("account") and row.values.get("id") == account
         if self._organizer is None or not is_settings:

@@ -7,12 +7,12 @@ from typing import Any
 
 from shared.domain.common.errors import PerminuteError
 from shared.domain.delivery.webhooks import masked_url
-from shared.ports.audit import Action, Change
-from shared.ports.records import Record
+from shared.ports.audit import Action, SettingChange
+from shared.ports.records import StoredDocument
 from shared.usecases.directory import codecs
 from shared.usecases.directory.codecs import Kind
 
-type Body = dict[str, object]
+type JsonBody = dict[str, object]
 
 _NOT_SETTINGS = frozenset({"etag", "id"})
 _WEBHOOK = "webhook"
@@ -25,7 +25,9 @@ _REGISTERED = {
 }
 
 
-def described(kind: str, before: Record | None, after: Record | None) -> list[Change]:
+def described(
+    kind: str, before: StoredDocument | None, after: StoredDocument | None
+) -> list[SettingChange]:
     """A change of a document of the directory for each account that it is about."""
     record = after or before
     assert record is not None, "a change has a document before or after it"
@@ -39,7 +41,7 @@ def described(kind: str, before: Record | None, after: Record | None) -> list[Ch
     shown_before, shown_after = _shown(show, owner, before), _shown(show, owner, after)
     if shown_before and shown_after and _secrets(before) != _secrets(after):
         shown_after["secrets_changed"] = True
-    return [Change(_action(before, after), name, key, account, shown_before, shown_after)]
+    return [SettingChange(_action(before, after), name, key, account, shown_before, shown_after)]
 
 
 def _place(name: str, owner: str, key: str) -> tuple[str | None, str]:
@@ -52,7 +54,9 @@ def _place(name: str, owner: str, key: str) -> tuple[str | None, str]:
     return (key if name in {Kind.ACCOUNT, Kind.DIAL_OUT_POLICY} else None), key
 
 
-def _shown(show: Callable[[str, Record], Body], owner: str, record: Record | None) -> Body | None:
+def _shown(
+    show: Callable[[str, StoredDocument], JsonBody], owner: str, record: StoredDocument | None
+) -> JsonBody | None:
     if record is None:
         return None
     try:
@@ -63,20 +67,24 @@ def _shown(show: Callable[[str, Record], Body], owner: str, record: Record | Non
     return {name: value for name, value in body.items() if name not in _NOT_SETTINGS}
 
 
-def _registrations(name: str, before: Record | None, after: Record | None) -> list[Change]:
+def _registrations(
+    name: str, before: StoredDocument | None, after: StoredDocument | None
+) -> list[SettingChange]:
     """For each account whose registrations differ, its own."""
     was, now = _of_accounts(name, before), _of_accounts(name, after)
     record = after or before
     key = str(record.document.get("conference", record.key)) if record else ""
     kind = Kind.CONFERENCE if name == codecs.CONFERENCE_OF_ACCOUNT else name
     return [
-        Change(_action(was.get(each), now.get(each)), kind, key, each, was.get(each), now.get(each))
+        SettingChange(
+            _action(was.get(each), now.get(each)), kind, key, each, was.get(each), now.get(each)
+        )
         for each in sorted({*was, *now})
         if was.get(each) != now.get(each)
     ]
 
 
-def _of_accounts(name: str, record: Record | None) -> dict[str, Body]:
+def _of_accounts(name: str, record: StoredDocument | None) -> dict[str, JsonBody]:
     from shared.contracts.directory.registrations import registrations_body
 
     history = codecs.registrations(record) if record else ()
@@ -99,31 +107,31 @@ def _action(before: object, after: object) -> Action:
     return Action.DELETED if after is None else Action.CHANGED
 
 
-def _secrets(record: Record | None) -> object:
+def _secrets(record: StoredDocument | None) -> object:
     document: Mapping[str, Any] = record.document if record else {}
     auth, control = document.get("auth") or {}, document.get("control") or {}
     return document.get("secrets"), auth.get("secrets"), control.get("secrets")
 
 
-def _account(_: str, record: Record) -> Body:
+def _account(_: str, record: StoredDocument) -> JsonBody:
     from shared.contracts.directory.accounts import settings_body
 
     return settings_body(codecs.account(record))
 
 
-def _organizer(_: str, record: Record) -> Body:
+def _organizer(_: str, record: StoredDocument) -> JsonBody:
     from shared.contracts.dial_out.policy import organizer_body
 
     return organizer_body(codecs.organizer(record))
 
 
-def _policy(_: str, record: Record) -> Body:
+def _policy(_: str, record: StoredDocument) -> JsonBody:
     from shared.contracts.dial_out.policy import policy_body
 
     return policy_body(codecs.policy(record))
 
 
-def _bridge(_: str, record: Record) -> Body:
+def _bridge(_: str, record: StoredDocument) -> JsonBody:
     from shared.contracts.directory.bridges_and_keys import bridge_body
 
     bridge = codecs.bridge(record)
@@ -134,20 +142,20 @@ def _bridge(_: str, record: Record) -> Body:
     return bridge_body(bridge, "", None)
 
 
-def _api_key(_: str, record: Record) -> Body:
+def _api_key(_: str, record: StoredDocument) -> JsonBody:
     from shared.contracts.directory.bridges_and_keys import api_key_body
 
     body = api_key_body(codecs.api_key(record), None)
     return {name: value for name, value in body.items() if name != "last_used_at"}
 
 
-def _proof_key(_: str, record: Record) -> Body:
+def _proof_key(_: str, record: StoredDocument) -> JsonBody:
     from shared.contracts.proof.keys import proof_key_body
 
     return proof_key_body(codecs.proof_key(record))
 
 
-def _webhook(account: str, record: Record) -> Body:
+def _webhook(account: str, record: StoredDocument) -> JsonBody:
     from shared.contracts.delivery.webhooks import webhook_body
 
     hook = codecs.webhook(account, record)
@@ -155,7 +163,7 @@ def _webhook(account: str, record: Record) -> Body:
     return {name: value for name, value in body.items() if name != "status"}
 
 
-_SHOWN: Mapping[str, Callable[[str, Record], Body]] = {
+_SHOWN: Mapping[str, Callable[[str, StoredDocument], JsonBody]] = {
     Kind.ACCOUNT: _account,
     Kind.ORGANIZER: _organizer,
     Kind.DIAL_OUT_POLICY: _policy,

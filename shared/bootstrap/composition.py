@@ -51,8 +51,8 @@ from shared.domain.delivery.webhooks import url_fault
 from shared.domain.directory.entities import Bridge
 from shared.domain.legs.assembly import Posted
 from shared.domain.legs.bridge_payloads import BridgePayload
-from shared.domain.legs.dead_letters import Source
-from shared.pacing import Budgets, Refusals, Turns
+from shared.domain.legs.dead_letters import DeadLetterSource
+from shared.pacing import CallerBudgets, RefusalLog, WorkScheduler
 from shared.ports.activity import BridgePosts, KeyUses, Runs
 from shared.ports.archive import Archive
 from shared.ports.clock import Clock, Ids
@@ -127,11 +127,11 @@ from shared.usecases.usage.read_usage import ReadUsage
 from shared.usecases.usage.watch_spend import WatchSpend
 
 
-class _Closes(Protocol):
+class _Closable(Protocol):
     async def close(self) -> None: ...
 
 
-class _Once[Part]:
+class _LazyPart[Part]:
     """A part of a container, made at its first use. Tests put another one in by assignment."""
 
     def __init__(self, make: "Callable[[Container], Part]") -> None:
@@ -234,14 +234,14 @@ class Container:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self._opened: list[_Closes] = []
+        self._opened: list[_Closable] = []
 
     async def close(self) -> None:
         """Close the connections of all that was made; for tools, which end."""
         for each in self._opened:
             await each.close()
 
-    def _opening[Part: _Closes](self, part: Part) -> Part:
+    def _opening[Part: _Closable](self, part: Part) -> Part:
         self._opened.append(part)
         return part
 
@@ -257,15 +257,15 @@ class Container:
         """The answer to a vendor's handshake; None where the body is another post."""
         return handshakes.answer(bridge, headers, body, self.clock.now())
 
-    clock = _Once[Clock](lambda _: SystemClock())
-    ids = _Once[Ids](lambda _: RandomIds())
-    budgets = _Once(lambda _: Budgets())
-    refusals = _Once(lambda _: Refusals())
-    turns = _Once(lambda _: Turns())
+    clock = _LazyPart[Clock](lambda _: SystemClock())
+    ids = _LazyPart[Ids](lambda _: RandomIds())
+    budgets = _LazyPart(lambda _: CallerBudgets())
+    refusals = _LazyPart(lambda _: RefusalLog())
+    turns = _LazyPart(lambda _: WorkScheduler())
 
-    tables = _Once[TableStore](_tables)
-    audit_log = _Once(lambda c: TableAuditLog(c.tables, c.clock, c.ids))
-    records = _Once(
+    tables = _LazyPart[TableStore](_tables)
+    audit_log = _LazyPart(lambda c: TableAuditLog(c.tables, c.clock, c.ids))
+    records = _LazyPart(
         lambda c: DocumentStore(
             c.tables,
             Sealing(SEALED_LABEL, c.settings.secrets_keys, c.ids)
@@ -275,58 +275,62 @@ class Container:
             c.ids,
         )
     )
-    facts = _Once(lambda c: DirectoryCache(c.records, c.clock))
-    key_uses = _Once[KeyUses](lambda c: TableKeyUses(c.tables, c.clock))
-    due = _Once[DueMarks](lambda c: TableDueMarks(c.tables))
-    deliveries = _Once[Deliveries](lambda c: TableDeliveries(c.tables, c.ids))
-    delivery_marks = _Once[DueMarks](lambda c: TableDueMarks(c.tables, DELIVERIES_TABLE))
-    notices = _Once[Notices](lambda c: TableNotices(c.tables))
-    ledger = _Once[Ledger](
+    facts = _LazyPart(lambda c: DirectoryCache(c.records, c.clock))
+    key_uses = _LazyPart[KeyUses](lambda c: TableKeyUses(c.tables, c.clock))
+    due = _LazyPart[DueMarks](lambda c: TableDueMarks(c.tables))
+    deliveries = _LazyPart[Deliveries](lambda c: TableDeliveries(c.tables, c.ids))
+    delivery_marks = _LazyPart[DueMarks](lambda c: TableDueMarks(c.tables, DELIVERIES_TABLE))
+    notices = _LazyPart[Notices](lambda c: TableNotices(c.tables))
+    ledger = _LazyPart[Ledger](
         lambda c: TableLedger(c.tables, c.due, c.clock, c.ids, c.settings.chain_key)
     )
-    bridge_posts = _Once[BridgePosts](lambda c: TableBridgePosts(c.tables, c.clock, c.ids))
-    runs = _Once[Runs](lambda c: TableRuns(c.tables, c.clock))
-    proofs = _Once[Proofs](lambda c: TableProofs(c.tables))
-    signer = _Once[Signer | None](
+    bridge_posts = _LazyPart[BridgePosts](lambda c: TableBridgePosts(c.tables, c.clock, c.ids))
+    runs = _LazyPart[Runs](lambda c: TableRuns(c.tables, c.clock))
+    proofs = _LazyPart[Proofs](lambda c: TableProofs(c.tables))
+    signer = _LazyPart[Signer | None](
         lambda c: Ed25519Signer(c.settings.proof_key) if c.settings.proof_key else None
     )
-    proof_keys = _Once(lambda c: ProofKeys(c.records, c.signer, is_signed, c.clock))
-    backlog = _Once[Backlog](lambda c: TableBacklog(c.tables, c.clock))
-    holds = _Once[HoldBook](
+    proof_keys = _LazyPart(lambda c: ProofKeys(c.records, c.signer, is_signed, c.clock))
+    backlog = _LazyPart[Backlog](lambda c: TableBacklog(c.tables, c.clock))
+    holds = _LazyPart[HoldBook](
         lambda c: TableHoldBook(
             c.tables, c.ledger, c.due, c.backlog, c.clock, c.ids, log=c.audit_log
         )
     )
-    claims = _Once[Claims](lambda c: TableClaims(c.tables, c.clock))
-    parking = _Once[ParkingLot](lambda c: TableParkingLot(c.tables))
-    inbox = _Once[Inbox](lambda c: TableInbox(c.tables))
-    rate_cards = _Once[RateCardStore](lambda c: TableRateCards(c.tables, c.clock, c.audit_log))
-    queue = _Once[CallQueue](
+    claims = _LazyPart[Claims](lambda c: TableClaims(c.tables, c.clock))
+    parking = _LazyPart[ParkingLot](lambda c: TableParkingLot(c.tables))
+    inbox = _LazyPart[Inbox](lambda c: TableInbox(c.tables))
+    rate_cards = _LazyPart[RateCardStore](lambda c: TableRateCards(c.tables, c.clock, c.audit_log))
+    queue = _LazyPart[CallQueue](
         lambda c: c._opening(ServiceBusQueue(c.settings.call_ended_queue, _bus(c.settings)))
     )
-    topic = _Once[EventTopic](
+    topic = _LazyPart[EventTopic](
         lambda c: c._opening(ServiceBusTopic(c.settings.credit_events_topic, _bus(c.settings)))
     )
-    queue_check = _Once[QueueState](
+    queue_check = _LazyPart[QueueState](
         lambda c: QueueCheck(c.settings.call_ended_queue, lambda: _bus(c.settings))
     )
-    queue_management = _Once[QueueManagement](lambda c: _management(c, c.settings.call_ended_queue))
-    webhooks_management = _Once[QueueManagement](
+    queue_management = _LazyPart[QueueManagement](
+        lambda c: _management(c, c.settings.call_ended_queue)
+    )
+    webhooks_management = _LazyPart[QueueManagement](
         lambda c: _management(c, c.settings.credit_events_topic, "webhooks")
     )
-    webhook_sender = _Once[WebhookSender](
+    webhook_sender = _LazyPart[WebhookSender](
         lambda c: HttpWebhookSender(allow_loopback=c.settings.webhooks_allow_loopback)
     )
-    mailer = _Once[Mailer | None](
+    mailer = _LazyPart[Mailer | None](
         lambda c: SmtpMailer(c.settings.smtp) if c.settings.smtp else None
     )
-    archive = _Once[Archive | None](_archive)
-    anchors = _Once[Anchors | None](_anchors)
-    entra = _Once(_entra)
+    archive = _LazyPart[Archive | None](_archive)
+    anchors = _LazyPart[Anchors | None](_anchors)
+    entra = _LazyPart(_entra)
 
-    open_ledger = _Once(lambda c: OpenLedger(c.ledger))
-    publish_events = _Once(lambda c: PublishEvents(c.ledger, c.holds, c.notices, c.topic, c.clock))
-    authenticate_bridge = _Once(
+    open_ledger = _LazyPart(lambda c: OpenLedger(c.ledger))
+    publish_events = _LazyPart(
+        lambda c: PublishEvents(c.ledger, c.holds, c.notices, c.topic, c.clock)
+    )
+    authenticate_bridge = _LazyPart(
         lambda c: BridgeAuthenticator(
             c.facts,
             c.clock,
@@ -334,7 +338,7 @@ class Container:
             c.settings.bridge_allowance,
         )
     )
-    administrators = _Once(
+    administrators = _LazyPart(
         lambda c: Administrators(
             c.facts,
             c.settings.bootstrap_admin_key,
@@ -343,27 +347,27 @@ class Container:
             c.entra,
         )
     )
-    receive_legs = _Once(
+    receive_legs = _LazyPart(
         lambda c: ReceiveLegs(c.queue, c.inbox, c.parking, c.clock, c.archive, c.facts)
     )
-    forward_inbox = _Once(lambda c: ForwardInbox(c.inbox, c.queue))
-    list_legs = _Once(lambda c: ListLegs(c.facts, c.ledger, c.parking, c.clock))
-    read_usage = _Once(lambda c: ReadUsage(c.facts, c.ledger, c.clock))
-    calls_in_progress = _Once(
+    forward_inbox = _LazyPart(lambda c: ForwardInbox(c.inbox, c.queue))
+    list_legs = _LazyPart(lambda c: ListLegs(c.facts, c.ledger, c.parking, c.clock))
+    read_usage = _LazyPart(lambda c: ReadUsage(c.facts, c.ledger, c.clock))
+    calls_in_progress = _LazyPart(
         lambda c: CallsInProgress(
             c.facts, c.rate_cards, c.holds, c.list_legs.of_conference, c.clock
         )
     )
-    minutes_left = _Once(lambda c: MinutesLeft(c.calls_in_progress, c.ledger, c.publish_events))
-    watch_calls = _Once(
+    minutes_left = _LazyPart(lambda c: MinutesLeft(c.calls_in_progress, c.ledger, c.publish_events))
+    watch_calls = _LazyPart(
         lambda c: WatchCalls(c.facts, c.holds, c.due, c.webhook_sender, c.clock, c.minutes_left)
     )
-    watch_spend = _Once(
+    watch_spend = _LazyPart(
         lambda c: WatchSpend(
             c.facts, c.read_usage, c.ledger, c.publish_events, c.clock, c.watch_calls.mark
         )
     )
-    accounts = _Once(
+    accounts = _LazyPart(
         lambda c: Accounts(
             c.records,
             c.facts,
@@ -375,7 +379,7 @@ class Container:
             shards=1 + len(c.settings.ledger_shards),
         )
     )
-    charge_legs = _Once(
+    charge_legs = _LazyPart(
         lambda c: ChargeLegs(
             resolve=ResolveLeg(c.facts, c.claims, c.holds, c.clock),
             rate_cards=c.rate_cards,
@@ -390,7 +394,7 @@ class Container:
             debited=c.watch_spend.evaluate_later,
         )
     )
-    assemble_calls = _Once(
+    assemble_calls = _LazyPart(
         lambda c: AssembleCalls(
             TableCallEvents(c.tables),
             c.receive_legs,
@@ -402,7 +406,7 @@ class Container:
             c.charge_legs.resolve.knows_account,
         )
     )
-    parked_legs = _Once(
+    parked_legs = _LazyPart(
         lambda c: ParkedLegs(
             c.parking,
             c.charge_legs,
@@ -412,8 +416,8 @@ class Container:
             lambda bridge, value: read_leg(bridge, value, pointer="/leg", refuse_unknown=True),
         )
     )
-    past_legs = _Once(lambda c: PastLegs(c.ledger))
-    rerate_legs = _Once(
+    past_legs = _LazyPart(lambda c: PastLegs(c.ledger))
+    rerate_legs = _LazyPart(
         lambda c: RerateLegs(
             c.facts,
             c.accounts,
@@ -424,26 +428,28 @@ class Container:
             c.watch_spend.evaluate_later,
         )
     )
-    propose_rerating = _Once(
+    propose_rerating = _LazyPart(
         lambda c: ProposeRerating(c.rate_cards, c.accounts, c.past_legs, c.clock)
     )
-    explain_leg = _Once(lambda c: ExplainLeg(c.rate_cards))
-    credit_account = _Once(
+    explain_leg = _LazyPart(lambda c: ExplainLeg(c.rate_cards))
+    credit_account = _LazyPart(
         lambda c: CreditAccount(
             c.facts, c.ledger, c.open_ledger, c.holds, c.publish_events, c.clock
         )
     )
-    read_ledger = _Once(
+    read_ledger = _LazyPart(
         lambda c: ReadLedger(c.facts, c.ledger, c.proofs, c.parking, c.anchors, c.clock)
     )
-    close_days = _Once(lambda c: CloseDays(c.ledger, c.proofs, c.rate_cards, c.proof_keys, c.clock))
-    read_proofs = _Once(
+    close_days = _LazyPart(
+        lambda c: CloseDays(c.ledger, c.proofs, c.rate_cards, c.proof_keys, c.clock)
+    )
+    read_proofs = _LazyPart(
         lambda c: ReadProofs(c.facts, c.ledger, c.proofs, c.rate_cards, c.proof_keys, c.clock)
     )
-    denials = _Once[Denials](lambda c: TableDenials(c.tables))
-    read_denials = _Once(lambda c: ReadDenials(c.facts, c.denials, c.clock))
-    renderer = _Once(lambda _: ResponseRenderer(allowed_body, denied_body, extended_body))
-    authorise_dial_out = _Once(
+    denials = _LazyPart[Denials](lambda c: TableDenials(c.tables))
+    read_denials = _LazyPart(lambda c: ReadDenials(c.facts, c.denials, c.clock))
+    renderer = _LazyPart(lambda _: ResponseRenderer(allowed_body, denied_body, extended_body))
+    authorise_dial_out = _LazyPart(
         lambda c: AuthoriseCall(
             ResolveDialOut(c.facts, c.rate_cards, c.holds, c.clock),
             c.holds,
@@ -454,7 +460,7 @@ class Container:
             c.denials,
         )
     )
-    authorise_dial_in = _Once(
+    authorise_dial_in = _LazyPart(
         lambda c: AuthoriseCall(
             ResolveDialIn(c.facts, c.rate_cards, c.holds, c.clock),
             c.holds,
@@ -465,18 +471,18 @@ class Container:
             c.denials,
         )
     )
-    active_calls = _Once(
+    active_calls = _LazyPart(
         lambda c: ActiveCalls(
             c.facts, c.rate_cards, c.holds, c.publish_events, c.clock, c.renderer, c.watch_calls
         )
     )
-    simulate_policy = _Once(lambda c: SimulatePolicy(c.facts, c.ledger))
-    dial_out_settings = _Once(
+    simulate_policy = _LazyPart(lambda c: SimulatePolicy(c.facts, c.ledger))
+    dial_out_settings = _LazyPart(
         lambda c: DialOutSettings(
             c.records, c.facts, c.holds, c.parking, c.publish_events, c.clock, c.watch_calls
         )
     )
-    watch_balances = _Once(
+    watch_balances = _LazyPart(
         lambda c: WatchBalances(
             c.due,
             c.ledger,
@@ -487,12 +493,12 @@ class Container:
             c.watch_spend,
         )
     )
-    alerts = _Once(lambda c: Alerts(c.facts, c.ledger, c.notices, c.publish_events, c.clock))
-    read_outlook = _Once(lambda c: ReadOutlook(c.accounts, c.clock))
-    recharge_service = _Once(
+    alerts = _LazyPart(lambda c: Alerts(c.facts, c.ledger, c.notices, c.publish_events, c.clock))
+    read_outlook = _LazyPart(lambda c: ReadOutlook(c.accounts, c.clock))
+    recharge_service = _LazyPart(
         lambda c: RechargeService(c.facts, c.ledger, c.holds, c.notices, c.publish_events)
     )
-    webhooks = _Once(
+    webhooks = _LazyPart(
         lambda c: Webhooks(
             c.records,
             c.facts,
@@ -503,7 +509,7 @@ class Container:
             allow_loopback=c.settings.webhooks_allow_loopback,
         )
     )
-    deliver_events = _Once(
+    deliver_events = _LazyPart(
         lambda c: DeliverEvents(
             c.facts,
             c.webhooks,
@@ -514,19 +520,21 @@ class Container:
             c.clock,
         )
     )
-    rate_card_service = _Once(lambda c: RateCardService(c.rate_cards, c.accounts, c.facts, c.clock))
-    rate_card_reports = _Once(
+    rate_card_service = _LazyPart(
+        lambda c: RateCardService(c.rate_cards, c.accounts, c.facts, c.clock)
+    )
+    rate_card_reports = _LazyPart(
         lambda c: RateCardReports(
             c.rate_card_service, c.rate_cards, c.facts, c.rerate_legs, c.clock
         )
     )
-    read_regions = _Once(lambda c: ReadRegions(c.facts, c.rate_cards, c.clock))
-    answered_legs = _Once(lambda c: AnsweredLegs(c.rerate_legs, c.ledger))
-    reconcile_legs = _Once(lambda c: ReconcileLegs(c.facts, c.answered_legs))
-    export_usage = _Once(lambda c: ExportUsage(c.facts, c.answered_legs, c.clock))
-    registrations = _Once(lambda c: Registrations(c.records, c.facts, c.clock))
-    loads = _Once(lambda c: LoadDirectory(c.records, c.facts, c.registrations, c.clock))
-    bridges = _Once(
+    read_regions = _LazyPart(lambda c: ReadRegions(c.facts, c.rate_cards, c.clock))
+    answered_legs = _LazyPart(lambda c: AnsweredLegs(c.rerate_legs, c.ledger))
+    reconcile_legs = _LazyPart(lambda c: ReconcileLegs(c.facts, c.answered_legs))
+    export_usage = _LazyPart(lambda c: ExportUsage(c.facts, c.answered_legs, c.clock))
+    registrations = _LazyPart(lambda c: Registrations(c.records, c.facts, c.clock))
+    loads = _LazyPart(lambda c: LoadDirectory(c.records, c.facts, c.registrations, c.clock))
+    bridges = _LazyPart(
         lambda c: Bridges(
             c.records,
             c.facts,
@@ -535,14 +543,16 @@ class Container:
             partial(url_fault, allow_loopback=c.settings.webhooks_allow_loopback),
         )
     )
-    try_post = _Once(lambda c: TryPost(c.bridges, parse, c.assemble_calls, c.charge_legs, c.clock))
-    absent = _Once(lambda c: Absent(c.facts, c.rate_cards))
-    api_keys = _Once(lambda c: ApiKeys(c.records, c.facts, c.key_uses, c.clock, c.ids))
-    read_audit_log = _Once(lambda c: ReadAuditLog(c.audit_log))
-    erase_person = _Once(
+    try_post = _LazyPart(
+        lambda c: TryPost(c.bridges, parse, c.assemble_calls, c.charge_legs, c.clock)
+    )
+    absent = _LazyPart(lambda c: Absent(c.facts, c.rate_cards))
+    api_keys = _LazyPart(lambda c: ApiKeys(c.records, c.facts, c.key_uses, c.clock, c.ids))
+    read_audit_log = _LazyPart(lambda c: ReadAuditLog(c.audit_log))
+    erase_person = _LazyPart(
         lambda c: ErasePerson(c.facts, c.records, TableEraser(c.tables), c.denials, c.loads, c.ids)
     )
-    audit_ledgers = _Once(
+    audit_ledgers = _LazyPart(
         lambda c: AuditLedgers(
             c.accounts,
             c.ledger,
@@ -557,7 +567,7 @@ class Container:
             c.clock,
         )
     )
-    health = _Once(
+    health = _LazyPart(
         lambda c: HealthChecks(
             lambda: c.records.get("account", "health"),
             c.queue_check,
@@ -567,7 +577,7 @@ class Container:
             c.clock,
         )
     )
-    read_status = _Once(
+    read_status = _LazyPart(
         lambda c: ReadStatus(
             c.health,
             c.runs,
@@ -583,10 +593,13 @@ class Container:
             c.clock,
         )
     )
-    dead_letters = _Once(
+    dead_letters = _LazyPart(
         lambda c: DeadLetters(
             c.queue,
-            {Source.QUEUE: c.queue_management, Source.WEBHOOKS: c.webhooks_management},
+            {
+                DeadLetterSource.QUEUE: c.queue_management,
+                DeadLetterSource.WEBHOOKS: c.webhooks_management,
+            },
             lambda body: c.deliver_events([body], seconds=limits.DEAD_LETTER_SECONDS_MAX),
             c.ids,
         )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from shared.domain.delivery.webhooks import Delivery, Reply
+from shared.domain.delivery.webhooks import Delivery, ReceiverResponse
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Mail:
 class Mailer(Protocol):
     """Sends mail."""
 
-    async def send(self, mail: Mail) -> Reply:
+    async def send(self, mail: Mail) -> ReceiverResponse:
         """Hand it to the mail server once; status 250 where that took it. Never raises."""
         ...
 
@@ -29,7 +29,7 @@ class Mailer(Protocol):
 class WebhookSender(Protocol):
     """Sends to receivers that others chose."""
 
-    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Reply:
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> ReceiverResponse:
         """Post it once and return the reply. Never raises for a receiver's failure."""
         ...
 

@@ -16,7 +16,7 @@ from shared.domain.ledger.model import (
 )
 from shared.domain.ledger.statements import ClosedMonth
 from shared.domain.proof.commits import PublicCommit
-from shared.domain.usage.usage import Cell, Span, UsageTotal
+from shared.domain.usage.usage import UsageCell, UsageSpan, UsageTotal
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ class UsageDays:
     """Cells of closed days, and the commit after which the journal continues; None where all days
     of the span are closed."""
 
-    cells: Sequence[tuple[Cell, UsageTotal]]
+    cells: Sequence[tuple[UsageCell, UsageTotal]]
     after: int | None
 
 
@@ -173,7 +173,7 @@ class Ledger(Protocol):
         """Keep the usage of local days that were over before a time; the number of new days."""
         ...
 
-    async def usage_days(self, account: str, span: Span) -> UsageDays | None:
+    async def usage_days(self, account: str, span: UsageSpan) -> UsageDays | None:
         """The usage of a span as far as its days are closed; None where it has to be added up from
         the journal."""
         ...

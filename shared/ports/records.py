@@ -10,7 +10,7 @@ from shared.domain.common.preconditions import check_etag
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class StoredDocument:
     """A document of the directory, in the version that `etag` names."""
 
     key: str
@@ -24,7 +24,7 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
-class Saved:
+class SavedDocument:
     """A document that was just written; `created`: 201, not 200."""
 
     created: bool
@@ -50,7 +50,7 @@ async def retire(
     former_kind: str,
     key: str,
     if_match: str | None,
-    former: Callable[[Record], Mapping[str, object]],
+    former: Callable[[StoredDocument], Mapping[str, object]],
 ) -> bool:
     """Remove the document, and keep `former(document)` of exactly that version under another kind.
 
@@ -76,7 +76,7 @@ class RecordStore(Protocol):
     Kinds that can be listed have the product's ids as keys, all others may have any text.
     """
 
-    async def get(self, kind: str, key: str) -> Record | None:
+    async def get(self, kind: str, key: str) -> StoredDocument | None:
         """The document, or None."""
         ...
 
@@ -88,7 +88,7 @@ class RecordStore(Protocol):
         *,
         if_match: str | None,
         count_max: int | None = None,
-    ) -> Saved:
+    ) -> SavedDocument:
         """Create, or replace the version that `if_match` names (an `If-Match` header's value).
         `count_max`: how many documents the kind may have, however many are created at once.
 
@@ -106,7 +106,7 @@ class RecordStore(Protocol):
 
     async def list(
         self, kind: str, *, limit: int, cursor: str | None = None, prefix: str = ""
-    ) -> tuple[Sequence[Record], str | None]:
+    ) -> tuple[Sequence[StoredDocument], str | None]:
         """Documents of a kind in the order of their keys, those that begin with `prefix`, and the
         cursor of the next page.
 
@@ -122,9 +122,9 @@ class RecordStore(Protocol):
         ...
 
 
-async def all_records(records: RecordStore, kind: str) -> list[Record]:
+async def all_records(records: RecordStore, kind: str) -> list[StoredDocument]:
     """Every document of a kind that can be listed."""
-    found: list[Record] = []
+    found: list[StoredDocument] = []
     cursor: str | None = None
     while True:
         page, cursor = await records.list(kind, limit=limits.LIST_ITEMS_MAX, cursor=cursor)

@@ -56,7 +56,7 @@ type Operation = Insert | Replace | Upsert | Delete
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class RowPage:
     """Some rows in key order; `cursor` is None on the last page, else opaque."""
 
     rows: tuple[Row, ...]
@@ -115,7 +115,7 @@ class TableStore(Protocol):
         where: Mapping[str, str] | None = None,
         limit: int,
         cursor: str | None = None,
-    ) -> Page:
+    ) -> RowPage:
         """Rows of all partitions, a page at a time, ordered by (partition, key).
 
         A page may be short or empty and still carry a cursor. Raises Invalid `cursor_invalid` on

@@ -15,7 +15,7 @@ from shared.contracts.reconciliation.call_records import PRESETS, RecordForm
 from shared.contracts.reconciliation.outcome import outcome_body
 from shared.domain.common.canonical import format_time
 from shared.domain.common.kinds import LegKind
-from shared.domain.reconciliation.matching import Leg, Period, reconcile
+from shared.domain.reconciliation.matching import Period, ProductLeg, reconcile
 
 ROWS = 100_000
 _START = datetime(2026, 11, 1, tzinfo=UTC)
@@ -36,8 +36,8 @@ def reset_peak_mb() -> float:
     return peak_mb()
 
 
-def _leg(number: int) -> Leg:
-    return Leg(
+def _leg(number: int) -> ProductLeg:
+    return ProductLeg(
         key=f"studio~{number}",
         kind=LegKind.DIAL_OUT,
         number=f"+4420{number % 10**8:08}",

@@ -4,14 +4,14 @@ import re
 from enum import StrEnum
 
 from local.stack import ROOT
-from shared.domain.charging.rerating import Untouched
+from shared.domain.charging.rerating import SkipReason
 from shared.domain.common.kinds import LegKind, ServiceNumberKind
 from shared.domain.common.money import RoundingMode
 from shared.domain.credits.alerts import EVENT_TYPES
 from shared.domain.credits.lots import LotKind
 from shared.domain.credits.recharge import RechargeStatus
 from shared.domain.dial_out.budgets import Scope
-from shared.domain.dial_out.facts import Outcome, Reason
+from shared.domain.dial_out.facts import CheckOutcome, DenialReason
 from shared.domain.dial_out.policy import License
 from shared.domain.directory.entities import OnOutage
 from shared.domain.ledger.model import EntryKind
@@ -25,8 +25,17 @@ from shared.usecases.directory.codecs import Kind
 
 SHOWN: tuple[type[StrEnum], ...] = (
     *(Action, ChargeLineKind, EntryKind, Kind, LegKind, License, LintCode, LotKind, NumberClass),
-    *(OnOutage, Outcome, ParkReason, ParkStatus, Reason, RechargeStatus, RoundingMode, Scope),
-    *(ServiceNumberKind, Status, Untouched),
+    *(
+        OnOutage,
+        CheckOutcome,
+        ParkReason,
+        ParkStatus,
+        DenialReason,
+        RechargeStatus,
+        RoundingMode,
+        Scope,
+    ),
+    *(ServiceNumberKind, Status, SkipReason),
 )
 STATUS = ROOT / "shared" / "usecases" / "operations" / "read_status.py"
 

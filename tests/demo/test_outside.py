@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from local.demo.mailbox import Mailbox
-from local.demo.payments import PaymentProvider, Planned
-from local.demo.receiver import Receiver, is_signed
+from local.demo.payments import PaymentProvider, PlannedAnswer
+from local.demo.receiver import WebhookReceiver, is_signed
 from local.demo.wire import standard_webhooks
 
 SECRET = "whsec_" + base64.b64encode(b"a secret of at least 24 bytes").decode()
@@ -21,8 +21,8 @@ BODY = json.dumps({"id": "a:1:1", "type": "credits.low"}).encode()
 
 
 @pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    one = Receiver()
+def receiver() -> Iterator[WebhookReceiver]:
+    one = WebhookReceiver()
     one.secrets.append(SECRET)
     yield one
     one.close()
@@ -37,7 +37,7 @@ def post(url: str, headers: dict[str, str], body: bytes) -> int:
     return status
 
 
-def test_a_webhook_is_taken_with_a_right_signature_only(receiver: Receiver) -> None:
+def test_a_webhook_is_taken_with_a_right_signature_only(receiver: WebhookReceiver) -> None:
     good = standard_webhooks(SECRET)(BODY)
     other = standard_webhooks("whsec_" + base64.b64encode(b"another secret, also long").decode())
     assert post(receiver.url, good, BODY) == 200
@@ -79,6 +79,6 @@ def test_the_provider_answers_as_its_file_says_now(tmp_path: Path) -> None:
     file = tmp_path / "payments.json"
     provider = PaymentProvider(file)
     provider.close()
-    assert provider.usual() == Planned("succeeded")
+    assert provider.usual() == PlannedAnswer("succeeded")
     file.write_text('{"status": "declined", "hard": true}')
-    assert provider.usual() == Planned("declined", hard=True)
+    assert provider.usual() == PlannedAnswer("declined", hard=True)

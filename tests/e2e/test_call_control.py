@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from local.demo.control import Call, HangingUpBridge
+from local.demo.control import DemoCall, HangingUpBridge
 from local.demo.wire import Admin as DemoAdmin
-from local.demo.wire import Bridge as DemoBridge
+from local.demo.wire import BridgeClient as DemoBridge
 from local.demo.wire import standard_webhooks
 from tests.e2e.deployment import LONDON, Deployment, card, rate, slot
 from tests.support.client import Json, eventually, unique
@@ -40,7 +40,7 @@ def question(deployment: Deployment, account: str, seconds: int = 240) -> Json:
     return {**requested, "requested_seconds": seconds}
 
 
-def ended(call: Call) -> Json:
+def ended(call: DemoCall) -> Json:
     assert eventually(lambda: call.ended_by, WAIT_SECONDS), "call.end did not come"
     return call.ended_by
 

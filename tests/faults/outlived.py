@@ -13,7 +13,7 @@ from typing import Any
 
 from shared.adapters.ledger.anchors import BlobAnchors, BlobStore
 from shared.domain.common.errors import QueueUnavailable, StoreUnavailable
-from shared.domain.delivery.webhooks import Reply
+from shared.domain.delivery.webhooks import ReceiverResponse
 from shared.domain.directory.entities import Account
 from shared.ports.clock import Clock
 from shared.ports.deliveries import WebhookSender
@@ -138,12 +138,12 @@ class StoryReceiver(WebhookSender):
         self._path = path
         self._passage = passage
 
-    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Reply:
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> ReceiverResponse:
         """Takes it."""
         with self._path.open("ab") as file:
             file.write(body + b"\n")
         self._passage.at(crash_points.at_post("after"))
-        return Reply(200)
+        return ReceiverResponse(200)
 
 
 class FolderBlobs(BlobStore):

@@ -12,7 +12,7 @@ from pathlib import Path
 from shared.adapters.dial_out import rows
 from shared.domain.common.errors import OutcomeUnknown, QueueUnavailable
 from shared.ports.queues import CallQueue, EventTopic, Message
-from shared.ports.tables import Insert, Operation, Page, Row, TableStore
+from shared.ports.tables import Insert, Operation, Row, RowPage, TableStore
 from shared.ports.tables import Upsert as Upserted
 from tests.faults.app import Delivered
 from tests.support.client import Json
@@ -59,7 +59,7 @@ class Forwarded(TableStore):
         where: Mapping[str, str] | None = None,
         limit: int,
         cursor: str | None = None,
-    ) -> Page:
+    ) -> RowPage:
         """A page of a table."""
         return await self.inner.scan(table, where=where, limit=limit, cursor=cursor)
 

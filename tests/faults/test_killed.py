@@ -19,7 +19,7 @@ import pytest
 
 from shared.adapters.tables.azure_tables import AzureTables
 from shared.bootstrap import install
-from tests.faults import audited, outlived, story, workload
+from tests.faults import audited, outlived, scenario, workload
 from tests.faults.app import AsyncProduct
 from tests.faults.ports import events_of
 from tests.faults.records import read
@@ -42,7 +42,7 @@ AUTO_RECHARGE = {"trigger": "3.90", "amount": "2.00", "max_per_day": 1}
 
 @dataclass
 class Nursery:
-    """Forks processes that play a story."""
+    """Forks processes that play a scenario."""
 
     azurite: Azurite
     card: list[Json]
@@ -57,7 +57,7 @@ class Nursery:
     ) -> int | None:
         """The exit code of one."""
         process = multiprocessing.get_context("forkserver").Process(
-            target=story.play,
+            target=scenario.play,
             args=(
                 *(run, base.isoformat(), self.azurite.connection_string, str(folder)),
                 *(deadly, chapters),
@@ -72,8 +72,8 @@ class Nursery:
         """A product that nobody kills."""
         tables = AzureTables(
             connection_string=self.azurite.connection_string,
-            connect_seconds=story.STORE_SECONDS,
-            read_seconds=story.STORE_SECONDS,
+            connect_seconds=scenario.STORE_SECONDS,
+            read_seconds=scenario.STORE_SECONDS,
         )
         passage = outlived.Passage(folder / "points of the reader", None)
         (folder / "queue").mkdir(exist_ok=True)
@@ -90,7 +90,7 @@ def ids(path: Path) -> set[str]:
 
 @pytest.fixture(scope="module")
 def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
-    multiprocessing.get_context("forkserver").set_forkserver_preload(["tests.faults.story"])
+    multiprocessing.get_context("forkserver").set_forkserver_preload(["tests.faults.scenario"])
     with start_azurite() as azurite:
         made = Nursery(azurite, [])
 
@@ -114,7 +114,7 @@ def test_whichever_process_is_killed_another_one_finishes_the_work(
     run = f"killed-{(point or 'nowhere').replace('.', '-').replace('_', '-')}"
     account = workload.account_names(run)[0]
     base = datetime.now(UTC)
-    chapters = [each for each in story.CHAPTERS if point is None or point.startswith(each)]
+    chapters = [each for each in scenario.CHAPTERS if point is None or point.startswith(each)]
 
     async def prepare() -> list[Json]:
         app, tables = nursery.app(tmp_path)
@@ -124,10 +124,10 @@ def test_whichever_process_is_killed_another_one_finishes_the_work(
         made.append(await audited.credited(app, account, f"{run}-lapsing", lapsing))
         settings = {**workload.ACCOUNT, "auto_recharge": AUTO_RECHARGE}
         made.append(await audited.changed_account(app, account, settings))
-        if story.DELIVERY in chapters:
+        if scenario.DELIVERY in chapters:
             await app.create(f"accounts/{account}/webhooks/erp", HOOK)
-        if story.EVENTS in chapters:
-            await app.create(f"bridges/{story.events_bridge(run)}", EVENTS_BRIDGE)
+        if scenario.EVENTS in chapters:
+            await app.create(f"bridges/{scenario.events_bridge(run)}", EVENTS_BRIDGE)
         await tables.close()
         return made
 
@@ -144,7 +144,7 @@ def test_whichever_process_is_killed_another_one_finishes_the_work(
         app, tables = nursery.app(tmp_path)
         await app.container.publish_events(account)
         seen = await audited.view(app, account, events_of(tmp_path / "events.jsonl"))
-        if story.RESTORE in chapters:
+        if scenario.RESTORE in chapters:
             shown = json.loads((tmp_path / "export.legs").read_text("utf-8"))
             with_persons(seen["legs"], shown)
         left = [
@@ -153,7 +153,7 @@ def test_whichever_process_is_killed_another_one_finishes_the_work(
             for row in await tables.query(table, partition, first=first, before="event}")
             if row.key.startswith("event|")
         ]
-        if story.AUDIT in chapters:
+        if scenario.AUDIT in chapters:
             left += (await app.read(f"accounts/{account}/verify?anchors=true"))["problems"]
         await tables.close()
         history = [*nursery.card, *prepared, *found.operations]
@@ -163,13 +163,13 @@ def test_whichever_process_is_killed_another_one_finishes_the_work(
     seen, wrong = asyncio.run(judge())
     assert wrong == []
     kinds = [entry["kind"] for entry in seen["entries"]]
-    assert kinds.count("debit") == LEGS_CHARGED + (story.EVENTS in chapters)
+    assert kinds.count("debit") == LEGS_CHARGED + (scenario.EVENTS in chapters)
     assert kinds.count("expiry") == 1
     paid = [each for each in seen["entries"] if each.get("reference") == f"payment of {account}~1"]
     assert [each["amount"] for each in paid] == ["2.00"]
     waiting = [each for each in seen["parked"] if each["status"] == "open"]
     assert [each["reason"] for each in waiting] == ["rate_missing"]
-    if story.DELIVERY in chapters:
+    if scenario.DELIVERY in chapters:
         assert ids(tmp_path / "received.jsonl") == ids(tmp_path / "events.jsonl")
     assert seen["account"]["held"] == "0.00"
     assert set(passed) == set(POINTS) if point is None else passed.count(point) >= 1

@@ -17,7 +17,7 @@ from cryptography.x509.oid import NameOID
 from shared.adapters.delivery.webhook_sender import HttpWebhookSender
 from shared.domain.common import limits
 from shared.domain.delivery import webhooks
-from shared.domain.delivery.webhooks import Reply
+from shared.domain.delivery.webhooks import ReceiverResponse
 
 BODY = b'{"specversion": "1.0"}'
 HEADERS = {"content-type": "application/cloudevents+json", "webhook-id": "contoso:2:1"}
@@ -78,7 +78,7 @@ def sender(
 async def test_a_receiver_gets_the_event_byte_for_byte() -> None:
     async with serving(says("HTTP/1.1 204 No Content\n\n")) as server:
         reply = await sender().post(f"http://127.0.0.1:{server.port}/hook?a=b", HEADERS, BODY)
-    assert reply == Reply(204)
+    assert reply == ReceiverResponse(204)
     (request,) = server.requests
     head, _, body = request.partition(b"\r\n\r\n")
     assert head.startswith(b"POST /hook?a=b HTTP/1.1\r\n")
@@ -94,7 +94,7 @@ async def test_a_redirect_is_a_failure_and_is_not_followed(status: int) -> None:
             text = f"HTTP/1.1 {status} Moved\nlocation: {target}\ncontent-length: 0\n\n"
             async with serving(says(text)) as server:
                 reply = await sender().post(f"http://127.0.0.1:{server.port}/", HEADERS, BODY)
-            assert reply == Reply(status)
+            assert reply == ReceiverResponse(status)
             assert not reply.taken
     assert inner.requests == []
 
@@ -272,11 +272,11 @@ async def test_the_name_is_in_host_and_in_the_handshake_and_its_certificate_is_c
         wrong = await one.post(f"https://other.example.com:{server.port}/", HEADERS, BODY)
         one._tls = None
         unknown = await one.post(f"https://erp.example.com:{server.port}/", HEADERS, BODY)
-    assert taken == Reply(200)
+    assert taken == ReceiverResponse(200)
     assert names[0] == "erp.example.com"
     (request,) = server.requests
     assert f"Host: erp.example.com:{server.port}".encode() in request
-    assert wrong == unknown == Reply(None, "the certificate is not valid for the name")
+    assert wrong == unknown == ReceiverResponse(None, "the certificate is not valid for the name")
 
 
 async def test_no_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -289,7 +289,7 @@ async def test_no_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPat
         monkeypatch.delenv("no_proxy", raising=False)
         monkeypatch.delenv("NO_PROXY", raising=False)
         reply = await sender().post(f"http://127.0.0.1:{server.port}/", HEADERS, BODY)
-    assert reply == Reply(200)
+    assert reply == ReceiverResponse(200)
     assert proxy.requests == []
 
 

@@ -9,8 +9,8 @@ import pytest
 from functions.rate_and_debit import _report_outcome
 from local.demo.__main__ import _played, _stopped
 from local.demo.check import differences
-from local.demo.outside import Outside
-from local.demo.play import Story
+from local.demo.external_services import ExternalServices
+from local.demo.play import DemoResult
 from local.stack import Stack
 from shared.domain.legs.leg import QueuedLeg
 from tests.infra.bicep import INFRA, resources
@@ -195,21 +195,21 @@ def test_the_status_names_what_is_wrong_first(calm: Logs) -> None:
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Story, list[str]]:
+def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[DemoResult, list[str]]:
     """What the demo did, and what its processes logged."""
     data = tmp_path_factory.mktemp("demo") / "data"
-    with Outside() as outside, _stopped(Stack(data, settings=outside.settings)) as stack:
-        story = _played(stack, outside, lambda _: None)
+    with ExternalServices() as services, _stopped(Stack(data, settings=services.settings)) as stack:
+        result = _played(stack, services, lambda _: None)
     texts = [path.read_text("utf-8") for path in (data / "logs").glob("*.log")]
     lines = [line[line.index('{"event"') :] for text in texts for line in text.splitlines()
              if '{"event"' in line]  # fmt: skip
-    return story, lines
+    return result, lines
 
 
 @pytest.mark.timeout(300)
-def test_every_query_answers_on_the_events_of_a_demo(demo: tuple[Story, list[str]]) -> None:
-    story, lines = demo
-    assert differences(story) == []
+def test_every_query_answers_on_the_events_of_a_demo(demo: tuple[DemoResult, list[str]]) -> None:
+    result, lines = demo
+    assert differences(result) == []
     logs = Logs()
     logs.lines(lines)
     found = {query: logs.rows(query) for query in QUERIES}
@@ -229,7 +229,7 @@ def test_every_query_answers_on_the_events_of_a_demo(demo: tuple[Story, list[str
 
 
 @pytest.fixture(scope="module")
-def demo_logs(demo: tuple[Story, list[str]]) -> Logs:
+def demo_logs(demo: tuple[DemoResult, list[str]]) -> Logs:
     """The demo's events, after two quiet days."""
     logs = quiet()
     logs.lines(demo[1], 120)

@@ -20,7 +20,7 @@ from shared.adapters.dial_out.hold_book_store import TableHoldBook
 from shared.adapters.ledger.store import TableLedger
 from shared.adapters.tables.azure_tables import AzureTables
 from shared.domain.common.errors import Unavailable
-from shared.domain.dial_out.budgets import Limit, Period, Scope
+from shared.domain.dial_out.budgets import BudgetPeriod, Limit, Scope
 from shared.domain.dial_out.hold_decisions import Authorise
 from shared.ports.holds import StoredDecision
 from tests.support.hold_books import named, question
@@ -33,7 +33,7 @@ SLICES, SLICE_MICROS = 20, 15 * CENT
 TRIES_MAX = 20
 BOUNDS: dict[str, tuple[Limit, ...]] = {
     "credit": (USUAL,),
-    "budget": (budget(SLICES * SLICE_MICROS, Period.DAY, Scope.ORGANIZER, ORGANIZER),),
+    "budget": (budget(SLICES * SLICE_MICROS, BudgetPeriod.DAY, Scope.ORGANIZER, ORGANIZER),),
     "velocity": (velocity(concurrent_max=SLICES),),
     "breaker": (velocity(cost_per_ten_minutes_micros=SLICES * SLICE_MICROS),),
     "pool": (),

@@ -11,7 +11,7 @@ import pytest
 
 from local.host.ncrontab import Schedule, ScheduleError, parse_schedule
 from local.host.timers import run_timer
-from local.host.worker import Function, Outcome
+from local.host.worker import Function, InvocationResult
 from tests.integration.hosting import eventually, running_host, write_app
 
 FROM = datetime(2026, 11, 23, 19, 5, 59, 500_000, tzinfo=UTC)  # a Monday
@@ -60,7 +60,7 @@ class FakeWorker:
         self._done = done
         self._seconds = seconds
 
-    async def invoke(self, _function: Function, data: Any, _metadata: Any) -> Outcome:
+    async def invoke(self, _function: Function, data: Any, _metadata: Any) -> InvocationResult:
         self.running += 1
         self.running_max = max(self.running, self.running_max)
         await asyncio.sleep(self._seconds)
@@ -68,7 +68,7 @@ class FakeWorker:
         self.running -= 1
         if self._done(len(self.events)):
             self.stop.set()
-        return Outcome(ok=True, value=None)
+        return InvocationResult(ok=True, value=None)
 
 
 def _run(folder: Path, schedule: Schedule, runs: int, seconds: float = 0.0, **trigger: Any) -> Any:

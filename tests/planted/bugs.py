@@ -143,8 +143,8 @@ BUGS = (
     Bug(
         "a second try forgets the group that the first had planned ahead",
         "shared/adapters/tables/group_commit.py",
-        "if lane.waiting and lane.ahead is None and not sending.done():",
-        "if lane.waiting and not sending.done():",
+        "if queue.waiting and queue.ahead is None and not sending.done():",
+        "if queue.waiting and not sending.done():",
         "ledger/test_committer.py",
         "test_nobody_is_forgotten_who_was_planned_ahead_of_a_commit_that_failed",
     ),
@@ -246,9 +246,9 @@ BUGS = (
         "shared/adapters/tables/group_commit.py",
         "        await self._book.prepare(partition, group.steps, self._clock.now())\n"
         "        try:\n"
-        "            etags = await self._send(partition, lane, plan)\n",
+        "            etags = await self._send(partition, queue, plan)\n",
         "        try:\n"
-        "            etags = await self._send(partition, lane, plan)\n"
+        "            etags = await self._send(partition, queue, plan)\n"
         "            await self._book.prepare(partition, group.steps, self._clock.now())\n",
         "ledger/test_committer.py",
         "test_the_due_mark_is_written_before_the_commit_and_its_failure_stops_it",
@@ -392,7 +392,7 @@ BUGS = (
     Bug(
         "the payment side is answered by records that are behind the ledger",
         "shared/usecases/credits/record_recharge_results.py",
-        "        if after.status is not said.status:",
+        "        if after.status is not result.status:",
         "        if after is None:",
         "credits/test_recharges.py",
         "test_an_answer_is_answered_by_the_ledger_while_our_records_are_behind",

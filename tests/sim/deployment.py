@@ -26,7 +26,7 @@ from shared.domain.common.errors import (
     Unavailable,
 )
 from shared.ports.queues import Message
-from shared.ports.tables import Operation, Page, Replace, Row
+from shared.ports.tables import Operation, Replace, Row, RowPage
 from tests.sim.outside import (
     LOCK_SECONDS,
     Broker,
@@ -135,7 +135,7 @@ class SimTables:
             table, lambda: self._deployment.tables.query(table, partition, **words)
         )
 
-    async def scan(self, table: str, **words: Any) -> Page:
+    async def scan(self, table: str, **words: Any) -> RowPage:
         return await self._read(table, lambda: self._deployment.tables.scan(table, **words))
 
     async def _read[Found](self, table: str, read: Callable[[], Awaitable[Found]]) -> Found:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from shared.adapters.bus.validation import check_messages
 from shared.domain.common.errors import QueueUnavailable, StoreUnavailable
-from shared.domain.delivery.webhooks import Reply
+from shared.domain.delivery.webhooks import ReceiverResponse
 from shared.ports.queues import Message
 from tests.sim.scheduler import ACT, START
 from tests.support import crash_points
@@ -206,23 +206,23 @@ class SimSender:
         self._deployment = deployment
         self._process = process
 
-    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Reply:
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> ReceiverResponse:
         scheduler, receivers = self._deployment.scheduler, self._deployment.receivers
         event = str(json.loads(body)["id"])
         await scheduler.pause("receiver.before_post", self._process)
         is_patient = receivers.failures[event] < RECEIVER_FAILURES_MAX
         if is_patient and scheduler.happens("receiver_down"):
             receivers.failures[event] += 1
-            return Reply(500)
+            return ReceiverResponse(500)
         receivers.got.append((event, body))
         scheduler.note(f"  received {event}")
         if is_patient and scheduler.happens("receiver_lost_reply"):
             receivers.failures[event] += 1
-            return Reply(None, "no answer")
+            return ReceiverResponse(None, "no answer")
         await scheduler.pause(
             "receiver.after_post", self._process, lambda: crash_points.at_post("after")
         )
-        return Reply(200)
+        return ReceiverResponse(200)
 
 
 class SimBlobs:

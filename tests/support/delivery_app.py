@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 
-from shared.domain.delivery.webhooks import Reply
+from shared.domain.delivery.webhooks import ReceiverResponse
 from shared.ports.deliveries import Mail
 from tests.support.credits_app import PATH, CreditsApp
 from tests.support.memory_tables import MemoryTables
@@ -13,7 +13,7 @@ from tests.support.product import ManualClock
 
 HOOK = f"{PATH}/webhooks/erp"
 URL = "https://erp.example.com/credits"
-OK = Reply(200)
+OK = ReceiverResponse(200)
 
 
 class Receiver:
@@ -21,9 +21,9 @@ class Receiver:
 
     def __init__(self) -> None:
         self.got: list[tuple[str, str, bytes, Mapping[str, str]]] = []
-        self.answer: Callable[[str], Reply] = lambda _: OK
+        self.answer: Callable[[str], ReceiverResponse] = lambda _: OK
 
-    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Reply:
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> ReceiverResponse:
         await asyncio.sleep(0)
         event = json.loads(body)
         self.got.append((url, event["id"], body, headers))
@@ -40,9 +40,9 @@ class Mailbox:
     def __init__(self) -> None:
         self.mails: list[Mail] = []
 
-    async def send(self, mail: Mail) -> Reply:
+    async def send(self, mail: Mail) -> ReceiverResponse:
         self.mails.append(mail)
-        return Reply(250)
+        return ReceiverResponse(250)
 
 
 class DeliveryApp(CreditsApp):

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from shared.domain.dial_out import hold_decisions
-from shared.domain.dial_out.budgets import Budget, BudgetMode, Limit, Period, Scope, Velocity
+from shared.domain.dial_out.budgets import Budget, BudgetMode, BudgetPeriod, Limit, Scope, Velocity
 from shared.domain.dial_out.facts import Denial
 from shared.domain.dial_out.hold_book import HoldState, LedgerView, catch_up
 from shared.domain.dial_out.hold_decisions import Authorise, Extend, Granted
@@ -103,7 +103,7 @@ def debited(state: HoldState, *posts: SettledDebit, now: datetime = NOW) -> Hold
 
 def budget(
     amount_micros: int,
-    period: Period = Period.DAY,
+    period: BudgetPeriod = BudgetPeriod.DAY,
     scope: Scope = Scope.ACCOUNT,
     key: str = "",
     mode: BudgetMode = BudgetMode.HARD,

@@ -27,7 +27,7 @@ from shared.domain.ledger.model import (
     SettingsChange,
     TopUp,
 )
-from shared.domain.ledger.replay import Opened, replay
+from shared.domain.ledger.replay import LotsById, replay
 
 START = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 UNIT = 1_000_000
@@ -157,7 +157,7 @@ class Book:
             commits[-1].append(entry)
             if not entry.is_preliminary:
                 commits.append([])
-        opened: Opened = {}
+        opened: LotsById = {}
         state: LedgerState | None = None
         for number, entries in enumerate(commits[: max(1, len(commits) - 1)]):
             last = entries[-1].sequence if entries else 0

@@ -11,7 +11,7 @@ from shared.adapters.tables.entity_json import check_property, plain
 from shared.adapters.tables.validation import check_table, check_transaction
 from shared.domain.common import limits
 from shared.domain.common.errors import EtagMismatch, PerminuteError, RowExists, RowMissing
-from shared.ports.tables import Delete, Insert, Operation, Page, Replace, Row, TableStore, Value
+from shared.ports.tables import Delete, Insert, Operation, Replace, Row, RowPage, TableStore, Value
 
 type CallKind = Literal["get", "query", "scan", "transact"]
 
@@ -110,7 +110,7 @@ class MemoryTables(TableStore):
         where: Mapping[str, str] | None = None,
         limit: int,
         cursor: str | None = None,
-    ) -> Page:
+    ) -> RowPage:
         """Rows of all partitions, a page at a time."""
         check_table(table)
         for name in where or ():
@@ -129,7 +129,7 @@ class MemoryTables(TableStore):
             if _matches(row, where):
                 rows.append(row)
         _raise(late)
-        return Page(tuple(rows), pack_cursor(table, where, position) if position else None)
+        return RowPage(tuple(rows), pack_cursor(table, where, position) if position else None)
 
     async def transact(
         self, table: str, partition: str, operations: Sequence[Operation]

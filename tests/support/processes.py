@@ -21,7 +21,7 @@ from shared.domain.rating.versioning import PutRules
 from shared.ports.ledger import LegRecord
 from shared.ports.queues import Message
 from shared.usecases.directory.codecs import Kind
-from shared.usecases.legs.receive_legs import Received
+from shared.usecases.legs.receive_legs import ReceivedLeg
 from tests.support.ledger import START, UNIT
 from tests.support.memory_bus import MemoryQueue, MemoryTopic
 from tests.support.memory_tables import MemoryTables
@@ -157,7 +157,7 @@ class Process(Product):
     async def top_up(self, account: str, key: str, micros: int) -> None:
         await self.container.credit_account(account, TopUp(key, f"digest {key}", micros))
 
-    async def receive(self, *legs: Mapping[str, Any], bridge: str = "local") -> list[Received]:
+    async def receive(self, *legs: Mapping[str, Any], bridge: str = "local") -> list[ReceivedLeg]:
         """Legs that an authenticated bridge posts."""
         post = BridgePayload(bridge=bridge, body=json.dumps(legs).encode())
         return await self.container.receive_legs(

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import unquote
 
 from shared.adapters.bridges.fields import is_number_text, is_plausible
-from shared.adapters.bridges.freeswitch_body import Record, read_body
+from shared.adapters.bridges.freeswitch_body import RecordObject, read_body
 from shared.domain.common.errors import BadRequest
 from shared.domain.common.ids import is_foreign_id, is_id
 from shared.domain.common.kinds import LegKind
@@ -37,7 +37,7 @@ _ASSERTED = (
 _KINDS = {"outbound": LegKind.DIAL_OUT, "inbound": LegKind.DIAL_IN}
 
 
-class _OddError(Exception):
+class _RecordError(Exception):
     """Why a record can't be read, as a sentence."""
 
 
@@ -50,9 +50,9 @@ def parse(post: BridgePayload) -> list[ParsedLeg]:
     except BadRequest as error:
         return [Unreadable(url_uuid, error.detail, post.body)]
     try:
-        record = _Record.read(value)
+        record = _ParsedRecord.read(value)
         leg_id = record.leg_id() or url_uuid
-    except _OddError as error:
+    except _RecordError as error:
         return [Unreadable(url_uuid, str(error), post.body)]
     if leg_id is None:
         return [Unreadable(None, "The record has no uuid.", post.body)]
@@ -63,7 +63,7 @@ def parse(post: BridgePayload) -> list[ParsedLeg]:
         if why is not None and not (record.answered() and record.direction() != "outbound"):
             return [Ignored(leg_id, why)]
         leg = _leg(post, leg_id, record)
-    except _OddError as error:
+    except _RecordError as error:
         return [Unreadable(leg_id, str(error), post.body)]
     return [leg if why is None else Undecided(leg, why)]
 
@@ -78,38 +78,38 @@ def _url_uuid(query: Mapping[str, str]) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Record:
+class _ParsedRecord:
     """A record's three parts; `profiles` are newest first."""
 
-    channel_data: Record
-    variables: Record
-    profiles: tuple[Record, ...]
+    channel_data: RecordObject
+    variables: RecordObject
+    profiles: tuple[RecordObject, ...]
 
     @classmethod
-    def read(cls, value: object) -> "_Record":
-        """Raises _OddError for a body that is not a record of mod_json_cdr."""
+    def read(cls, value: object) -> "_ParsedRecord":
+        """Raises _RecordError for a body that is not a record of mod_json_cdr."""
         if not isinstance(value, dict):
-            raise _OddError("The body is no JSON object.")
+            raise _RecordError("The body is no JSON object.")
         variables = value.get("variables")
         if not isinstance(variables, dict):
-            raise _OddError("The record has no variables.")
+            raise _RecordError("The record has no variables.")
         profiles = tuple(_profiles(value.get("callflow")))
         return cls(_object(value.get("channel_data")), variables, profiles)
 
     def text(self, name: str) -> str | None:
-        """A variable, percent-decoded; None if it is missing or empty. Raises _OddError."""
+        """A variable, percent-decoded; None if it is missing or empty. Raises _RecordError."""
         value = self.variables.get(name)
         if value is None or value == "":
             return None
         if isinstance(value, bool) or not isinstance(value, str | int):
-            raise _OddError(f"The variable {name} occurs twice, or is no text.")
+            raise _RecordError(f"The variable {name} occurs twice, or is no text.")
         return _decoded(str(value))
 
     def identifier(self, name: str) -> str | None:
-        """A variable that is a foreign id. Raises _OddError."""
+        """A variable that is a foreign id. Raises _RecordError."""
         text = self.text(name)
         if text is not None and not is_foreign_id(text):
-            raise _OddError(f"The variable {name} is too long, or holds control characters.")
+            raise _RecordError(f"The variable {name} is too long, or holds control characters.")
         return text
 
     def leg_id(self) -> str | None:
@@ -125,7 +125,7 @@ class _Record:
         return [value for value in values if isinstance(value, str) and value]
 
     def direction(self) -> str | None:
-        """`inbound` or `outbound`; some records have it nowhere. Raises _OddError."""
+        """`inbound` or `outbound`; some records have it nowhere. Raises _RecordError."""
         stated = self.channel_data.get("direction")
         return stated if isinstance(stated, str) and stated in _KINDS else self.text("direction")
 
@@ -149,20 +149,20 @@ class _Record:
         )
 
     def unanswered(self) -> bool:
-        """Whether the record is of an unanswered call. Raises _OddError."""
+        """Whether the record is of an unanswered call. Raises _RecordError."""
         billed = self.text("billsec")
         if billed is not None and not _NO_TIME.fullmatch(billed):
             return False
         return billed is not None or bool(self.text("answer_epoch") or self.text("answer_uepoch"))
 
     def answered(self) -> bool:
-        """Whether the call was answered. Raises _OddError."""
+        """Whether the call was answered. Raises _RecordError."""
         return self.moment("answer", "answered_time") is not None
 
     def moment(self, variable: str, profile_time: str) -> datetime | None:
         """A time, best source first: microseconds, seconds, then the oldest profile that has it.
 
-        None if it is 0 everywhere or missing. Raises _OddError.
+        None if it is 0 everywhere or missing. Raises _RecordError.
         """
         for name, unit in (
             (f"{variable}_uepoch", timedelta(microseconds=1)),
@@ -180,20 +180,20 @@ class _Record:
         return None
 
     def count(self, name: str) -> int | None:
-        """A variable that counts, not negative. Raises _OddError."""
+        """A variable that counts, not negative. Raises _RecordError."""
         text = self.text(name)
         if text is None:
             return None
         if not _COUNT.fullmatch(text):
-            raise _OddError(f"The variable {name} is no whole number.")
+            raise _RecordError(f"The variable {name} is no whole number.")
         return int(text)
 
 
-def _object(value: object) -> Record:
+def _object(value: object) -> RecordObject:
     return value if isinstance(value, dict) else {}
 
 
-def _profiles(callflow: object) -> Iterator[Record]:
+def _profiles(callflow: object) -> Iterator[RecordObject]:
     """Newest first: a list, one object, or a repeated key (gathered into a list)."""
     entries = callflow if isinstance(callflow, list) else [callflow]
     for entry in entries[:FREESWITCH_PROFILES_MAX]:
@@ -214,11 +214,11 @@ def _moment(count: int, unit: timedelta, name: str) -> datetime:
     except OverflowError:
         moment = None
     if moment is None or not is_plausible(moment):
-        raise _OddError(f"The time {name} is out of range.")
+        raise _RecordError(f"The time {name} is out of range.")
     return moment
 
 
-def _why_ignored(record: _Record) -> str | None:
+def _why_ignored(record: _ParsedRecord) -> str | None:
     """The reason why a record is no leg, None where it is one: it reached a conference, it carries
     an authorization, or it names an account (unanswered callers excepted).
 
@@ -234,10 +234,10 @@ def _why_ignored(record: _Record) -> str | None:
     return "The channel reached no conference."
 
 
-def _leg(post: BridgePayload, leg_id: str, record: _Record) -> EndedLeg:
+def _leg(post: BridgePayload, leg_id: str, record: _ParsedRecord) -> EndedLeg:
     account = record.text("perminute_account")
     if account is not None and not is_id(account):
-        raise _OddError("The variable perminute_account is no account id.")
+        raise _RecordError("The variable perminute_account is no account id.")
     started_at, answered_at, ended_at = _times(record)
     kind = _kind(record)
     called, candidates = _called(record, post.country)
@@ -263,16 +263,16 @@ def _leg(post: BridgePayload, leg_id: str, record: _Record) -> EndedLeg:
     )
 
 
-def _kind(record: _Record) -> LegKind | None:
+def _kind(record: _ParsedRecord) -> LegKind | None:
     exported = record.text("perminute_kind")
     if exported is None:
         return _KINDS.get(record.direction() or "")
     if exported not in list(LegKind):
-        raise _OddError("The variable perminute_kind is no kind of leg.")
+        raise _RecordError("The variable perminute_kind is no kind of leg.")
     return LegKind(exported)
 
 
-def _times(record: _Record) -> tuple[datetime, datetime | None, datetime]:
+def _times(record: _ParsedRecord) -> tuple[datetime, datetime | None, datetime]:
     started_at = record.moment("start", "created_time")
     answered_at = record.moment("answer", "answered_time")
     ended_at = record.moment("end", "hangup_time")
@@ -281,24 +281,24 @@ def _times(record: _Record) -> tuple[datetime, datetime | None, datetime]:
         started_at = started_at or ended_at or _EPOCH
         return started_at, None, max(started_at, ended_at or started_at)
     if started_at is None or ended_at is None:
-        raise _OddError("The record lacks the time of its start or of its end.")
+        raise _RecordError("The record lacks the time of its start or of its end.")
     if answered_at is not None and started_at > answered_at:
         started_at = answered_at  # a transfer starts the clock anew
     if ended_at < (answered_at or started_at):
-        raise _OddError("The leg ended before it began.")
+        raise _RecordError("The leg ended before it began.")
     return started_at, answered_at, ended_at
 
 
-def _talk_seconds(record: _Record, answered_at: datetime | None) -> int | None:
+def _talk_seconds(record: _ParsedRecord, answered_at: datetime | None) -> int | None:
     """`billsec`, which is what FreeSWITCH bills, up to a second off the difference."""
     if answered_at is not None:
         return record.count("billsec")
     if not record.unanswered():
-        raise _OddError("The record lacks the time of its answer.")
+        raise _RecordError("The record lacks the time of its answer.")
     return 0
 
 
-def _caller(record: _Record, country: str | None) -> str | None:
+def _caller(record: _ParsedRecord, country: str | None) -> str | None:
     """The caller: of all that names one the first number, else the first text.
 
     `caller_id_number` comes last: FreeSWITCH puts the dialled number there, of an outbound leg
@@ -320,7 +320,7 @@ def _caller(record: _Record, country: str | None) -> str | None:
     return next((text for text in texts if ":" not in text and "@" not in text), None)
 
 
-def _called(record: _Record, country: str | None) -> tuple[str | None, tuple[str, ...]]:
+def _called(record: _ParsedRecord, country: str | None) -> tuple[str | None, tuple[str, ...]]:
     """(the number that was dialled where no service number was, the texts that may be it).
 
     The texts: what the dial plan exports, the SIP headers, the caller profiles, the oldest first,
@@ -343,7 +343,7 @@ def _called(record: _Record, country: str | None) -> tuple[str | None, tuple[str
     return next(iter(ranked), None), tuple(dict.fromkeys((*exported, *texts)))
 
 
-def _first_read(record: _Record) -> tuple[str | None, str | None]:
+def _first_read(record: _ParsedRecord) -> tuple[str | None, str | None]:
     """(from, to) as the first release chose them. FreeSWITCH keeps failed posts in files, so a
     record of a leg that it charged may come again: it is the same leg."""
     named = [*record.caller("ani")[:1], *record.texts("sip_from_user")[:1]]

@@ -10,7 +10,7 @@ from urllib.parse import unquote_to_bytes
 from shared.domain.common.errors import BadRequest
 from shared.domain.common.strict_json import loads
 
-type Record = dict[str, object]
+type RecordObject = dict[str, object]
 
 # Stands for a variable whose text can't be distinguished from its neighbours
 AMBIGUOUS = object()
@@ -65,7 +65,7 @@ def _base64(value: bytes) -> bytes:
         ) from None
 
 
-def _recover(text: str) -> Record | None:
+def _recover(text: str) -> RecordObject | None:
     """A record out of `encode=true` with `encode-values`, whose variables lost their escapes.
 
     FreeSWITCH does not encode text in the form of encoded text: one decoding exposes the quotes
@@ -78,11 +78,11 @@ def _recover(text: str) -> Record | None:
     end = _VARIABLES_END.search(text, start)
     if end is None:
         return None
-    variables: Record = {}
+    variables: RecordObject = {}
     for name, value in _pairs(text[start + len(_VARIABLES) : end.start()]):
         sound = name not in variables and '"' not in value
         variables[name] = value if sound else AMBIGUOUS
-    record: Record = {"variables": variables}
+    record: RecordObject = {"variables": variables}
     head = _part(text[:start].rstrip().removesuffix(",") + "}")
     tail = _part("{" + text[text.rfind('"callflow":') :]) if '"callflow":' in text else {}
     for name, part in (("channel_data", head), ("callflow", tail)):
@@ -102,7 +102,7 @@ def _pairs(text: str) -> Iterator[tuple[str, str]]:
         yield name, text[begin:].removesuffix('"')
 
 
-def _part(text: str) -> Record:
+def _part(text: str) -> RecordObject:
     try:
         value = loads(text.encode(), nan_as_null=True, gather_repeats=True)
     except BadRequest:

@@ -36,7 +36,7 @@ def parse(post: BridgePayload) -> list[ParsedLeg]:
     errors: list[FieldError] = []
     legs: list[ParsedLeg] = []
     for index, item in enumerate(value):
-        reader = _Reader(item, f"/{index}")
+        reader = _LegReader(item, f"/{index}")
         leg = reader.leg(post.bridge)
         if leg is None:
             errors += reader.errors
@@ -56,7 +56,7 @@ def read_leg(
 
     Raises Invalid; its pointers begin with `pointer`.
     """
-    reader = _Reader(value, pointer)
+    reader = _LegReader(value, pointer)
     if refuse_unknown:
         for name in sorted(reader.names - set(LEG_FIELDS)):
             reader.fail(name, "no field of a leg")
@@ -74,7 +74,7 @@ def _malformed(errors: list[FieldError]) -> Invalid:
     )
 
 
-class _Reader:
+class _LegReader:
     """Reads the fields of one leg and gathers all that is wrong with them."""
 
     def __init__(self, value: object, pointer: str) -> None:

@@ -33,8 +33,8 @@ class TableBacklog:
     async def seen(self, oldest_seconds: float) -> None:
         age = int(oldest_seconds) if oldest_seconds >= limits.BACKLOG_SECONDS_MIN else 0
         now = self._clock.now()
-        is_news = age or self._written_seconds
-        if not is_news or (
+        is_behind = age or self._written_seconds
+        if not is_behind or (
             age and now - self._written_at < timedelta(seconds=limits.BACKLOG_WRITE_SECONDS)
         ):
             return

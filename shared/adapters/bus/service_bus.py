@@ -101,7 +101,7 @@ class ServiceBusTopic(EventTopic):
         await self._pump.close()
 
 
-class _Call:
+class _PendingSend:
     """One caller's messages, and the awaited answer."""
 
     def __init__(self, messages: Sequence["ServiceBusMessage"]) -> None:
@@ -132,14 +132,14 @@ class _Pump:
         self._connection = connection
         self._open_sender = open_sender
         self._sender: ServiceBusSender | None = None
-        self._waiting: list[_Call] = []
+        self._waiting: list[_PendingSend] = []
         self._task: asyncio.Task[None] | None = None
 
     async def send(self, messages: Sequence[Message], at: datetime | None) -> None:
         check_messages(messages)
         if not messages:
             return
-        call = _Call([_sdk_message(message, at) for message in messages])
+        call = _PendingSend([_sdk_message(message, at) for message in messages])
         self._waiting.append(call)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run())
@@ -167,7 +167,7 @@ class _Pump:
                         for call in calls:
                             call.fail()
 
-    async def _send_batch(self, rest: deque[tuple[_Call, "ServiceBusMessage"]]) -> None:
+    async def _send_batch(self, rest: deque[tuple[_PendingSend, "ServiceBusMessage"]]) -> None:
         """Sends as many as one batch holds. The SDK's own time-out does not end all its waits."""
         seconds = limits.SEND_SECONDS_MAX / limits.SEND_TRIES_MAX
         async with asyncio.timeout(seconds):

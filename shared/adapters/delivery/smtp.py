@@ -8,7 +8,7 @@ from email.utils import formatdate
 from hashlib import sha256
 
 from shared.domain.common import limits
-from shared.domain.delivery.webhooks import Reply
+from shared.domain.delivery.webhooks import ReceiverResponse
 from shared.ports.deliveries import Mail
 from shared.settings import Smtp
 
@@ -21,17 +21,17 @@ class SmtpMailer:
     def __init__(self, settings: Smtp) -> None:
         self._settings = settings
 
-    async def send(self, mail: Mail) -> Reply:
+    async def send(self, mail: Mail) -> ReceiverResponse:
         try:
             async with asyncio.timeout(limits.MAIL_SECONDS_MAX):
                 await asyncio.to_thread(self._send, mail)
         except TimeoutError:
-            return Reply(None, f"no answer within {limits.MAIL_SECONDS_MAX:.0f} s")
+            return ReceiverResponse(None, f"no answer within {limits.MAIL_SECONDS_MAX:.0f} s")
         except smtplib.SMTPResponseException as error:
-            return Reply(int(error.smtp_code), type(error).__name__)
+            return ReceiverResponse(int(error.smtp_code), type(error).__name__)
         except (smtplib.SMTPException, OSError, ValueError) as error:
-            return Reply(None, type(error).__name__)
-        return Reply(TAKEN)
+            return ReceiverResponse(None, type(error).__name__)
+        return ReceiverResponse(TAKEN)
 
     def _send(self, mail: Mail) -> None:
         """Raises SMTPRecipientsRefused when no recipient was accepted; one is enough, since a

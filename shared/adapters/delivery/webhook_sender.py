@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from shared.domain.common import limits
-from shared.domain.delivery.webhooks import Reply, address_fault, url_fault
+from shared.domain.delivery.webhooks import ReceiverResponse, address_fault, url_fault
 
 if TYPE_CHECKING:
     from aiohttp import ClientError
@@ -39,7 +39,7 @@ class HttpWebhookSender:
         self._resolve = resolve
         self._tls: ssl.SSLContext | None = None
 
-    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Reply:
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> ReceiverResponse:
         try:
             async with asyncio.timeout(limits.WEBHOOK_SECONDS_MAX):
                 return await self._post(url, headers, body)
@@ -50,7 +50,7 @@ class HttpWebhookSender:
         except (OSError, ValueError) as error:
             return _failed(f"the connection failed ({type(error).__name__})")
 
-    async def _post(self, url: str, headers: Mapping[str, str], body: bytes) -> Reply:
+    async def _post(self, url: str, headers: Mapping[str, str], body: bytes) -> ReceiverResponse:
         import aiohttp
 
         if fault := url_fault(url, allow_loopback=self._allow_loopback):
@@ -59,7 +59,7 @@ class HttpWebhookSender:
         host = parts.hostname or ""
         port = parts.port or (443 if parts.scheme == "https" else 80)
         addresses = await self._addresses(host, port)
-        if isinstance(addresses, Reply):
+        if isinstance(addresses, ReceiverResponse):
             return addresses
         connector = aiohttp.TCPConnector(
             resolver=_pinned(addresses), ssl=self._context(), force_close=True
@@ -86,11 +86,11 @@ class HttpWebhookSender:
                     left -= len(part)
                 if left <= 0:
                     response.close()  # a receiver that goes on sending is not read
-                return Reply(status)
+                return ReceiverResponse(status)
         except aiohttp.ClientError as error:
             return _failed(_why(error))
 
-    async def _addresses(self, host: str, port: int) -> Sequence[str] | Reply:
+    async def _addresses(self, host: str, port: int) -> Sequence[str] | ReceiverResponse:
         """The address to connect to; every address of a name must be permitted."""
         try:
             found = [str(ip_address(host))]
@@ -157,5 +157,5 @@ def _why(error: "ClientError") -> str:
     return f"the request failed ({type(error).__name__})"
 
 
-def _failed(why: str) -> Reply:
-    return Reply(None, why)
+def _failed(why: str) -> ReceiverResponse:
+    return ReceiverResponse(None, why)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from shared.adapters.dial_out import rows
-from shared.adapters.tables.committable import Change, Loaded, NoChange
+from shared.adapters.tables.committable import LoadedPartition, NoChange, StateChange
 from shared.concurrency import gather_bounded
 from shared.domain.common import limits
 from shared.domain.common.canonical import format_time
@@ -15,7 +15,7 @@ from shared.domain.credits.alerts import Event
 from shared.domain.dial_out import event_payloads, hold_book
 from shared.domain.dial_out import hold_decisions as hold_decide
 from shared.domain.dial_out.facts import Denial
-from shared.domain.dial_out.hold_book import Correction, HoldState, LedgerView
+from shared.domain.dial_out.hold_book import CounterCorrection, HoldState, LedgerView
 from shared.domain.dial_out.hold_decisions import EndsBy, Granted
 from shared.domain.dial_out.usage_counters import Counters, minute_of
 from shared.domain.ledger.model import LedgerState, SettledDebit
@@ -63,8 +63,8 @@ class CatchUp:
     lag_commits: int
 
 
-type Command = PlaceHold | ExtendHold | UpdateHold | ReleaseHold | SetDialOutControl | CatchUp
-type Result = StoredDecision | Denial | Granted | datetime | bool | None
+type HoldCommand = PlaceHold | ExtendHold | UpdateHold | ReleaseHold | SetDialOutControl | CatchUp
+type HoldResult = StoredDecision | Denial | Granted | datetime | bool | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +84,12 @@ class HoldPartitionState:
     stored_ledger_commit: int = 0
     stored_holds: int = 0
     viewed_at: datetime | None = None
-    news: "_News | None" = None
+    snapshot: "_LedgerSnapshot | None" = None
     is_fresh: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class _News:
+class _LedgerSnapshot:
     """The ledger, and how far the queue is behind."""
 
     ledger: LedgerState | None
@@ -119,12 +119,12 @@ class HoldBookRows:
         self._backlog = backlog
         self._clock = clock
 
-    async def load(self, partition: str) -> Loaded[HoldPartitionState]:
-        row, news = await asyncio.gather(
-            self._tables.get(self.table, partition, rows.STATE), self._news(partition)
+    async def load(self, partition: str) -> LoadedPartition[HoldPartitionState]:
+        row, snapshot = await asyncio.gather(
+            self._tables.get(self.table, partition, rows.STATE), self._read_snapshot(partition)
         )
         if row is None:
-            return Loaded(HoldPartitionState(HoldState(), 0, "", news=news), None)
+            return LoadedPartition(HoldPartitionState(HoldState(), 0, "", snapshot=snapshot), None)
         state, commit, commit_id = rows.read_state(row)
         book = HoldPartitionState(
             state,
@@ -132,26 +132,29 @@ class HoldBookRows:
             commit_id,
             stored_ledger_commit=state.ledger_commit,
             stored_holds=_unreleased(state),
-            news=news,
+            snapshot=snapshot,
         )
-        return Loaded(book, row.etag)
+        return LoadedPartition(book, row.etag)
 
-    async def _news(self, partition: str) -> _News:
+    async def _read_snapshot(self, partition: str) -> _LedgerSnapshot:
         ledger, backlog_seconds = await asyncio.gather(
             self._ledger.state(partition), self._backlog.seconds()
         )
-        return _News(ledger, backlog_seconds)
+        return _LedgerSnapshot(ledger, backlog_seconds)
 
     async def view(
-        self, partition: str, loaded: Loaded[HoldPartitionState], commands: Sequence[Command]
-    ) -> Loaded[HoldPartitionState]:
+        self,
+        partition: str,
+        loaded: LoadedPartition[HoldPartitionState],
+        commands: Sequence[HoldCommand],
+    ) -> LoadedPartition[HoldPartitionState]:
         """A view at most 2 s old, with the counters that the commands need."""
         wanted = [key for command in commands for key in _scopes(command)]
         return await self.caught_up(partition, loaded, wanted)
 
     async def caught_up(
-        self, partition: str, loaded: Loaded[HoldPartitionState], scopes: Iterable[str]
-    ) -> Loaded[HoldPartitionState]:
+        self, partition: str, loaded: LoadedPartition[HoldPartitionState], scopes: Iterable[str]
+    ) -> LoadedPartition[HoldPartitionState]:
         """The book as of the ledger's newest commit where it is older than 2 s, and with counters.
 
         Counters are read after the state: should they be newer, the commit's If-Match fails.
@@ -162,21 +165,21 @@ class HoldBookRows:
         if book.viewed_at is None or not oldest <= book.viewed_at <= now:
             book = await self._with_ledger(partition, book, now)
         book = await self._with_scopes(partition, book, scopes)
-        return Loaded(book, loaded.etag)
+        return LoadedPartition(book, loaded.etag)
 
     async def _with_ledger(
         self, partition: str, book: HoldPartitionState, now: datetime
     ) -> HoldPartitionState:
         """Catch up: the ledger's state, and whose holds the commits in between settled."""
-        is_fresh = book.news is not None
-        news = book.news or await self._news(partition)
-        if news.ledger is not None and news.ledger.commit < book.state.ledger_commit:
+        is_fresh = book.snapshot is not None
+        snapshot = book.snapshot or await self._read_snapshot(partition)
+        if snapshot.ledger is not None and snapshot.ledger.commit < book.state.ledger_commit:
             # Read at the same time as a state that somebody committed in between.
-            news = await self._news(partition)
-        known = news.ledger
-        state = replace(book.state, backlog_seconds=news.backlog_seconds)
+            snapshot = await self._read_snapshot(partition)
+        known = snapshot.ledger
+        state = replace(book.state, backlog_seconds=snapshot.backlog_seconds)
         if known is None:
-            return replace(book, state=state, viewed_at=now, news=None, is_fresh=is_fresh)
+            return replace(book, state=state, viewed_at=now, snapshot=None, is_fresh=is_fresh)
         posted: list[SettledDebit] = []
         # Without a call that is not over, and one that was charged, there is nothing that a journal
         # row could settle or correct.
@@ -186,11 +189,11 @@ class HoldBookRows:
             )
         corrections = await self._corrections(partition, posted)
         caught_up = hold_book.catch_up(state, _ledger_view(known), posted, now, corrections)
-        return replace(book, state=caught_up, viewed_at=now, news=None, is_fresh=is_fresh)
+        return replace(book, state=caught_up, viewed_at=now, snapshot=None, is_fresh=is_fresh)
 
     async def _corrections(
         self, partition: str, posted: Iterable[SettledDebit]
-    ) -> list[Correction]:
+    ) -> list[CounterCorrection]:
         """The periods in which changed charges were counted: the calls' records contain them."""
         changed: dict[str, int] = {}
         for post in posted:
@@ -204,7 +207,7 @@ class HoldBookRows:
 
         records = await gather_bounded(read, changed, at_once=limits.SCOPES_READ_AT_ONCE)
         return [
-            Correction(record.day, record.scopes, minute_of(record.requested_at), micros)
+            CounterCorrection(record.day, record.scopes, minute_of(record.requested_at), micros)
             for record, micros in zip(records, changed.values(), strict=True)
             if record is not None and record.day and record.requested_at is not None
         ]
@@ -230,14 +233,14 @@ class HoldBookRows:
             book, state=hold_book.with_scopes(book.state, read), stored={**book.stored, **read}
         )
 
-    def guards(self, command: Command) -> tuple[str, ...]:
+    def guards(self, command: HoldCommand) -> tuple[str, ...]:
         if isinstance(command, PlaceHold):
             return (rows.hold_key(command.authorise.authorization),)
         return ()
 
     def decide(
-        self, partition: str, state: HoldPartitionState, command: Command, now: datetime
-    ) -> Change[HoldPartitionState, Result] | NoChange[Result]:
+        self, partition: str, state: HoldPartitionState, command: HoldCommand, now: datetime
+    ) -> StateChange[HoldPartitionState, HoldResult] | NoChange[HoldResult]:
         match command:
             case PlaceHold():
                 return _place(state, command, now)
@@ -254,16 +257,16 @@ class HoldBookRows:
             case SetDialOutControl():
                 return _switch(state, command.switch, command.marker, now)
             case CatchUp():
-                is_news = state.state.ledger_commit - state.stored_ledger_commit
+                new_commits = state.state.ledger_commit - state.stored_ledger_commit
                 settled = _unreleased(state.state) != state.stored_holds
-                changed = is_news > command.lag_commits or (is_news and settled)
+                changed = new_commits > command.lag_commits or (new_commits and settled)
                 return _step_or_answer(state, state.state if changed else None, result=None)
 
     def render(
         self,
         partition: str,
-        before: Loaded[HoldPartitionState],
-        steps: Sequence[Change[HoldPartitionState, Result]],
+        before: LoadedPartition[HoldPartitionState],
+        steps: Sequence[StateChange[HoldPartitionState, HoldResult]],
         commit_id: str,
         now: datetime,
     ) -> tuple[HoldPartitionState, list[Operation]]:
@@ -304,14 +307,19 @@ class HoldBookRows:
         return after, operations
 
     async def prepare(
-        self, partition: str, steps: Sequence[Change[HoldPartitionState, Result]], now: datetime
+        self,
+        partition: str,
+        steps: Sequence[StateChange[HoldPartitionState, HoldResult]],
+        now: datetime,
     ) -> None:
         """Holds expire by themselves; only events have to be marked."""
         written = [step.decision for step in steps if isinstance(step.decision, CounterWrite)]
         if any(each.events for each in written):
             await self._due.mark([DueMark(partition, EVENTS_DUE, now)])
 
-    async def recorded(self, partition: str, command: Command) -> Result | PerminuteError | None:
+    async def recorded(
+        self, partition: str, command: HoldCommand
+    ) -> HoldResult | PerminuteError | None:
         for key in self.guards(command):
             if row := await self._tables.get(self.table, partition, key):
                 return StoredDecision(rows.read_record(row), repeated=True)
@@ -331,7 +339,7 @@ def _unreleased(state: HoldState) -> int:
 
 def _place(
     book: HoldPartitionState, command: PlaceHold, now: datetime
-) -> Change[HoldPartitionState, Result] | NoChange[Result]:
+) -> StateChange[HoldPartitionState, HoldResult] | NoChange[HoldResult]:
     granted = hold_decide.authorise(book.state, command.authorise, now)
     if isinstance(granted, Denial):
         return NoChange(granted)
@@ -357,7 +365,7 @@ def _is_cut_short(book: HoldPartitionState, granted: Granted) -> bool:
 
 def _extend(
     book: HoldPartitionState, command: ExtendHold, now: datetime
-) -> Change[HoldPartitionState, Result] | NoChange[Result]:
+) -> StateChange[HoldPartitionState, HoldResult] | NoChange[HoldResult]:
     granted = hold_decide.extend(book.state, command.extend, now)
     if granted is None or granted.state is None or _is_cut_short(book, granted):
         return NoChange(granted)
@@ -375,7 +383,7 @@ def _extend(
 
 def _update(
     book: HoldPartitionState, command: UpdateHold, now: datetime
-) -> Change[HoldPartitionState, Result] | NoChange[Result]:
+) -> StateChange[HoldPartitionState, HoldResult] | NoChange[HoldResult]:
     state = hold_book.update_hold(
         book.state,
         command.authorization,
@@ -389,7 +397,7 @@ def _update(
 
 def _switch(
     book: HoldPartitionState, switch: DialOutControl, marker: Operation | None, now: datetime
-) -> Change[HoldPartitionState, Result] | NoChange[Result]:
+) -> StateChange[HoldPartitionState, HoldResult] | NoChange[HoldResult]:
     state: HoldState | None = None
     events: tuple[Event, ...] = ()
     if switch.suspended is not None:
@@ -408,19 +416,19 @@ def _switch(
 
 
 def _step_or_answer(
-    book: HoldPartitionState, state: HoldState | None, *, result: Result
-) -> Change[HoldPartitionState, Result] | NoChange[Result]:
+    book: HoldPartitionState, state: HoldState | None, *, result: HoldResult
+) -> StateChange[HoldPartitionState, HoldResult] | NoChange[HoldResult]:
     return NoChange(result) if state is None else _step(book, state, result, CounterWrite())
 
 
 def _step(
-    book: HoldPartitionState, state: HoldState | None, result: Result, written: CounterWrite
-) -> Change[HoldPartitionState, Result]:
+    book: HoldPartitionState, state: HoldState | None, result: HoldResult, written: CounterWrite
+) -> StateChange[HoldPartitionState, HoldResult]:
     assert state is not None
-    return Change(replace(book, state=state), result, written)
+    return StateChange(replace(book, state=state), result, written)
 
 
-def _scopes(command: Command) -> tuple[str, ...]:
+def _scopes(command: HoldCommand) -> tuple[str, ...]:
     """The counters that a decision about a command needs besides the account's."""
     match command:
         case PlaceHold():

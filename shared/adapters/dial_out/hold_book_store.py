@@ -15,17 +15,17 @@ from datetime import datetime, timedelta
 from shared.adapters.dial_out import rows
 from shared.adapters.dial_out.committable import (
     CatchUp,
-    Command,
     HoldBookRows,
+    HoldCommand,
     HoldPartitionState,
+    HoldResult,
     ReleaseHold,
-    Result,
     SetDialOutControl,
     UpdateHold,
 )
 from shared.adapters.directory.audit_log import TableAuditLog
 from shared.adapters.tables.coalescing import Coalescer
-from shared.adapters.tables.committable import Loaded
+from shared.adapters.tables.committable import LoadedPartition
 from shared.adapters.tables.group_commit import GroupCommitter
 from shared.concurrency import gather_bounded
 from shared.domain.common import limits
@@ -43,7 +43,7 @@ from shared.domain.dial_out.facts import Denial
 from shared.domain.dial_out.hold_book import HoldState
 from shared.domain.dial_out.hold_decisions import Granted
 from shared.pacing import NO_REQUEST
-from shared.ports.audit import Action, Change
+from shared.ports.audit import Action, SettingChange
 from shared.ports.clock import Clock, Ids
 from shared.ports.holds import DialOutControl, ExtendHold, HoldRecord, PlaceHold, StoredDecision
 from shared.ports.ledger import Ledger, Outbox
@@ -76,8 +76,8 @@ class TableHoldBook:
         self._refreshes: dict[str, asyncio.Task[None]] = {}
         self._placed = Coalescer(self._placed_for, items_max=limits.LEG_HOLDS_READ_MAX)
         self._book = HoldBookRows(tables, ledger, due, backlog, clock)
-        self._committer: GroupCommitter[HoldPartitionState, Command, Result] = GroupCommitter(
-            tables, self._book, clock, ids
+        self._committer: GroupCommitter[HoldPartitionState, HoldCommand, HoldResult] = (
+            GroupCommitter(tables, self._book, clock, ids)
         )
 
     async def view(
@@ -88,7 +88,7 @@ class TableHoldBook:
             loaded = await self._book.load(account)
         viewed = await self._book.caught_up(account, loaded, scopes)
         kept = replace(viewed.state, is_fresh=False)
-        self._committer.offer(account, Loaded(kept, viewed.etag))
+        self._committer.offer(account, LoadedPartition(kept, viewed.etag))
         return viewed.state.state
 
     async def place(self, account: str, command: PlaceHold) -> StoredDecision | Denial:
@@ -178,7 +178,7 @@ class TableHoldBook:
         marker: Operation | None = None
         if command.stop is not None and self._log is not None:
             was = (await self.view(account)).stopped
-            change = Change(
+            change = SettingChange(
                 Action.STOPPED if command.stop else Action.RESTARTED,
                 "dial_out",
                 account,

@@ -46,9 +46,9 @@ from shared.domain.common.errors import (
 from shared.domain.common.ids import is_id
 from shared.domain.common.opaque import from_cursor, to_cursor
 from shared.domain.common.preconditions import check_etag
-from shared.ports.audit import Change
+from shared.ports.audit import SettingChange
 from shared.ports.clock import Ids
-from shared.ports.records import Record, Saved
+from shared.ports.records import SavedDocument, StoredDocument
 from shared.ports.tables import Delete, Insert, Operation, Replace, Row, TableStore, Value
 
 TABLE = "directory"
@@ -69,7 +69,9 @@ _FIRST_VERSION_BYTES = 6
 _PLACES = "~"  # sorts behind every id
 LISTED_KINDS = frozenset({"account", "api_key", "bridge", "dial_out_policy", "proof_key"})
 
-type Describe = Callable[[str, Record | None, Record | None], Sequence[Change]]
+type Describe = Callable[
+    [str, StoredDocument | None, StoredDocument | None], Sequence[SettingChange]
+]
 """(kind, before, after) → what a change of a document means for each account that it is about,
 without secrets; nothing for a kind that is no setting."""
 
@@ -93,7 +95,7 @@ class DocumentStore:
         self._ids = ids or RandomIds()
         self.index = TableAccountIndex(tables)
 
-    async def get(self, kind: str, key: str) -> Record | None:
+    async def get(self, kind: str, key: str) -> StoredDocument | None:
         found = await self._row(kind, key)
         return self._record(kind, found) if found else None
 
@@ -105,7 +107,7 @@ class DocumentStore:
         *,
         if_match: str | None,
         count_max: int | None = None,
-    ) -> Saved:
+    ) -> SavedDocument:
         """Create, or replace the version that `if_match` names; see `RecordStore`.
 
         The change is logged in the same transaction, with who acts (`ports.audit.ACTING`).
@@ -124,7 +126,7 @@ class DocumentStore:
             ):
                 # The same content in the version that we meant is as good as ours.
                 if (current.version, current.document) == (unsure, document):
-                    return Saved(created=unsure == first, version=unsure)
+                    return SavedDocument(created=unsure == first, version=unsure)
                 raise StoreUnavailable("It is not certain that this was written.")
             _check_precondition(current, if_match)
             version = current.version + 1 if current else first
@@ -141,14 +143,14 @@ class DocumentStore:
                 else Insert(_address(kind, key)[1], values)
             )
             try:
-                after = Record(key, document, version)
+                after = StoredDocument(key, document, version)
                 await self._write(kind, key, [write, *more], current, after)
             except (RowExists, EtagMismatch, RowMissing):
                 continue  # somebody else wrote between our reading and writing
             except OutcomeUnknown:
                 unsure = version
                 continue
-            return Saved(created=current is None, version=version)
+            return SavedDocument(created=current is None, version=version)
         raise StoreUnavailable("The directory changes too often right now.")
 
     async def delete(self, kind: str, key: str, *, if_match: str | None = None) -> bool:
@@ -176,7 +178,7 @@ class DocumentStore:
 
     async def list(
         self, kind: str, *, limit: int, cursor: str | None = None, prefix: str = ""
-    ) -> tuple[Sequence[Record], str | None]:
+    ) -> tuple[Sequence[StoredDocument], str | None]:
         if not _is_listed(kind):
             raise ValueError(f"the kind {kind} can't be listed")
         if prefix and not is_id(prefix):
@@ -231,8 +233,8 @@ class DocumentStore:
         kind: str,
         key: str,
         operations: Sequence[Operation],
-        before: Record | None,
-        after: Record | None,
+        before: StoredDocument | None,
+        after: StoredDocument | None,
     ) -> None:
         partition, _ = _address(kind, key)
         markers: list[Operation] = []
@@ -264,15 +266,15 @@ class DocumentStore:
             return {**values, "document": text}
         return {**values, **pack("packed", document)}
 
-    def _replaced(self, kind: str, row: Row) -> Record:
+    def _replaced(self, kind: str, row: Row) -> StoredDocument:
         """The replaced document: empty where it can't be read, for it can be put again."""
         try:
             return self._record(kind, row)
         except SettingsUnreadable:
             key, version = _identity(row)
-            return Record(key, {}, version)
+            return StoredDocument(key, {}, version)
 
-    def _record(self, kind: str, row: Row) -> Record:
+    def _record(self, kind: str, row: Row) -> StoredDocument:
         if is_unknown(row, _DOCUMENT_SCHEMAS):
             raise StoreUnavailable(
                 "The row was written by a newer version. Deploy that version or a later one.",
@@ -289,14 +291,14 @@ class DocumentStore:
                 etag=f'"{version}"',
                 code="row_unreadable",
             )
-        return Record(key, document, version)
+        return StoredDocument(key, document, version)
 
-    def _removed(self, kind: str, row: Row) -> Record:
+    def _removed(self, kind: str, row: Row) -> StoredDocument:
         """The removed document; an unreadable one can be removed, too."""
         try:
             return self._record(kind, row)
         except StoreUnavailable:
-            return Record(str(row.values.get("id", row.key)), {}, 0)
+            return StoredDocument(str(row.values.get("id", row.key)), {}, 0)
 
     def _document(self, kind: str, key: str, values: Mapping[str, Value]) -> object:
         """The document; None where it can't be read, since it was moved or changed. Raises
@@ -326,7 +328,7 @@ def _identity(row: Row) -> tuple[str, int]:
     )
 
 
-def _check_precondition(current: Record | None, if_match: str | None) -> None:
+def _check_precondition(current: StoredDocument | None, if_match: str | None) -> None:
     if current is None:
         if if_match is not None:
             raise PreconditionFailed(

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 from shared.adapters.ledger.rows import TABLE
 from shared.domain.common import limits
-from shared.pacing import breathe
+from shared.pacing import yield_to_others
 from shared.ports.tables import Row, TableStore
 
 
@@ -23,7 +23,7 @@ async def read_range(
             limit=limits.TABLE_PAGE_ROWS_MAX,
         )
         for row in page:
-            await breathe()
+            await yield_to_others()
             yield row
         if len(page) < limits.TABLE_PAGE_ROWS_MAX:
             return

@@ -17,7 +17,7 @@ from shared.domain.common import limits
 from shared.domain.common.canonical import canonical_json
 from shared.domain.common.errors import Conflict, LedgerCorrupt
 from shared.domain.ledger.model import Entry, EntryKind, LedgerState
-from shared.domain.ledger.replay import Opened, replay
+from shared.domain.ledger.replay import LotsById, replay
 from shared.ports.ledger import LegRecord
 from shared.ports.tables import Operation, Row, TableStore, Upsert, Value
 
@@ -50,7 +50,7 @@ async def restore(
     export's chain is broken.
     """
     state: LedgerState | None = None
-    opened: Opened = {}
+    opened: LotsById = {}
     head, public, commit_id = rows.GENESIS, rows.GENESIS, ""
     proofs: list[Row] = []
     present = await tables.get(rows.TABLE, account, rows.STATE)

@@ -19,7 +19,7 @@ from shared.domain.common import limits
 from shared.domain.common.canonical import canonical_json, format_time, parse_time
 from shared.domain.common.errors import RowExists
 from shared.domain.ledger.model import Entry
-from shared.pacing import breathe
+from shared.pacing import yield_to_others
 from shared.ports.ledger import Commit
 from shared.ports.tables import Insert, Row, TableStore
 
@@ -43,7 +43,7 @@ async def history(tables: TableStore, account: str, *, after: int) -> list[Commi
     if found:
         commits = []
         for commit in commits_in(found[0]):
-            await breathe()
+            await yield_to_others()
             if commit.number > after:
                 commits.append(commit)
         if commits and commits[0].number == after + 1:
@@ -57,7 +57,7 @@ async def history(tables: TableStore, account: str, *, after: int) -> list[Commi
     )
     commits = []
     for row in page:
-        await breathe()
+        await yield_to_others()
         commits.append(rows.read_commit(row))
     return commits
 

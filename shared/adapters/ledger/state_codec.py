@@ -8,8 +8,8 @@ from typing import Any
 
 from shared.domain.common.canonical import format_time, parse_time
 from shared.domain.common.errors import LedgerCorrupt
-from shared.domain.credits.alerts import AlertRule, Raised
-from shared.domain.credits.burn_rate import Burn, Day
+from shared.domain.credits.alerts import AlertRule, OpenAlert
+from shared.domain.credits.burn_rate import Burn, SpendDay
 from shared.domain.credits.recharge import (
     AutoRecharge,
     Recharges,
@@ -108,12 +108,12 @@ def _read_decided(data: Mapping[str, Any]) -> dict[str, Any]:
             week=tuple(week),
             recent_micros=recent,
             expected_micros=expected,
-            days=tuple(Day(*day) for day in days),
+            days=tuple(SpendDay(*day) for day in days),
             last=tuple(last[0]) if last else (),
         ),
         "alerts": data["alerts"],
         "raised": tuple(
-            Raised(number, kind, name, parse_time(at), repeats, acknowledged)
+            OpenAlert(number, kind, name, parse_time(at), repeats, acknowledged)
             for number, kind, name, at, repeats, acknowledged in data["raised"]
         ),
         "warned": tuple((lot, days) for lot, days in data["warned"]),

@@ -7,7 +7,7 @@ from datetime import datetime
 from shared.adapters.ledger import bulk_reads, months, rows, segments, usage_days
 from shared.adapters.ledger.state_codec import rules_document
 from shared.adapters.ledger.verify import verify
-from shared.adapters.tables.committable import Change, Loaded, NoChange
+from shared.adapters.tables.committable import LoadedPartition, NoChange, StateChange
 from shared.adapters.tables.group_commit import GroupCommitter
 from shared.domain.common import limits
 from shared.domain.common.errors import (
@@ -42,8 +42,8 @@ from shared.domain.ledger.model import (
     Unchanged,
 )
 from shared.domain.ledger.statements import ClosedMonth
-from shared.domain.usage.usage import Span
-from shared.pacing import breathe
+from shared.domain.usage.usage import UsageSpan
+from shared.pacing import yield_to_others
 from shared.ports.clock import Clock, Ids
 from shared.ports.ledger import (
     AuthorizationUse,
@@ -72,7 +72,7 @@ class _Head:
     public: str | None
 
 
-type Outcome = CommitResult | IdempotencyConflict
+type SubmitResult = CommitResult | IdempotencyConflict
 
 
 class TableLedger:
@@ -89,7 +89,7 @@ class TableLedger:
     async def state(self, account: str) -> LedgerState | None:
         return (await self._book.load(account)).state.state
 
-    async def submit(self, account: str, command: Command) -> Outcome:
+    async def submit(self, account: str, command: Command) -> SubmitResult:
         return await self._committer.submit(account, command)
 
     async def leg(self, account: str, leg: str) -> LegRecord | None:
@@ -118,7 +118,7 @@ class TableLedger:
         )
         records: dict[str, list[LegRecord]] = {}
         for key, stored in found.items():
-            await breathe()
+            await yield_to_others()
             records[keys[key]] = [rows.read_leg(row) for row in stored]
         return records
 
@@ -131,7 +131,7 @@ class TableLedger:
         )
         persons: dict[str, Mapping[str, object]] = {}
         for key, stored in found.items():
-            await breathe()
+            await yield_to_others()
             persons[keys[key]] = rows.read_person(stored[0])
         return persons
 
@@ -182,7 +182,7 @@ class TableLedger:
         """Keep the usage of local days that were over before a time (see the port)."""
         return await usage_days.close_days(self._tables, account, time_zone, before)
 
-    async def usage_days(self, account: str, span: Span) -> UsageDays | None:
+    async def usage_days(self, account: str, span: UsageSpan) -> UsageDays | None:
         """The usage of a span as far as its days are closed (see the port)."""
         return await usage_days.read_days(self._tables, account, span)
 
@@ -304,16 +304,16 @@ class LedgerPartition:
         self._due = due
         self._chain_key = chain_key
 
-    async def load(self, partition: str) -> Loaded[_Head]:
+    async def load(self, partition: str) -> LoadedPartition[_Head]:
         row = await self._tables.get(self.table, partition, rows.STATE)
         if row is None:
-            return Loaded(_Head(None, rows.GENESIS, rows.GENESIS), None)
+            return LoadedPartition(_Head(None, rows.GENESIS, rows.GENESIS), None)
         state, head = rows.read_state(row)
-        return Loaded(_Head(state, head, rows.public_hash(row)), row.etag)
+        return LoadedPartition(_Head(state, head, rows.public_hash(row)), row.etag)
 
     async def view(
-        self, partition: str, loaded: Loaded[_Head], commands: Sequence[Command]
-    ) -> Loaded[_Head]:
+        self, partition: str, loaded: LoadedPartition[_Head], commands: Sequence[Command]
+    ) -> LoadedPartition[_Head]:
         return loaded
 
     def guards(self, command: Command) -> tuple[str, ...]:
@@ -322,7 +322,7 @@ class LedgerPartition:
 
     def decide(
         self, partition: str, state: _Head, command: Command, now: datetime
-    ) -> Change[_Head, Outcome] | NoChange[Outcome]:
+    ) -> StateChange[_Head, SubmitResult] | NoChange[SubmitResult]:
         decision = decide(state.state, command, now)
         match decision:
             case CommandRefused(error):
@@ -330,7 +330,7 @@ class LedgerPartition:
             case Unchanged():
                 return NoChange(CommitResult(None, repeated=True))
             case Decided():
-                return Change(
+                return StateChange(
                     replace(state, state=decision.state),
                     CommitResult(_last(decision), events=bool(decision.events)),
                     decision,
@@ -339,8 +339,8 @@ class LedgerPartition:
     def render(
         self,
         partition: str,
-        before: Loaded[_Head],
-        steps: Sequence[Change[_Head, Outcome]],
+        before: LoadedPartition[_Head],
+        steps: Sequence[StateChange[_Head, SubmitResult]],
         commit_id: str,
         now: datetime,
     ) -> tuple[_Head, list[Operation]]:
@@ -381,7 +381,7 @@ class LedgerPartition:
         return _Head(state, head, public), operations
 
     async def prepare(
-        self, partition: str, steps: Sequence[Change[_Head, Outcome]], now: datetime
+        self, partition: str, steps: Sequence[StateChange[_Head, SubmitResult]], now: datetime
     ) -> None:
         decisions = _decisions(steps)
         marks = {DueMark(partition, kind, at) for each in decisions for kind, at in each.due}
@@ -390,7 +390,9 @@ class LedgerPartition:
         if marks:
             await self._due.mark(sorted(marks, key=lambda mark: (mark.at, mark.kind)))
 
-    async def recorded(self, partition: str, command: Command) -> Outcome | PerminuteError | None:
+    async def recorded(
+        self, partition: str, command: Command
+    ) -> SubmitResult | PerminuteError | None:
         key = _guard(command)
         row = await self._tables.get(self.table, partition, key) if key else None
         if row is None:
@@ -471,7 +473,7 @@ def _last(decision: Decided) -> Entry | None:
     return decision.entries[-1] if decision.entries else None
 
 
-def _decisions(steps: Sequence[Change[_Head, Outcome]]) -> list[Decided]:
+def _decisions(steps: Sequence[StateChange[_Head, SubmitResult]]) -> list[Decided]:
     return [step.decision for step in steps if isinstance(step.decision, Decided)]
 
 

@@ -19,8 +19,8 @@ from shared.domain.common import limits
 from shared.domain.common.calendar import day_end, day_start, local_day
 from shared.domain.common.errors import LedgerCorrupt
 from shared.domain.usage.leg_facts import UsageTime
-from shared.domain.usage.usage import Cell, Cells, Counted, Slot, Span, UsageTotal
-from shared.pacing import breathe
+from shared.domain.usage.usage import Cells, Counted, UsageCell, UsageHour, UsageSpan, UsageTotal
+from shared.pacing import yield_to_others
 from shared.ports.ledger import UsageDays
 from shared.ports.tables import Delete, Row, TableStore, Upsert, Value
 
@@ -31,7 +31,7 @@ _GROUPS = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class ClosedUsage:
     """The days up to `through` are closed, in a time zone; the last one ends with commit `last`."""
 
     time_zone: str
@@ -74,7 +74,7 @@ async def close_days(tables: TableStore, account: str, time_zone: str, before: d
             for part, values in enumerate(_values(closed, list(cells.items()))):
                 key = f"{prefix}{part:03}"
                 await tables.transact(rows.TABLE, account, [Upsert(key, values)])
-        values = head_values(Head(time_zone, closed.day, closed.last))
+        values = head_values(ClosedUsage(time_zone, closed.day, closed.last))
         await tables.transact(rows.TABLE, account, [Upsert(HEAD, values)])
         count += 1
         if count == limits.USAGE_DAYS_CLOSED_PER_NIGHT_MAX:
@@ -96,7 +96,7 @@ async def days(
     day, began, counted = "", after, Counted(time_zone)
     while commits := await segments.history(tables, account, after=after):
         for commit in commits:
-            await breathe()
+            await yield_to_others()
             this = local_day(commit.at, time_zone)
             if this != day:
                 if day:
@@ -115,7 +115,7 @@ async def days(
         yield ClosedDay(day, time_zone, began, after, counted.cells)
 
 
-async def read_days(tables: TableStore, account: str, span: Span) -> UsageDays | None:
+async def read_days(tables: TableStore, account: str, span: UsageSpan) -> UsageDays | None:
     """The cells of a span in closed days, and the commit after which the journal goes on; None
     where the span does not begin and end with days, or the days are of another time zone."""
     head = await read_head(tables, account)
@@ -125,7 +125,7 @@ async def read_days(tables: TableStore, account: str, span: Span) -> UsageDays |
     is_whole = day_start(end, span.time_zone) == span.until
     if day_start(first, span.time_zone) != span.since or not (is_whole or end > head.through):
         return None
-    found: list[tuple[Cell, UsageTotal]] = []
+    found: list[tuple[UsageCell, UsageTotal]] = []
     until = f"{PREFIX}{end}" if is_whole else HEAD
     async for row in read_range(tables, account, f"{PREFIX}{first}", until):
         _, day, *late = row.key.split("|")
@@ -140,25 +140,25 @@ async def read_days(tables: TableStore, account: str, span: Span) -> UsageDays |
             for cell, total in read_cells(row)
             if span.by is UsageTime.BOOKED or cell.called.day == day
         ]
-        await breathe()
+        await yield_to_others()
     is_closed = span.by is UsageTime.BOOKED and span.until <= day_end(head.through, span.time_zone)
     return UsageDays(found, None if is_closed else head.last)
 
 
-async def read_head(tables: TableStore, account: str) -> Head | None:
+async def read_head(tables: TableStore, account: str) -> ClosedUsage | None:
     """How far the days are closed; None before the first one is."""
     row = await tables.get(rows.TABLE, account, HEAD)
     return _read_head(row) if row else None
 
 
 @fails_closed
-def _read_head(row: Row) -> Head:
+def _read_head(row: Row) -> ClosedUsage:
     check_schema(row, SCHEMA)
     values = cast("dict[str, Any]", row.values)
-    return Head(values["time_zone"], values["through"], values["last"])
+    return ClosedUsage(values["time_zone"], values["through"], values["last"])
 
 
-def head_values(head: Head) -> dict[str, Value]:
+def head_values(head: ClosedUsage) -> dict[str, Value]:
     """The properties of the row with the last closed day."""
     return {
         "schema": SCHEMA,
@@ -169,7 +169,7 @@ def head_values(head: Head) -> dict[str, Value]:
 
 
 def _values(
-    closed: ClosedDay, cells: Sequence[tuple[Cell, UsageTotal]]
+    closed: ClosedDay, cells: Sequence[tuple[UsageCell, UsageTotal]]
 ) -> Iterator[dict[str, Value]]:
     """The properties of the rows of cells: as many rows as their size needs."""
     values = _row_values(closed, cells)
@@ -182,7 +182,9 @@ def _values(
     yield from _values(closed, cells[half:])
 
 
-def _row_values(closed: ClosedDay, cells: Iterable[tuple[Cell, UsageTotal]]) -> dict[str, Value]:
+def _row_values(
+    closed: ClosedDay, cells: Iterable[tuple[UsageCell, UsageTotal]]
+) -> dict[str, Value]:
     organizers: dict[str, int] = {}
     texts: dict[str, int] = {}
     lines = [
@@ -209,18 +211,18 @@ def _row_values(closed: ClosedDay, cells: Iterable[tuple[Cell, UsageTotal]]) -> 
 
 
 @fails_closed
-def read_cells(row: Row) -> list[tuple[Cell, UsageTotal]]:
+def read_cells(row: Row) -> list[tuple[UsageCell, UsageTotal]]:
     """The cells in a row; those of an erased organizer have none."""
     check_schema(row, SCHEMA)
     data = cast("dict[str, Any]", unpack("data", row.values))
     names, texts = rows.read_organizers(row), data["texts"]
     day = str(row.values["day"])
-    found: list[tuple[Cell, UsageTotal]] = []
+    found: list[tuple[UsageCell, UsageTotal]] = []
     for line in data["cells"]:
         organizer = names[line[0]] if names else None
         groups = (organizer or "", *(texts[at] for at in line[1:_GROUPS]))
         hour, called_day, called_hour, *sums = line[_GROUPS:]
-        cell = Cell(groups, Slot(day, hour), Slot(texts[called_day], called_hour))
+        cell = UsageCell(groups, UsageHour(day, hour), UsageHour(texts[called_day], called_hour))
         found.append((cell, UsageTotal(*sums)))
     return found
 

@@ -15,8 +15,8 @@ from shared.domain.common import limits
 from shared.domain.common.canonical import canonical_json, content_digest, format_time
 from shared.domain.common.errors import LedgerCorrupt
 from shared.domain.ledger.model import Entry, LedgerState
-from shared.domain.ledger.replay import Opened
-from shared.pacing import breathe
+from shared.domain.ledger.replay import LotsById
+from shared.pacing import yield_to_others
 from shared.ports.ledger import Commit
 from shared.ports.tables import Row, TableStore
 
@@ -121,7 +121,7 @@ class Run:
     commit_id: str = ""
     entries: int = 0
     state: LedgerState | None = None
-    opened: Opened = field(default_factory=dict)
+    opened: LotsById = field(default_factory=dict)
     broken: bool = False
     legs_before: int = 0
     packed_commit: int = 0
@@ -375,7 +375,7 @@ async def _gradually[Item](items: Iterable[Item]) -> list[Item]:
     """The items in a list, made in slices of time."""
     found: list[Item] = []
     for item in items:
-        await breathe()
+        await yield_to_others()
         found.append(item)
     return found
 

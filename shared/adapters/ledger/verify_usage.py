@@ -9,14 +9,14 @@ from shared.adapters.ledger.usage_days import (
     HEAD,
     PREFIX,
     ClosedDay,
-    Head,
+    ClosedUsage,
     days,
     read_cells,
     read_head,
 )
 from shared.adapters.ledger.verify_rows import UNREADABLE, Run, own_properties
 from shared.domain.common.calendar import local_day
-from shared.domain.usage.usage import Cell, Cells, UsageTotal
+from shared.domain.usage.usage import Cells, UsageCell, UsageTotal
 from shared.ports.tables import Row, TableStore
 
 
@@ -50,7 +50,7 @@ async def usage_rows(run: Run, tables: TableStore, account: str, since: datetime
 
 
 async def _after(
-    tables: TableStore, account: str, head: Head, since: datetime | None
+    tables: TableStore, account: str, head: ClosedUsage, since: datetime | None
 ) -> int | None:
     """The commit before the first day to compare; None where there is no such day."""
     if since is None:
@@ -93,7 +93,7 @@ async def _compare(
 
 
 async def _stray_rows(
-    run: Run, tables: TableStore, account: str, head: Head, expected: set[str]
+    run: Run, tables: TableStore, account: str, head: ClosedUsage, expected: set[str]
 ) -> None:
     """Rows of days that the journal does not have."""
     async for row in read_range(tables, account, PREFIX, "usage}"):
@@ -104,6 +104,6 @@ async def _stray_rows(
             run.wrong(row.key, "no commit of the journal leads to it")
 
 
-def _merge(found: Cells, cells: Iterable[tuple[Cell, UsageTotal]]) -> None:
+def _merge(found: Cells, cells: Iterable[tuple[UsageCell, UsageTotal]]) -> None:
     for cell, total in cells:
         found.setdefault(cell, UsageTotal()).add(total)

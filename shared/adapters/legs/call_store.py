@@ -43,7 +43,7 @@ _TIME = "%Y%m%dT%H%M%S.%fZ"
 
 
 @dataclass(frozen=True, slots=True)
-class _Call:
+class _StoredCall:
     """The events of a call in slots 1 to `slots`, and those of earlier versions; their ids, also
     of those whose facts are erased."""
 
@@ -52,10 +52,10 @@ class _Call:
     slots: int
     at: datetime
 
-    def with_events(self, added: Sequence[KeptEvent]) -> "_Call":
+    def with_events(self, added: Sequence[KeptEvent]) -> "_StoredCall":
         """The call once these are in its next slots."""
         ids = self.ids | {each.event.id for each in added}
-        return _Call((*self.events, *added), ids, self.slots + len(added), self.at)
+        return _StoredCall((*self.events, *added), ids, self.slots + len(added), self.at)
 
 
 class TableCallEvents:
@@ -63,7 +63,7 @@ class TableCallEvents:
 
     def __init__(self, tables: TableStore) -> None:
         self._tables = tables
-        self._calls: OrderedDict[str, _Call] = OrderedDict()
+        self._calls: OrderedDict[str, _StoredCall] = OrderedDict()
         self._arrivals = Coalescer(self._add, items_max=_EVENTS_AT_ONCE)
         self._later: dict[tuple[str, str], dict[str, Value] | None] = {}
         self._flush: asyncio.Task[None] | None = None
@@ -90,7 +90,7 @@ class TableCallEvents:
         known, is_read = self._known(call, now), False
         if known is None and any(each.event.ends for each in distinct.values()):
             known, is_read = await self._read(call, now), True  # seldom the first of its call
-        known = known or _Call((), frozenset(), 0, now)
+        known = known or _StoredCall((), frozenset(), 0, now)
         added: set[str] = set()
         while fresh := [each for each in distinct.values() if each.event.id not in known.ids]:
             part = fresh[:_EVENTS_AT_ONCE]
@@ -110,19 +110,19 @@ class TableCallEvents:
             for _, events in arrivals
         ]
 
-    def _known(self, call: str, now: datetime) -> "_Call | None":
+    def _known(self, call: str, now: datetime) -> "_StoredCall | None":
         """The events of a call as this process last knew them. An erasure reaches it in time."""
         known = self._calls.get(call)
         age_max = timedelta(seconds=limits.CALL_CACHED_SECONDS)
         return known if known and timedelta(0) <= now - known.at < age_max else None
 
-    async def _read(self, call: str, now: datetime) -> "_Call":
+    async def _read(self, call: str, now: datetime) -> "_StoredCall":
         self._calls.pop(call, None)
         rows = await self._rows(call)
         names = [(row, row.key.rpartition("|")[2]) for row in rows]
         ids = [str(row.values.get("id", name)) for row, name in names]
         slots = max((int(name) for row, name in names if "id" in row.values), default=0)
-        return _Call(tuple(map(_read, rows)), frozenset(ids), slots, now)
+        return _StoredCall(tuple(map(_read, rows)), frozenset(ids), slots, now)
 
     async def _insert(
         self, bridge: str, call: str, slots: int, events: Sequence[KeptEvent]

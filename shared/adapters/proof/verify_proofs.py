@@ -30,14 +30,14 @@ from shared.domain.proof.roots import DayRoot, SignedRoot
 from shared.ports.tables import Row, TableStore
 
 _DAYS_BACK = timedelta(days=3)
-type _Rates = Mapping[str, Mapping[str, Any] | None]
+type _RateDocuments = Mapping[str, Mapping[str, Any] | None]
 
 
 async def proof_rows(run: Run, tables: TableStore, account: str, since: datetime | None) -> None:
     """Compare roots, public hashes and rates with the journal: of all days, or of those since a
     verification that ended with a commit of the time `since`."""
     first = f"{PREFIX}{(since - _DAYS_BACK).date()}" if since else PREFIX
-    found = _Found()
+    found = _StoredProofs()
     async for row in read_range(tables, account, first, f"{PREFIX[:-1]}}}"):
         found.add(run, row)
     last = f"{PREFIX}{found.head}" if found.head else PREFIX
@@ -62,7 +62,7 @@ async def proof_rows(run: Run, tables: TableStore, account: str, since: datetime
 
 
 @dataclass(slots=True)
-class _Found:
+class _StoredProofs:
     """Days with the digests of their rates, the parts with public hashes, and the last day."""
 
     days: list[tuple[Row, SignedRoot, list[str]]] = field(default_factory=list)
@@ -89,7 +89,7 @@ class _Found:
 
 async def _rates(
     run: Run, tables: TableStore, account: str, named: set[str], *, every: bool
-) -> _Rates:
+) -> _RateDocuments:
     """Rates by digest: those that days name, or every one that there is. One that no day names yet
     is of a day that is about to be closed."""
     stored: dict[str, Row | None]
@@ -113,7 +113,9 @@ async def _rates(
     return found
 
 
-def _rates_of(run: Run, row: Row, signed: SignedRoot, named: list[str], rates: _Rates) -> None:
+def _rates_of(
+    run: Run, row: Row, signed: SignedRoot, named: list[str], rates: _RateDocuments
+) -> None:
     found = [rate for digest in named if (rate := rates.get(digest)) is not None]
     if len(found) == len(named) and rates_root(found) != signed.root.rates:
         run.wrong(row.key, "data: rates are not those of the root")

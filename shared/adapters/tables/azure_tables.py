@@ -13,7 +13,7 @@ from shared.adapters.tables.transactions import BatchTransactions
 from shared.adapters.tables.validation import check_table, check_transaction, storable_key
 from shared.domain.common import limits
 from shared.domain.common.errors import Invalid, PerminuteError, StoreUnavailable
-from shared.ports.tables import Operation, Page, Row, TableStore
+from shared.ports.tables import Operation, Row, RowPage, TableStore
 
 if TYPE_CHECKING:
     from azure.core.async_paging import AsyncItemPaged
@@ -57,7 +57,7 @@ class AzureTables(TableStore):
         self._client_id = client_id
         self._connect_seconds = connect_seconds
         self._read_seconds = read_seconds
-        self._opened: _Opened | None = None
+        self._opened: _Connections | None = None
 
     async def close(self) -> None:
         """Closes the connections. The next call would open new ones."""
@@ -136,7 +136,7 @@ class AzureTables(TableStore):
         where: Mapping[str, str] | None = None,
         limit: int,
         cursor: str | None = None,
-    ) -> Page:
+    ) -> RowPage:
         check_table(table)
         conditions = _equalities(where)
         if limit < 1:
@@ -159,7 +159,7 @@ class AzureTables(TableStore):
             onward = getattr(pages, "continuation_token", None)
         except Exception as error:
             if _is_missing(error):
-                return Page((), None)
+                return RowPage((), None)
             if cursor is not None and getattr(error, "status_code", None) == 400:
                 raise Invalid(
                     "The cursor is not one that this list returned. Start again without a cursor.",
@@ -167,9 +167,9 @@ class AzureTables(TableStore):
                 ) from error
             raise _unread(error) from error
         if not onward:
-            return Page(tuple(rows or ()), None)
+            return RowPage(tuple(rows or ()), None)
         position = (onward["PartitionKey"] or "", onward["RowKey"])
-        return Page(tuple(rows or ()), pack_cursor(table, where, position))
+        return RowPage(tuple(rows or ()), pack_cursor(table, where, position))
 
     async def transact(
         self, table: str, partition: str, operations: Sequence[Operation]
@@ -225,7 +225,7 @@ class AzureTables(TableStore):
     def _client(self, table: str) -> "TableClient":
         return self._open().client(table)
 
-    def _open(self) -> "_Opened":
+    def _open(self) -> "_Connections":
         if self._opened is None:
             import aiohttp
             from azure.core.pipeline.transport import AioHttpTransport
@@ -256,11 +256,11 @@ class AzureTables(TableStore):
             else:
                 credential = azure_credential(self._client_id)
                 service = TableServiceClient(self._endpoint, credential=credential, **options)
-            self._opened = _Opened(service, transport, credential)
+            self._opened = _Connections(service, transport, credential)
         return self._opened
 
 
-class _Opened:
+class _Connections:
     """The parts that live as long as the connections do."""
 
     def __init__(

@@ -36,7 +36,7 @@ class Batch:
     headers: Mapping[str, str]
 
 
-class _Answer(NamedTuple):
+class _OperationResponse(NamedTuple):
     """The service's answer about one operation: a part of the body, and the position of its
     response."""
 
@@ -160,7 +160,7 @@ def decode_batch(
     return tuple(map(_etag, answers, operations))
 
 
-def _etag(answer: _Answer, operation: Operation) -> str:
+def _etag(answer: _OperationResponse, operation: Operation) -> str:
     """The new ETag. A success is 204 without content, or 201 for an insert, and nothing else."""
     created = answer.status == 201 and isinstance(operation, Insert)
     if not created and (answer.status != 204 or answer.body.strip()):
@@ -173,9 +173,9 @@ def _etag(answer: _Answer, operation: Operation) -> str:
     return etag[1].decode("ascii")
 
 
-def _answers(content_type: str, body: bytes) -> list[_Answer]:
+def _answers(content_type: str, body: bytes) -> list[_OperationResponse]:
     """The parts of the answer; those of a change set in place of the change set."""
-    answers: list[_Answer] = []
+    answers: list[_OperationResponse] = []
     for part in _parts(content_type.encode("ascii", "replace"), body):
         end = _head_end(part, 0)
         inner = _CONTENT_TYPE.search(part, 0, end + 2)
@@ -198,7 +198,7 @@ def _parts(content_type: bytes, body: bytes) -> list[bytes]:
     return [*pieces[1:-1], last]
 
 
-def _answer(part: bytes) -> _Answer:
+def _answer(part: bytes) -> _OperationResponse:
     if part.startswith(_USUAL_HEAD):  # comparing is much faster than searching
         start = len(_USUAL_HEAD)
     else:
@@ -210,7 +210,7 @@ def _answer(part: bytes) -> _Answer:
     status = _STATUS_LINE.match(part, start)
     if status is None:
         raise OutcomeUnknown("A part of the answer has no status.")
-    return _Answer(int(status[1]), part, start, _head_end(part, start))
+    return _OperationResponse(int(status[1]), part, start, _head_end(part, start))
 
 
 def _head_end(part: bytes, start: int) -> int:

@@ -13,7 +13,7 @@ NOT_YET = "not yet known"  # the ETag of a state whose transaction is on its way
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded[State]:
+class LoadedPartition[State]:
     """A partition's state as it was read or committed; `etag` is None where no row is yet."""
 
     state: State
@@ -21,7 +21,7 @@ class Loaded[State]:
 
 
 @dataclass(frozen=True, slots=True)
-class Change[State, Result]:
+class StateChange[State, Result]:
     """A command that changes the state: what its caller gets, and the book's own decision."""
 
     state: State
@@ -42,13 +42,13 @@ class Partition[State, Command, Result](Protocol):
     table: str
     commands_max: int
 
-    async def load(self, partition: str) -> Loaded[State]:
+    async def load(self, partition: str) -> LoadedPartition[State]:
         """The state as it is stored now."""
         ...
 
     async def view(
-        self, partition: str, loaded: Loaded[State], commands: Sequence[Command]
-    ) -> Loaded[State]:
+        self, partition: str, loaded: LoadedPartition[State], commands: Sequence[Command]
+    ) -> LoadedPartition[State]:
         """The state that decisions about the commands are made on (the hold book catches up)."""
         ...
 
@@ -58,15 +58,15 @@ class Partition[State, Command, Result](Protocol):
 
     def decide(
         self, partition: str, state: State, command: Command, now: datetime
-    ) -> Change[State, Result] | NoChange[Result]:
+    ) -> StateChange[State, Result] | NoChange[Result]:
         """The decision about one command."""
         ...
 
     def render(
         self,
         partition: str,
-        before: Loaded[State],
-        steps: Sequence[Change[State, Result]],
+        before: LoadedPartition[State],
+        steps: Sequence[StateChange[State, Result]],
         commit_id: str,
         now: datetime,
     ) -> tuple[State, list[Operation]]:
@@ -74,7 +74,7 @@ class Partition[State, Command, Result](Protocol):
         ...
 
     async def prepare(
-        self, partition: str, steps: Sequence[Change[State, Result]], now: datetime
+        self, partition: str, steps: Sequence[StateChange[State, Result]], now: datetime
     ) -> None:
         """The rows to write before the commit (due marks)."""
         ...
@@ -107,16 +107,16 @@ class PendingCommand[Command, Result]:
 
 
 @dataclass(slots=True)
-class Group[State, Command, Result]:
+class CommitGroup[State, Command, Result]:
     """The result of commands on the state `before`: a step for each waiter whose command changes
     it.
 
     `answers` are for those whose commands change nothing more, once the steps are durable.
     """
 
-    before: Loaded[State]
+    before: LoadedPartition[State]
     waiters: list[PendingCommand[Command, Result]] = field(default_factory=list)
-    steps: list[Change[State, Result]] = field(default_factory=list)
+    steps: list[StateChange[State, Result]] = field(default_factory=list)
     answers: list[tuple[PendingCommand[Command, Result], Result | PerminuteError]] = field(
         default_factory=list
     )
@@ -127,12 +127,12 @@ class Plan[State, Command, Result]:
     """A transaction that is ready to be sent, once the state that its group builds on is in the
     table."""
 
-    group: Group[State, Command, Result]
+    group: CommitGroup[State, Command, Result]
     commit_id: str
     after: State
     operations: list[Operation]
 
-    def on(self, now: Loaded[State] | None) -> Self | None:
+    def on(self, now: LoadedPartition[State] | None) -> Self | None:
         """The plan with the ETag of the state that it builds on; None if that is not the state
         now."""
         if now is None or now.state is not self.group.before.state or now.etag is None:

@@ -25,8 +25,8 @@ from datetime import datetime
 
 from shared.adapters.tables.committable import (
     NOT_YET,
-    Group,
-    Loaded,
+    CommitGroup,
+    LoadedPartition,
     NoChange,
     Partition,
     PendingCommand,
@@ -53,7 +53,7 @@ from shared.telemetry import event
 class _PartitionQueue[State, Command, Result]:
     waiting: deque[PendingCommand[Command, Result]] = field(default_factory=deque)
     task: asyncio.Task[None] | None = None
-    cached: Loaded[State] | None = None
+    cached: LoadedPartition[State] | None = None
     ahead: Plan[State, Command, Result] | None = None
 
 
@@ -82,7 +82,7 @@ class GroupCommitter[State, Command, Result]:
         self._plans_ahead = plans_ahead
         self._pause = pause
         self._turn = asyncio.Lock()
-        self._lanes: OrderedDict[str, _PartitionQueue[State, Command, Result]] = OrderedDict()
+        self._queues: OrderedDict[str, _PartitionQueue[State, Command, Result]] = OrderedDict()
 
     async def submit(
         self, partition: str, command: Command, *, seconds: float = limits.COMMIT_SECONDS_MAX
@@ -92,83 +92,83 @@ class GroupCommitter[State, Command, Result]:
         Raises what the decision refuses with, and Unavailable when the outcome is not certain in
         time: the caller tries again with the same key.
         """
-        lane = self._lane(partition)
+        queue = self._queue(partition)
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        lane.waiting.append(PendingCommand(command, self._book.guards(command), future))
-        if lane.task is None:
-            lane.task = asyncio.create_task(self._drain(partition, lane), context=NO_REQUEST())
+        queue.waiting.append(PendingCommand(command, self._book.guards(command), future))
+        if queue.task is None:
+            queue.task = asyncio.create_task(self._drain(partition, queue), context=NO_REQUEST())
         try:
             async with asyncio.timeout(seconds):
                 return await future  # cancelled with its caller: then nobody waits for an answer
         except TimeoutError:
             raise Unavailable("The commit is not certain yet; try again.") from None
 
-    def cached(self, partition: str) -> Loaded[State] | None:
+    def cached(self, partition: str) -> LoadedPartition[State] | None:
         """The state as this process knows it; others may have committed since."""
-        lane = self._lanes.get(partition)
-        return lane.cached if lane else None
+        queue = self._queues.get(partition)
+        return queue.cached if queue else None
 
-    def offer(self, partition: str, loaded: Loaded[State]) -> None:
+    def offer(self, partition: str, loaded: LoadedPartition[State]) -> None:
         """Decide the next commands on a state that was just read, unless the lane is busy."""
-        lane = self._lane(partition)
-        if lane.task is None:
-            lane.cached = loaded
+        queue = self._queue(partition)
+        if queue.task is None:
+            queue.cached = loaded
 
-    def _lane(self, partition: str) -> _PartitionQueue[State, Command, Result]:
-        lane = self._lanes.get(partition)
-        if lane is None:
-            if len(self._lanes) >= limits.PARTITIONS_CACHED_MAX:
+    def _queue(self, partition: str) -> _PartitionQueue[State, Command, Result]:
+        queue = self._queues.get(partition)
+        if queue is None:
+            if len(self._queues) >= limits.PARTITIONS_CACHED_MAX:
                 self._drop_idle()
-            lane = self._lanes[partition] = _PartitionQueue()
-        self._lanes.move_to_end(partition)
-        return lane
+            queue = self._queues[partition] = _PartitionQueue()
+        self._queues.move_to_end(partition)
+        return queue
 
     def _drop_idle(self) -> None:
-        for partition, lane in self._lanes.items():
-            if lane.task is None and not lane.waiting:
-                del self._lanes[partition]
+        for partition, queue in self._queues.items():
+            if queue.task is None and not queue.waiting:
+                del self._queues[partition]
                 return
 
-    async def _drain(self, partition: str, lane: _PartitionQueue[State, Command, Result]) -> None:
+    async def _drain(self, partition: str, queue: _PartitionQueue[State, Command, Result]) -> None:
         try:
-            while lane.waiting or lane.ahead:
-                ahead, lane.ahead = lane.ahead, None
-                group = ahead.group.waiters if ahead else self._take(lane)
+            while queue.waiting or queue.ahead:
+                ahead, queue.ahead = queue.ahead, None
+                group = ahead.group.waiters if ahead else self._take(queue)
                 try:
-                    await self._commit(partition, lane, group, ahead)
+                    await self._commit(partition, queue, group, ahead)
                 except PerminuteError as error:
-                    lane.cached = None
+                    queue.cached = None
                     for waiter in group:
                         waiter.give(error)
                 except GeneratorExit:
                     raise  # the loop is closed: no future can be resolved any more
                 except asyncio.CancelledError:
-                    self._abandon(lane, group)
+                    self._abandon(queue, group)
                     raise
                 except BaseException as error:
-                    lane.cached = None
+                    queue.cached = None
                     for waiter in group:
                         if not waiter.future.done():
                             waiter.future.set_exception(error)
                     if not isinstance(error, Exception):
                         raise
         finally:
-            lane.task = None
+            queue.task = None
 
     def _abandon(
         self,
-        lane: _PartitionQueue[State, Command, Result],
+        queue: _PartitionQueue[State, Command, Result],
         group: Sequence[PendingCommand[Command, Result]],
     ) -> None:
         """The process ends: the outcome of these commands stays unknown."""
-        ahead = lane.ahead.group.waiters if lane.ahead else ()
-        for waiter in (*group, *ahead, *lane.waiting):
+        ahead = queue.ahead.group.waiters if queue.ahead else ()
+        for waiter in (*group, *ahead, *queue.waiting):
             waiter.give(Unavailable("The commit is not certain; try again."))
-        lane.waiting.clear()
-        lane.ahead = lane.cached = None
+        queue.waiting.clear()
+        queue.ahead = queue.cached = None
 
     def _take(
-        self, lane: _PartitionQueue[State, Command, Result]
+        self, queue: _PartitionQueue[State, Command, Result]
     ) -> list[PendingCommand[Command, Result]]:
         """The next group: at most what fits, each guard once (a row goes into a transaction once).
 
@@ -178,8 +178,8 @@ class GroupCommitter[State, Command, Result]:
         guards: set[str] = set()
         later: list[PendingCommand[Command, Result]] = []
         rows_left = self._book.commands_max
-        while lane.waiting and rows_left >= max(1, len(lane.waiting[0].guards)):
-            waiter = lane.waiting.popleft()
+        while queue.waiting and rows_left >= max(1, len(queue.waiting[0].guards)):
+            waiter = queue.waiting.popleft()
             if waiter.future.done():
                 continue
             if not guards.isdisjoint(waiter.guards):
@@ -188,40 +188,40 @@ class GroupCommitter[State, Command, Result]:
             guards.update(waiter.guards)
             rows_left -= max(1, len(waiter.guards))
             group.append(waiter)
-        lane.waiting.extendleft(reversed(later))
+        queue.waiting.extendleft(reversed(later))
         return group
 
     async def _commit(
         self,
         partition: str,
-        lane: _PartitionQueue[State, Command, Result],
+        queue: _PartitionQueue[State, Command, Result],
         group: list[PendingCommand[Command, Result]],
         ahead: Plan[State, Command, Result] | None = None,
     ) -> None:
         waiters = group
         clashes = 0
         for attempt in range(limits.COMMIT_TRIES_MAX):
-            plan = (ahead.on(lane.cached) if ahead else None) or await self._plan(
-                partition, lane, waiters
+            plan = (ahead.on(queue.cached) if ahead else None) or await self._plan(
+                partition, queue, waiters
             )
             ahead = None
             if plan is None:
                 return
             try:
-                await self._write(partition, lane, plan)
+                await self._write(partition, queue, plan)
             except RequestTooLarge as too_large:
                 sent = plan.group.waiters
                 if len(sent) == 1:
                     sent[0].give(too_large)  # its neighbours go on without it
                 else:
-                    await self._commit(partition, lane, sent[: len(sent) // 2])
+                    await self._commit(partition, queue, sent[: len(sent) // 2])
             except (EtagMismatch, OutcomeUnknown) as lost:
-                lane.cached = None
+                queue.cached = None
                 cause, book = type(lost).__name__, self._book.table
                 event("commit_conflict", account=partition, attempt=attempt, book=book, cause=cause)
                 await self._back_off(attempt)
             except RowExists as clash:
-                lane.cached = None
+                queue.cached = None
                 if not await self._answer_recorded(partition, plan.group.waiters):
                     # No guard: another process opened the partition (the state, operation 0), or
                     # the journal is ahead of a state that was rolled back: never write over it.
@@ -239,15 +239,15 @@ class GroupCommitter[State, Command, Result]:
     async def _plan(
         self,
         partition: str,
-        lane: _PartitionQueue[State, Command, Result],
+        queue: _PartitionQueue[State, Command, Result],
         waiters: Sequence[PendingCommand[Command, Result]],
     ) -> Plan[State, Command, Result] | None:
         """The transaction for the commands that change something; None without one."""
-        group = await self._decide(partition, lane, waiters, self._clock.now())
+        group = await self._decide(partition, queue, waiters, self._clock.now())
         return self._rendered(partition, group) if group.steps else None
 
     def _rendered(
-        self, partition: str, group: Group[State, Command, Result]
+        self, partition: str, group: CommitGroup[State, Command, Result]
     ) -> Plan[State, Command, Result]:
         commit_id = self._ids.token(limits.COMMIT_ID_BYTES)
         now = self._clock.now()
@@ -257,7 +257,7 @@ class GroupCommitter[State, Command, Result]:
     async def _write(
         self,
         partition: str,
-        lane: _PartitionQueue[State, Command, Result],
+        queue: _PartitionQueue[State, Command, Result],
         plan: Plan[State, Command, Result],
     ) -> None:
         """One transaction. Raises OutcomeUnknown only when the commit is not in the table (yet): if
@@ -265,13 +265,13 @@ class GroupCommitter[State, Command, Result]:
         group = plan.group
         await self._book.prepare(partition, group.steps, self._clock.now())
         try:
-            etags = await self._send(partition, lane, plan)
+            etags = await self._send(partition, queue, plan)
         except OutcomeUnknown:
-            lane.cached = None
+            queue.cached = None
             if not await self._book.landed(partition, plan.after, plan.commit_id):
                 raise
         else:
-            lane.cached = Loaded(plan.after, etags[0])
+            queue.cached = LoadedPartition(plan.after, etags[0])
         for waiter, step in zip(group.waiters, group.steps, strict=True):
             waiter.give(step.result)
         for waiter, answer in group.answers:
@@ -280,7 +280,7 @@ class GroupCommitter[State, Command, Result]:
     async def _send(
         self,
         partition: str,
-        lane: _PartitionQueue[State, Command, Result],
+        queue: _PartitionQueue[State, Command, Result],
         plan: Plan[State, Command, Result],
     ) -> tuple[str, ...]:
         """The new ETags. While the transaction is on its way, the next one is planned."""
@@ -294,18 +294,20 @@ class GroupCommitter[State, Command, Result]:
             for _ in range(limits.PLAN_AHEAD_PASSES):
                 await asyncio.sleep(0)  # the request goes out first
             # A plan that is there already waits for its turn: this may be another try.
-            if lane.waiting and lane.ahead is None and not sending.done():
-                self._plan_ahead(partition, lane, plan.after)
+            if queue.waiting and queue.ahead is None and not sending.done():
+                self._plan_ahead(partition, queue, plan.after)
         except BaseException:
             sending.cancel()
             raise
         return await sending
 
     def _plan_ahead(
-        self, partition: str, lane: _PartitionQueue[State, Command, Result], after: State
+        self, partition: str, queue: _PartitionQueue[State, Command, Result], after: State
     ) -> None:
         """Plan the next group on a state that is not yet in the table, if all of it changes it."""
-        group = Group[State, Command, Result](Loaded(after, NOT_YET), self._take(lane))
+        group = CommitGroup[State, Command, Result](
+            LoadedPartition(after, NOT_YET), self._take(queue)
+        )
         state, now = after, self._clock.now()
         try:
             for waiter in group.waiters:
@@ -315,34 +317,34 @@ class GroupCommitter[State, Command, Result]:
                 state = decision.state
                 group.steps.append(decision)
             if group.steps:
-                lane.ahead = self._rendered(partition, group)
+                queue.ahead = self._rendered(partition, group)
         except PerminuteError:
             return  # it comes again when they are decided in earnest
         finally:
-            if lane.ahead is None:
-                lane.waiting.extendleft(reversed(group.waiters))
+            if queue.ahead is None:
+                queue.waiting.extendleft(reversed(group.waiters))
 
     async def _decide(
         self,
         partition: str,
-        lane: _PartitionQueue[State, Command, Result],
+        queue: _PartitionQueue[State, Command, Result],
         waiters: Sequence[PendingCommand[Command, Result]],
         now: datetime,
-    ) -> Group[State, Command, Result]:
+    ) -> CommitGroup[State, Command, Result]:
         """Decide all waiters in order. Answer those that change nothing at once, unless the answer
         builds on a step of this group: a step is reported only after it is in the table.
 
         An answer that a cached state gives is not trusted: it is decided again on a fresh one.
         """
         while True:
-            cached = lane.cached
+            cached = queue.cached
             loaded = cached if cached is not None else await self._book.load(partition)
             viewed = await self._book.view(
                 partition, loaded, [waiter.command for waiter in waiters]
             )
             if self._plans_ahead:
                 await self._take_turn()
-            group = Group[State, Command, Result](viewed)
+            group = CommitGroup[State, Command, Result](viewed)
             at_once: list[tuple[PendingCommand[Command, Result], Result | PerminuteError]] = []
             state = viewed.state
             for waiter in waiters:
@@ -355,7 +357,7 @@ class GroupCommitter[State, Command, Result]:
                     group.steps.append(decision)
                     group.waiters.append(waiter)
             if (at_once or group.answers) and cached is not None:
-                lane.cached = None
+                queue.cached = None
                 continue
             # What is refused today may have been carried out before: the guard wins.
             answered = [waiter for waiter, _ in (*at_once, *group.answers)]

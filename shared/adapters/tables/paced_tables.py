@@ -7,7 +7,7 @@ from typing import Unpack
 
 from shared import pacing
 from shared.domain.common import limits
-from shared.ports.tables import Operation, Page, QueryOptions, Row, ScanOptions, TableStore
+from shared.ports.tables import Operation, QueryOptions, Row, RowPage, ScanOptions, TableStore
 
 
 class PacedTables(TableStore):
@@ -30,7 +30,7 @@ class PacedTables(TableStore):
         pacing.spent(rows)
         return rows
 
-    async def scan(self, table: str, **options: Unpack[ScanOptions]) -> Page:
+    async def scan(self, table: str, **options: Unpack[ScanOptions]) -> RowPage:
         async with pacing.reading():
             page = await self._tables.scan(table, **options)
         pacing.spent(page.rows)

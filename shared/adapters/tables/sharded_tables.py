@@ -11,7 +11,7 @@ from typing import Unpack
 
 from shared.domain.common import limits
 from shared.domain.common.errors import Invalid, StoreUnavailable
-from shared.ports.tables import Operation, Page, QueryOptions, Row, TableStore
+from shared.ports.tables import Operation, QueryOptions, Row, RowPage, TableStore
 
 SHARDED = frozenset({"ledger", "holds"})  # their partitions are accounts
 
@@ -41,7 +41,7 @@ class ShardedTables(TableStore):
         where: Mapping[str, str] | None = None,
         limit: int,
         cursor: str | None = None,
-    ) -> Page:
+    ) -> RowPage:
         """Rows of all partitions, shard by shard: in order within each."""
         if table not in SHARDED:
             return await self._stores[0].scan(table, where=where, limit=limit, cursor=cursor)
@@ -54,9 +54,9 @@ class ShardedTables(TableStore):
         shard = int(text)
         page = await self._stores[shard].scan(table, where=where, limit=limit, cursor=inner or None)
         if page.cursor is not None:
-            return Page(page.rows, f"{shard}.{page.cursor}")
+            return RowPage(page.rows, f"{shard}.{page.cursor}")
         following = shard + 1
-        return Page(page.rows, f"{following}." if following < len(self._stores) else None)
+        return RowPage(page.rows, f"{following}." if following < len(self._stores) else None)
 
     async def transact(
         self, table: str, partition: str, operations: Sequence[Operation]

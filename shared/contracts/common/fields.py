@@ -76,7 +76,7 @@ Id = Annotated[str, AfterValidator(_id)]
 CallSeconds = Annotated[int, Field(ge=1, le=limits.LEG_SECONDS_MAX)]
 
 
-class BridgeBody(BaseModel):
+class BridgeRequestBody(BaseModel):
     """A body of a bridge: strict types, unknown fields ignored."""
 
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True)

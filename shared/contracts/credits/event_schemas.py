@@ -12,7 +12,7 @@ from typing import Any
 from shared.domain.common.limits import LOT_WARNING_DAYS
 from shared.domain.credits.alerts import EVENT_TYPES, event_type
 from shared.domain.credits.burn_rate import CHANCE
-from shared.domain.dial_out.budgets import Period, Scope
+from shared.domain.dial_out.budgets import BudgetPeriod, Scope
 
 type Json = dict[str, Any]
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -116,7 +116,7 @@ _FIELDS: dict[str, Json] = {
         {"enum": [scope.value for scope in Scope]}, "The scope whose limits request the event."
     ),
     "period": _of(
-        {"enum": [period.value for period in Period]}, "The period of the budget or rule."
+        {"enum": [period.value for period in BudgetPeriod]}, "The period of the budget or rule."
     ),
     "spent": _of(_MONEY, "The charges of the calls of the period, and the holds of open calls."),
     "region": _of({"type": "string", "pattern": "^([A-Z]{2}|001)$"}, "The region dialled."),

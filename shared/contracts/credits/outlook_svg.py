@@ -22,10 +22,10 @@ _FONT = "system-ui, 'Segoe UI', Helvetica, Arial, 'DejaVu Sans', sans-serif"
 
 def outlook_svg(name: str, outlook: Outlook, rules: Sequence[AlertRule]) -> str:
     """The document. `rules` that state an amount are drawn; texts of customers are escaped."""
-    return "\n".join(_Picture(name, outlook, rules).lines()) + "\n"
+    return "\n".join(_Drawing(name, outlook, rules).lines()) + "\n"
 
 
-class _Picture:
+class _Drawing:
     def __init__(self, name: str, outlook: Outlook, rules: Sequence[AlertRule]) -> None:
         self._name = name
         self._outlook = outlook

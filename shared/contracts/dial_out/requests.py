@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from shared.contracts.common.fields import BridgeBody, CallSeconds, ForeignId, Id
+from shared.contracts.common.fields import BridgeRequestBody, CallSeconds, ForeignId, Id
 from shared.contracts.common.times import read_time
 from shared.contracts.common.validation import TimeText
 from shared.domain.common.canonical import format_time
@@ -18,7 +18,7 @@ from shared.domain.dial_out.policy import CallContext
 from shared.domain.numbers.regions import country_name
 
 
-class DialInRequest(BridgeBody):
+class DialInRequest(BridgeRequestBody):
     """A request to authorize a caller. `to` is the called service number."""
 
     to: str
@@ -66,7 +66,7 @@ class TryBody(BaseModel):
         return CallContext.PSTN if self.call == "user" else CallContext.CONFERENCE
 
 
-class ExtendRequest(BridgeBody):
+class ExtendRequest(BridgeRequestBody):
     """The total of requested seconds, counted from the first answer. A signed request names its
     `authorization` too: the signature does not cover the path."""
 
@@ -78,7 +78,7 @@ class ExtendRequest(BridgeBody):
         _raise(_authorization_errors(self.authorization, authorization, signed=signed))
 
 
-class ReleaseRequest(BridgeBody):
+class ReleaseRequest(BridgeRequestBody):
     """A release of a call that did not happen. In a signed request the body repeats `authorization`
     of the path, with `release` true."""
 
@@ -93,7 +93,7 @@ class ReleaseRequest(BridgeBody):
         _raise(errors)
 
 
-class AnsweredRequest(BridgeBody):
+class AnsweredRequest(BridgeRequestBody):
     """A report that a call was answered. `authorization` may repeat that of the path."""
 
     answered_at: TimeText | None = None

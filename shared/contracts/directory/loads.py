@@ -32,7 +32,7 @@ _DELIMITERS = ",;\t|"
 _FLAGS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 _IGNORED = frozenset({"registrations", "unreadable"})
 
-type Cell = Callable[[str], object]
+type CellParser = Callable[[str], object]
 """The value of a cell that is not empty. Raises ValueError with the rule."""
 
 
@@ -41,7 +41,7 @@ class LoadFile(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class LoadRow:
     """A line of the file: `fields` by column, None of an empty cell; `etag` "" where none is
     stated."""
 
@@ -67,7 +67,7 @@ def json_cell(text: str) -> object:
         raise ValueError("must be JSON, as the list writes it") from None
 
 
-ORGANIZER_CELLS: Mapping[str, Cell] = {
+ORGANIZER_CELLS: Mapping[str, CellParser] = {
     "usage_location": str,
     "license": str,
     "policy": str,
@@ -79,7 +79,9 @@ ORGANIZER_CELLS: Mapping[str, Cell] = {
 }
 
 
-def read_rows(body: bytes, content_type: str, key: str, cells: Mapping[str, Cell]) -> list[Row]:
+def read_rows(
+    body: bytes, content_type: str, key: str, cells: Mapping[str, CellParser]
+) -> list[LoadRow]:
     """The rows of a file whose column `key` has the ids.
 
     Raises BadRequest where it is no such table, TooLarge, Invalid with a pointer `/lines/7/policy`
@@ -92,7 +94,7 @@ def read_rows(body: bytes, content_type: str, key: str, cells: Mapping[str, Cell
     delimiter = max(_DELIMITERS, key=lines[0].count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     errors: list[FieldError] = []
-    found: list[Row] = []
+    found: list[LoadRow] = []
     try:
         header = [name.strip() for name in next(reader, [])]
         _check_header(header, key, cells)
@@ -133,7 +135,7 @@ def raise_errors(errors: Sequence[FieldError]) -> None:
 
 
 def parse_row[Model: BaseModel](
-    model: type[Model], row: Row, present: Mapping[str, object]
+    model: type[Model], row: LoadRow, present: Mapping[str, object]
 ) -> Model:
     """The setting of a row: the present one with the cells of the row. Raises Invalid."""
     stated = {**present, **row.fields}
@@ -175,7 +177,7 @@ def _decoded(body: bytes, content_type: str) -> str:
     return text
 
 
-def _check_header(header: Sequence[str], key: str, cells: Mapping[str, Cell]) -> None:
+def _check_header(header: Sequence[str], key: str, cells: Mapping[str, CellParser]) -> None:
     known = {key, "etag", *cells, *_IGNORED}
     shown = ", ".join([key, *cells, "etag"])
     problems = [
@@ -197,9 +199,9 @@ def _row(
     line: int,
     texts: Mapping[str, str],
     key: str,
-    cells: Mapping[str, Cell],
+    cells: Mapping[str, CellParser],
     errors: list[FieldError],
-) -> Row:
+) -> LoadRow:
     fields: dict[str, object] = {}
     for name, cell in texts.items():
         text = cell.strip()
@@ -216,7 +218,7 @@ def _row(
                 raise ValueError("is missing")
         except ValueError as error:
             errors.append(FieldError(f"/lines/{line}/{name}", str(error)))
-    return Row(line, texts.get(key, "").strip(), fields, texts.get("etag", "").strip())
+    return LoadRow(line, texts.get(key, "").strip(), fields, texts.get("etag", "").strip())
 
 
 def load_body(

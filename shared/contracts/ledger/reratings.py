@@ -30,7 +30,7 @@ _SHOWN_LEG_CHARS_MAX = 400
 LegName = Annotated[str, Field(min_length=3, max_length=_SHOWN_LEG_CHARS_MAX)]
 
 
-class _Anew(AdminBody):
+class _RerateQuery(AdminBody):
     """The card by which legs are re-rated, and the position of the last answer."""
 
     rate_card: Id | None = None
@@ -39,7 +39,7 @@ class _Anew(AdminBody):
     cursor: Annotated[str, Field(max_length=limits.TABLE_CURSOR_CHARS_MAX)] | None = None
 
 
-class ReratingBody(_Anew):
+class ReratingBody(_RerateQuery):
     """`POST /api/v1/reratings`: a dry run unless `dry_run` is false; then `reason` is needed."""
 
     accounts: Annotated[list[Id], Field(min_length=1, max_length=limits.LIST_ITEMS_MAX)] | None = (
@@ -67,7 +67,7 @@ class ReratingBody(_Anew):
         return self
 
 
-class PriceWhatIfBody(_Anew):
+class PriceWhatIfBody(_RerateQuery):
     """`POST /api/v1/accounts/{account}/rate-card/what-if`: a month, the last one if left out."""
 
     rate_card: Id

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 
 from shared.domain.common.canonical import format_time
-from shared.domain.legs.dead_letters import DeadLetter, Source
+from shared.domain.legs.dead_letters import DeadLetter, DeadLetterSource
 from shared.domain.legs.leg import encode_leg_key
 from shared.domain.operations.status import SystemStatus
 
@@ -66,7 +66,11 @@ def dead_letter_body(letter: DeadLetter) -> dict[str, object]:
     body: dict[str, object | None] = {
         "id": letter.id,
         "source": letter.source,
-        **(_leg_fields(letter) if letter.source is Source.QUEUE else _event_fields(letter.body)),
+        **(
+            _leg_fields(letter)
+            if letter.source is DeadLetterSource.QUEUE
+            else _event_fields(letter.body)
+        ),
         "enqueued_at": format_time(letter.enqueued_at),
         "deliveries": letter.deliveries,
         "reason": letter.reason,

@@ -64,7 +64,7 @@ _SLOT_POINTER = re.compile(r"(?:/bands/([0-9]+))?/slots/([0-9]+)/(.+)", re.ASCII
 _BAND_POINTER = re.compile(r"/bands/([0-9]+)/([a-z_]+).*", re.ASCII)
 
 
-class _Row(NamedTuple):
+class _CsvRow(NamedTuple):
     """One line of the table: its number and its fields in the order of COLUMNS."""
 
     line: int
@@ -83,7 +83,7 @@ class _Priced(NamedTuple):
     grace_seconds: int
 
 
-class _Refused(Exception):
+class _CellRefused(Exception):
     """A field that can't be read; `row` counts the rows of the rate from 0."""
 
     def __init__(self, row: int, column: str, detail: str) -> None:
@@ -118,7 +118,7 @@ def parse_rate_card_csv(body: bytes, card: str, effective_from: datetime) -> Rat
         try:
             rates.append(_rate(group, first.fields, priced))
             lines.append([row.line for row in group])
-        except _Refused as refused:
+        except _CellRefused as refused:
             where = f"/lines/{group[refused.row].line}/{refused.column}"
             errors.append(FieldError(where, refused.detail))
     if errors or rounding is None:
@@ -186,7 +186,7 @@ def _band_fields(number: int, band: Band) -> tuple[str, ...]:
     )
 
 
-def _rows(body: bytes, errors: list[FieldError]) -> Iterator[_Row]:
+def _rows(body: bytes, errors: list[FieldError]) -> Iterator[_CsvRow]:
     """The rows that have the width of the header; the others are errors."""
     check_line_count(body, "table")
     lines = BoundedLines(body, "utf-8-sig")
@@ -208,7 +208,7 @@ def _rows(body: bytes, errors: list[FieldError]) -> Iterator[_Row]:
                 if len(errors) >= limits.RATE_CARD_ERRORS_MAX:
                     return
                 continue
-            yield _Row(reader.line_num, arrange(fields + _DEFAULTS))
+            yield _CsvRow(reader.line_num, arrange(fields + _DEFAULTS))
     except UnicodeError:
         raise BadRequest(
             f"The table is not UTF-8. Save it as UTF-8; the fault is after line {reader.line_num}."
@@ -239,7 +239,7 @@ def _places(header: list[str]) -> list[int]:
     return [places.get(name, len(names) + at) for at, name in enumerate(COLUMNS)]
 
 
-def _groups(first: _Row, rows: Iterator[_Row]) -> Iterator[list[_Row]]:
+def _groups(first: _CsvRow, rows: Iterator[_CsvRow]) -> Iterator[list[_CsvRow]]:
     """The rows of each rate: consecutive ones with the same destination fields."""
     begin, end = len(_CARD), len(_CARD) + len(_WHERE)
     group = [first]
@@ -263,16 +263,18 @@ def _rounding(line: int, mode: str, decimals: str, errors: list[FieldError]) -> 
 
 
 def _rate(
-    group: list[_Row],
+    group: list[_CsvRow],
     card: tuple[str, ...],
     priced: dict[tuple[tuple[str, ...], ...], _Priced],
 ) -> Rate:
     for at, row in enumerate(group):
         if row.fields[: len(_CARD)] != card[: len(_CARD)]:
-            raise _Refused(at, "currency", "the card's own fields must be those of the first row")
+            raise _CellRefused(
+                at, "currency", "the card's own fields must be those of the first row"
+            )
     kind, prefix, destination, origin = group[0].fields[len(_CARD) : len(_CARD) + len(_WHERE)]
     if kind not in {LegKind.DIAL_IN.value, LegKind.DIAL_OUT.value}:
-        raise _Refused(0, "kind", 'must be "dial_in" or "dial_out"')
+        raise _CellRefused(0, "kind", 'must be "dial_in" or "dial_out"')
     key = tuple(row.fields[len(_CARD) + len(_WHERE) :] for row in group)
     priced_rate = priced.get(key)
     if priced_rate is None:
@@ -292,7 +294,7 @@ def _rate(
     )
 
 
-def _named(row: _Row) -> dict[str, str]:
+def _named(row: _CsvRow) -> dict[str, str]:
     return dict(zip(COLUMNS, row.fields, strict=True))
 
 
@@ -300,12 +302,12 @@ def _read_priced(rows: list[dict[str, str]]) -> _Priced:
     for at, row in enumerate(rows):
         for column in _RATE:
             if row[column] != rows[0][column]:
-                raise _Refused(at, column, "must be the same on every row of the rate")
+                raise _CellRefused(at, column, "must be the same on every row of the rate")
     fields = rows[0]
     maximum = _field(fields, 0, "maximum_charge", parse_price) if fields["maximum_charge"] else None
     strategy = fields["maximum_charge_strategy"] or ("cap" if maximum is not None else "")
     if strategy and strategy not in set(MaximumStrategy):
-        raise _Refused(0, "maximum_charge_strategy", 'must be "cap" or "stop"')
+        raise _CellRefused(0, "maximum_charge_strategy", 'must be "cap" or "stop"')
     tables = _tables(rows)
     return _Priced(
         _field(fields, 0, "connection_fee", parse_price, "0"),
@@ -326,7 +328,7 @@ def _tables(rows: list[dict[str, str]]) -> list[list[tuple[int, Slot]]]:
         if number == len(tables):
             tables.append([])
         if number != len(tables) - 1:
-            raise _Refused(at, "band", "the rate's own slots come first, then band 1, 2, ...")
+            raise _CellRefused(at, "band", "the rate's own slots come first, then band 1, 2, ...")
         tables[number].append(
             (
                 at,
@@ -347,7 +349,7 @@ def _band(rows: list[dict[str, str]], table: list[tuple[int, Slot]]) -> Band:
     for at, _ in table:
         for column in _BAND:
             if rows[at][column] != fields[column]:
-                raise _Refused(at, column, "must be the same on every row of the band")
+                raise _CellRefused(at, column, "must be the same on every row of the band")
     has_fee = bool(fields["band_connection_fee"])
     return Band(
         _field(fields, first, "weight", _number),
@@ -367,7 +369,7 @@ def _field[T](
     try:
         return read(fields[column] or default)
     except ValueError as error:
-        raise _Refused(row, column, str(error)) from None
+        raise _CellRefused(row, column, str(error)) from None
 
 
 def _number(text: str) -> int:

@@ -93,7 +93,7 @@ _SIGNS: dict[str, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class PrefixRange:
     """Prefixes that follow each other, of one length: E.164 digits of the first and the last."""
 
     first: str
@@ -131,7 +131,7 @@ class PrefixReader:
             raise ValueError(f"is no country code{_why_not(digits)}")
         return digits
 
-    def spans(self, cell: str, code: str = "") -> list[Span]:
+    def spans(self, cell: str, code: str = "") -> list[PrefixRange]:
         """The prefixes of a cell: one, a list, a range such as "431-439", a pattern such as
         "^43.*". They share one country calling code.
 
@@ -139,12 +139,12 @@ class PrefixReader:
         the country itself.
         """
         if not code and _PLAIN_PREFIX.fullmatch(cell) and not (self.strip or self.list_separator):
-            return [Span(cell, cell)]  # as most cells are
+            return [PrefixRange(cell, cell)]  # as most cells are
         if len(cell) > limits.DECK_CELL_CHARS_MAX:
             raise ValueError(f"has more than {limits.DECK_CELL_CHARS_MAX} characters")
         text = _SPACES.sub(" ", _plain_text(cell))
         if code and not text:
-            return [Span(code, code)]
+            return [PrefixRange(code, code)]
         if not self.list_separator and _is_date(text):
             raise ValueError("may be a date: a spreadsheet must treat prefixes as texts")
         found = [self._span(piece, code) for piece in self._pieces(_DASH.sub("-", text))]
@@ -167,17 +167,17 @@ class PrefixReader:
                 raise ValueError(_SEVERAL)
             yield from words
 
-    def _span(self, piece: str, code: str) -> Span:
+    def _span(self, piece: str, code: str) -> PrefixRange:
         if code == _NORTH_AMERICA and _AREA_AND_EXCHANGE.fullmatch(piece):
             raise ValueError("may be a range of area codes, or an area code and an exchange")
         first, dash, last = piece.partition("-")
         begin = self._prefix(first, code)
         if not dash:
-            return Span(begin, begin)
+            return PrefixRange(begin, begin)
         end = self._prefix(last, code)
         if len(begin) != len(end) or not begin < end:
             raise ValueError("is no range of prefixes")
-        span = Span(begin, end)
+        span = PrefixRange(begin, end)
         if span.count > limits.DECK_PREFIXES_PER_CELL_MAX:
             raise ValueError(f"has more than {limits.DECK_PREFIXES_PER_CELL_MAX} prefixes")
         return span
@@ -336,7 +336,7 @@ def _area(code: str, digits: str) -> str:
     raise ValueError(f"after the country code {code} may be {listed}")
 
 
-def _check_together(spans: Sequence[Span]) -> None:
+def _check_together(spans: Sequence[PrefixRange]) -> None:
     """Raises ValueError unless the prefixes of a cell may share one."""
     if len(spans) == 1 and spans[0].first == spans[0].last:
         return

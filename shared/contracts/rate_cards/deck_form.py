@@ -57,7 +57,9 @@ class DeckForm:
         raises: BadRequest, or Invalid with a line for each field that is wrong."""
         deck, names = inflated(self.deck), None
         if self.names is not None:
-            rows = csv_rows(inflated(self.names), _Plain(), {"prefix", "destination"}, _NAMES)
+            rows = csv_rows(
+                inflated(self.names), _PlainCsvReader(), {"prefix", "destination"}, _NAMES
+            )
             names = read_names(rows, self.mapping.prefix_reader)
         version, self._report = import_deck(deck, self.mapping, card, effective_from, names)
         return version
@@ -73,7 +75,7 @@ def read_deck_form(content_type: str, body: bytes) -> DeckForm:
     return DeckForm(mapping, parts["deck"], parts.get("names"))
 
 
-class _Plain:
+class _PlainCsvReader:
     encoding = "utf-8"
     delimiter = ","
     comment = ""

@@ -20,8 +20,8 @@ from shared.contracts.common.cpu_budget import CpuBudget
 from shared.contracts.common.fields import AdminBody
 from shared.contracts.common.validation import json_pointer
 from shared.contracts.rate_cards.deck_cells import (
+    PrefixRange,
     PrefixReader,
-    Span,
     cell_condition,
     cell_factor,
     cell_name,
@@ -145,20 +145,20 @@ class DeckReport:
     unknown_names: tuple[str, ...]
 
 
-class _Entry(NamedTuple):
+class _DeckRates(NamedTuple):
     """A row that became rates: one of them without prefix and name, its name, and the prefixes."""
 
     rate: Rate
     name: str
-    spans: Sequence[Span]
+    spans: Sequence[PrefixRange]
     place: str
 
 
-class _Rates:
+class _LazyRates:
     """The rates of a deck in order; each is created when the caller reads it, since half a million
     of them would fill the memory."""
 
-    def __init__(self, rows: Sequence[_Entry]) -> None:
+    def __init__(self, rows: Sequence[_DeckRates]) -> None:
         self.prefixes: list[str] = []
         self.entries = array("I")
         self._rows = rows
@@ -173,7 +173,7 @@ class _Rates:
         return self._rows[self.entries[position]].place
 
 
-class _Refused(Exception):
+class _RowRefused(Exception):
     def __init__(self, place: str, detail: str) -> None:
         super().__init__(detail)
         self.error = FieldError(place, detail)
@@ -184,7 +184,7 @@ def import_deck(
     mapping: DeckMapping,
     card: str,
     effective_from: datetime,
-    names: Mapping[str, Sequence[Span]] | None = None,
+    names: Mapping[str, Sequence[PrefixRange]] | None = None,
 ) -> tuple[RateCardVersion, DeckReport]:
     """The card that the deck encodes, and the outcome of its rows.
 
@@ -219,20 +219,20 @@ def import_deck(
     return version, importer.report(len(version))
 
 
-def read_names(rows: Iterable[DeckRow], reader: PrefixReader) -> dict[str, list[Span]]:
+def read_names(rows: Iterable[DeckRow], reader: PrefixReader) -> dict[str, list[PrefixRange]]:
     """Prefixes by the plain form of a destination's name, of rows with the columns `prefix` and
     `destination`. Raises Invalid with a line for each wrong field."""
     budget = CpuBudget(limits.DECK_CPU_SECONDS_MAX)
-    found: dict[str, list[Span]] = {}
+    found: dict[str, list[PrefixRange]] = {}
     errors: list[FieldError] = []
     for row in rows:
         budget.check()
         try:
             if row.problem:
-                raise _Refused(row.place, row.problem)
+                raise _RowRefused(row.place, row.problem)
             name = comparable(_read(row, "destination", cell_name))
             found.setdefault(name, []).extend(_read(row, "prefix", reader.spans))
-        except _Refused as refused:
+        except _RowRefused as refused:
             errors.append(refused.error)
             if len(errors) >= limits.RATE_CARD_ERRORS_MAX:
                 break
@@ -253,13 +253,13 @@ def _not_valid(errors: Sequence[FieldError]) -> Invalid:
 class _Importer:
     """Takes row after row; knows what it has taken. No range is expanded before all are counted."""
 
-    def __init__(self, mapping: DeckMapping, names: Mapping[str, Sequence[Span]]) -> None:
+    def __init__(self, mapping: DeckMapping, names: Mapping[str, Sequence[PrefixRange]]) -> None:
         self.errors: list[FieldError] = []
         self.is_full = False
         self._mapping = mapping
         self._names = names
         self._reader = mapping.prefix_reader
-        self._entries: list[_Entry] = []
+        self._entries: list[_DeckRates] = []
         self._rows = self._left_out = self._duplicates = 0
         self._prefixes = self._range_prefixes = 0
         self._unknown: dict[str, None] = {}
@@ -283,12 +283,12 @@ class _Importer:
             return
         try:
             self._take(row)
-        except _Refused as refused:
+        except _RowRefused as refused:
             self.errors.append(refused.error)
 
-    def rates(self, budget: CpuBudget) -> "_Rates":
+    def rates(self, budget: CpuBudget) -> "_LazyRates":
         """All rates. Raises Invalid for repeated prefixes."""
-        found = _Rates(self._entries)
+        found = _LazyRates(self._entries)
         positions: dict[str | tuple[str, str], int] = {}
         errors: list[FieldError] = []
         for number, entry in enumerate(self._entries):
@@ -343,18 +343,18 @@ class _Importer:
             if len(slots) > limits.RATE_SLOTS_MAX or start <= entry.rate.slots[-1].from_second:
                 most = limits.RATE_SLOTS_MAX
                 detail = f"must be after the slot before, of at most {most}"
-                raise _Refused(_place(row, columns.slot_start), detail)
+                raise _RowRefused(_place(row, columns.slot_start), detail)
             self._entries[-1] = entry._replace(rate=replace(entry.rate, slots=slots))
             return
         self._open = None
         if start:
             detail = "begins later than second 0, but the row before is of another prefix"
-            raise _Refused(_place(row, columns.slot_start), detail)
+            raise _RowRefused(_place(row, columns.slot_start), detail)
         self._count(row, spans)
         self._open = begins
-        self._entries.append(_Entry(rate, name, spans, row.place))
+        self._entries.append(_DeckRates(rate, name, spans, row.place))
 
-    def _count(self, row: DeckRow, spans: Sequence[Span]) -> None:
+    def _count(self, row: DeckRow, spans: Sequence[PrefixRange]) -> None:
         for span in spans:
             count = 1 if span.first == span.last else span.count
             self._prefixes += count
@@ -366,7 +366,7 @@ class _Importer:
         else:
             return
         self.is_full = True
-        raise _Refused(row.place, detail)
+        raise _RowRefused(row.place, detail)
 
     def _name(self, row: DeckRow) -> str:
         key = _fields(row, self._mapping.columns.destination)
@@ -382,10 +382,10 @@ class _Importer:
         parts = [_read(row, column, cell_name) for column in columns]
         name = ", ".join(dict.fromkeys(part for part in parts if part))
         if name and (problem := label_problem(name)):
-            raise _Refused(_place(row, columns[0]), f"{_shown(name)} {problem}")
+            raise _RowRefused(_place(row, columns[0]), f"{_shown(name)} {problem}")
         return name or self._mapping.defaults.destination
 
-    def _spans(self, row: DeckRow, name: str) -> Sequence[Span] | None:
+    def _spans(self, row: DeckRow, name: str) -> Sequence[PrefixRange] | None:
         """The prefixes of a row; None where its name has none and may be passed over."""
         columns, reader = self._mapping.columns, self._reader
         if columns.prefix is None:
@@ -395,7 +395,7 @@ class _Importer:
             code = _read(row, columns.country_code, reader.code, as_text=True)
         return _read(row, columns.prefix, lambda cell: reader.spans(cell, code), as_text=True)
 
-    def _named_spans(self, row: DeckRow, name: str) -> Sequence[Span] | None:
+    def _named_spans(self, row: DeckRow, name: str) -> Sequence[PrefixRange] | None:
         found = self._names.get(comparable(name))
         if found is not None:
             return found
@@ -404,7 +404,7 @@ class _Importer:
             detail = (
                 f"no prefix is known for {name[:80]!r}: the mapping's unknown_names can be skip"
             )
-            raise _Refused(_place(row, column), detail)
+            raise _RowRefused(_place(row, column), detail)
         if len(self._unknown) < limits.RATE_CARD_ERRORS_MAX:
             self._unknown[name] = None
         self._left_out += 1
@@ -431,7 +431,7 @@ class _Importer:
         origin = row.fields.get(columns.origin or "", "").strip() or None
         if origin is not None and not _REGION.fullmatch(origin):
             detail = f"{_shown(origin)} must be an ISO region of two capital letters, such as US"
-            raise _Refused(_place(row, columns.origin), detail)
+            raise _RowRefused(_place(row, columns.origin), detail)
         kind, slots = LegKind(defaults.kind), self._slots(row, start)
         return Rate(kind, "", "", fee, slots, origin=origin, grace_seconds=grace), start
 
@@ -451,15 +451,15 @@ class _Importer:
         columns = self._mapping.columns
         price = _number(row, columns.price, self._price, self._mapping.defaults.price)
         if price is None:
-            raise _Refused(_place(row, columns.price), "has no price")
+            raise _RowRefused(_place(row, columns.price), "has no price")
         multiplier = _number(row, columns.multiplier, self._factor, PICOS_PER_UNIT)
         addition = _number(row, columns.addition, self._price, 0)
         scaled, rest = divmod(price * multiplier, PICOS_PER_UNIT)
         if rest:
             detail = "times its multiplier has more than 12 decimals"
-            raise _Refused(_place(row, columns.price), detail)
+            raise _RowRefused(_place(row, columns.price), detail)
         if scaled + addition > limits.PRICE_PICOS_MAX:
-            raise _Refused(_place(row, columns.price), "is over 1000000000")
+            raise _RowRefused(_place(row, columns.price), "is over 1000000000")
         return scaled + addition
 
     def _price(self, text: str) -> int:
@@ -530,11 +530,11 @@ def _read[T](row: DeckRow, column: str, read: Callable[[str], T], *, as_text: bo
     """The value of a cell. `as_text`: a JSON value must be a text or a whole number."""
     text = row.fields.get(column, "")
     if row.not_text and column in row.not_text and (as_text or not text):
-        raise _Refused(_place(row, column), row.not_text[column])
+        raise _RowRefused(_place(row, column), row.not_text[column])
     try:
         return read(text)
     except ValueError as error:
-        raise _Refused(_place(row, column), f"{_shown(text)} {error}") from None
+        raise _RowRefused(_place(row, column), f"{_shown(text)} {error}") from None
 
 
 def _shown(text: str) -> str:

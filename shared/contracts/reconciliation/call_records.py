@@ -30,7 +30,7 @@ from shared.domain.common.kinds import LegKind
 from shared.domain.common.money import MICROS_PER_UNIT, parse_amount
 from shared.domain.common.strict_json import loads
 from shared.domain.numbers.numbers import called_number
-from shared.domain.reconciliation.matching import Record, Tolerance
+from shared.domain.reconciliation.matching import CarrierRecord, Tolerance
 
 _UTF_16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _CELL_CHARS_SHOWN = 40
@@ -215,7 +215,7 @@ class CallRecords:
     """The records of a file; `currency` None where it states none. `left_out` counts rows by
     reason: `kind` or `unanswered`."""
 
-    records: Sequence[Record]
+    records: Sequence[CarrierRecord]
     tolerance: Tolerance
     currency: str | None
     left_out: Mapping[str, int]
@@ -280,7 +280,7 @@ class _ColumnsMissing(Invalid):
 
 def _read(mapping: RecordMapping, body: bytes) -> CallRecords:
     reader = _RowReader(mapping)
-    records: list[Record] = []
+    records: list[CarrierRecord] = []
     errors: list[FieldError] = []
     for line, row in enumerate(_rows(mapping, body), start=1):
         if line > limits.RECONCILIATION_ROWS_MAX:
@@ -333,7 +333,7 @@ class _RowReader:
         self.currencies: set[str] = set()
         self.left_out: dict[str, int] = {}
 
-    def record(self, line: int, fields: Mapping[str, str]) -> Record | None:
+    def record(self, line: int, fields: Mapping[str, str]) -> CarrierRecord | None:
         """The row's record; None for one that is left out. Raises _CellError."""
         columns = self._columns
         kind: str | None = self._mapping.kind
@@ -353,7 +353,7 @@ class _RowReader:
             for name in (columns.row_id, columns.id)
         )
         answered_at, second_at = self._answered_at(fields, seconds)
-        return Record(
+        return CarrierRecord(
             line=line,
             answered_at=answered_at,
             second_at=second_at,

@@ -8,7 +8,7 @@ from shared.domain.common.canonical import format_time
 from shared.domain.common.ids import is_foreign_id
 from shared.domain.common.money import format_amount
 from shared.domain.legs.leg import encode_leg_key
-from shared.domain.reconciliation.matching import Leg, Reconciliation, Record
+from shared.domain.reconciliation.matching import CarrierRecord, ProductLeg, Reconciliation
 
 _THEIR_FIELDS = ("line", "id", "row_id", "kind", "to", "from", "answered_at", "seconds", "amount")
 _OUR_FIELDS = ("leg", "kind", "to", "from", "answered_at", "seconds", "amount")
@@ -52,7 +52,7 @@ def outcome_body(reconciliation: Reconciliation, currency: str) -> dict[str, obj
     }
 
 
-def their_body(record: Record) -> dict[str, object]:
+def their_body(record: CarrierRecord) -> dict[str, object]:
     """A record of the file; fields that the file does not state are null."""
     amount = record.amount_micros
     return {
@@ -68,7 +68,7 @@ def their_body(record: Record) -> dict[str, object]:
     }
 
 
-def our_body(leg: Leg, currency: str) -> dict[str, object]:
+def our_body(leg: ProductLeg, currency: str) -> dict[str, object]:
     """A leg; `amount` null: the account has none in this currency."""
     amount = leg.amounts.get(currency)
     return {
@@ -105,7 +105,7 @@ def _prefixed(side: str, body: Mapping[str, object]) -> dict[str, object]:
     return {f"{side}_{name}": value for name, value in body.items()}
 
 
-def _postable(record: Record) -> dict[str, object] | None:
+def _postable(record: CarrierRecord) -> dict[str, object] | None:
     """The record in dialect `perminute`; None where a number is hidden or unknown, or no call lasts
     so long."""
     if not record.number or _HIDDEN in record.number or record.kind is None:

@@ -7,9 +7,9 @@ from shared.domain.common.canonical import format_time
 from shared.domain.common.money import format_amount
 from shared.domain.usage.usage import (
     GROUPS,
-    Group,
+    GroupKey,
     Order,
-    Span,
+    UsageSpan,
     UsageTotal,
     added_up,
     ordered,
@@ -37,7 +37,7 @@ def usage_columns(groups: Sequence[str], total: UsageTotal) -> tuple[str, ...]:
 
 
 def usage_items(
-    totals: dict[Group, UsageTotal], groups: Sequence[str], order: Order, limit: int | None
+    totals: dict[GroupKey, UsageTotal], groups: Sequence[str], order: Order, limit: int | None
 ) -> list[dict[str, object]]:
     """An item for each group, in order; beyond a limit all others are one item `other`."""
     found = ordered(totals, order)
@@ -51,7 +51,11 @@ def usage_items(
 
 
 def usage_body(
-    currency: str, span: Span, groups: Sequence[str], items: Sequence[object], total: UsageTotal
+    currency: str,
+    span: UsageSpan,
+    groups: Sequence[str],
+    items: Sequence[object],
+    total: UsageTotal,
 ) -> dict[str, object]:
     """Usage of a span: an item for each group, and the total."""
     return {
@@ -86,7 +90,7 @@ def total_body(total: UsageTotal) -> dict[str, object]:
     return body
 
 
-def _names(groups: Sequence[str], group: Group) -> dict[str, object]:
+def _names(groups: Sequence[str], group: GroupKey) -> dict[str, object]:
     return {
         name: int(value) if name == "hour" else value or None
         for name, value in zip(groups, group, strict=True)

@@ -220,12 +220,12 @@ def charge_fields(charge: Charge) -> dict[str, object]:
 
 
 def _told(charge: Charge, sentence: str) -> dict[str, object]:
-    losers = charge.version.index.matches(charge.kind, charge.to_digits)
+    matches = charge.version.index.matches(charge.kind, charge.to_digits)
     return {
         "sentence": sentence,
         "won_over": [
             prefix
-            for row, prefix, origin in losers
+            for row, prefix, origin in matches
             if row != charge.row and origin in {None, charge.origin}
         ],
     }

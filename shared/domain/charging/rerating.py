@@ -8,10 +8,10 @@ from enum import StrEnum
 from shared.domain.common.kinds import LegKind
 from shared.domain.ledger.stored_charge import ChargeRecord, RatedBy
 from shared.domain.numbers.numbers import called_number, caller_number, caller_origin
-from shared.domain.rating.diff import LegFacts
+from shared.domain.rating.diff import PastLegFacts
 
 
-class Untouched(StrEnum):
+class SkipReason(StrEnum):
     """The reason why a leg keeps its charge under any card."""
 
     VOIP = "voip"
@@ -25,23 +25,23 @@ class Untouched(StrEnum):
     CURRENCY_MISMATCH = "currency_mismatch"
 
 
-def leg_facts(charge: ChargeRecord, person: Mapping[str, object]) -> LegFacts | Untouched:
+def leg_facts(charge: ChargeRecord, person: Mapping[str, object]) -> PastLegFacts | SkipReason:
     """The facts that the price of a charged leg depends on, or why it can't be priced again.
 
     `person` is the part of the leg that can be erased: it has the numbers. For a leg that the pool
     paid in part, these are the facts of the rest, which is a separate call.
     """
-    if charge.zero_reason in set(Untouched):
-        return Untouched(str(charge.zero_reason))
+    if charge.zero_reason in set(SkipReason):
+        return SkipReason(str(charge.zero_reason))
     pool_until = charge.pool_until_second
     talk_seconds = charge.talk_seconds - pool_until
     if pool_until and talk_seconds <= 0:
-        return Untouched.POOL
+        return SkipReason.POOL
     to_number = person.get("to")
     if not to_number:
-        return Untouched.ERASED
+        return SkipReason.ERASED
     assert charge.answered_at is not None, "an unanswered leg has its reason"
-    return LegFacts(
+    return PastLegFacts(
         kind=charge.kind,
         to_digits=called_number(str(to_number)).removeprefix("+"),
         origin=origin_of(charge.kind, person.get("from")),
@@ -84,7 +84,7 @@ class RerateOutcome:
     after_micros: int
     answered_at: str | None = None
     talk_seconds: int = 0
-    reason: Untouched | None = None
+    reason: SkipReason | None = None
     before: RatedBy | None = None
     after: RatedBy | None = None
     entries: tuple[int, ...] = ()
@@ -118,14 +118,14 @@ class Differences:
 
     accounts: Mapping[tuple[str, str], Difference]
     destinations: Mapping[tuple[str, str], Difference]
-    skipped: Mapping[Untouched, int]
+    skipped: Mapping[SkipReason, int]
 
 
 def add_up(outcomes: Iterable[RerateOutcome]) -> Differences:
     """The outcomes added up; a destination has the name that it gets."""
     accounts: dict[tuple[str, str], Difference] = {}
     destinations: dict[tuple[str, str], Difference] = {}
-    skipped: dict[Untouched, int] = {}
+    skipped: dict[SkipReason, int] = {}
     for outcome in outcomes:
         if outcome.reason is not None:
             skipped[outcome.reason] = skipped.get(outcome.reason, 0) + 1

@@ -26,12 +26,12 @@ def fast_replace[State](old: State, **changes: object) -> State:
     return made
 
 
-class _Slots(NamedTuple):
+class _SlotAccessors(NamedTuple):
     get: Callable[[object], tuple[object, ...]]
     put: dict[str, Callable[[object, object], None]]
 
 
 @lru_cache(maxsize=limits.EVOLVED_KINDS_MAX)
-def _slots(kind: Any) -> _Slots:
+def _slots(kind: Any) -> _SlotAccessors:
     names = [field.name for field in fields(kind)]
-    return _Slots(attrgetter(*names), {name: getattr(kind, name).__set__ for name in names})
+    return _SlotAccessors(attrgetter(*names), {name: getattr(kind, name).__set__ for name in names})

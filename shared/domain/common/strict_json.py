@@ -64,7 +64,7 @@ def load_items(body: bytes) -> Iterator[tuple[object, int]]:
     Never more than an item and a window of the text are held. Raises BadRequest `json_invalid` as
     `loads` does, where the body is no list, and for an item over JSON_ITEM_CHARS_MAX characters.
     """
-    reader = _Reader(body)
+    reader = _JsonReader(body)
     if reader.next_mark() != "[":
         reader.value()
         raise _invalid("it must be a list")
@@ -84,7 +84,7 @@ def load_object(
     A body that is a list is returned as an empty one. Raises BadRequest `json_invalid` as
     `load_items` does, for each member as for an item, and over JSON_MEMBERS_MAX members.
     """
-    reader = _Reader(body)
+    reader = _JsonReader(body)
     mark = reader.next_mark()
     if mark != "{":
         value, _ = ([], 0) if mark == "[" else reader.value()
@@ -105,7 +105,7 @@ def load_object(
     return found
 
 
-class _Reader:
+class _JsonReader:
     """Reads a body value by value. Of its text only a window is held, from `_at` on unread."""
 
     def __init__(self, body: bytes) -> None:

@@ -44,7 +44,7 @@ CALLS_LAST = "~calls.last"
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class MailWording:
     """The texts of a mail in one language: its subject and its advice."""
 
     subject: str
@@ -63,8 +63,8 @@ class EventType:
     optional: tuple[str, ...] = ()
     ends: str = ""
     is_repeated: bool = False
-    en: Words | None = None
-    fr: Words | None = None
+    en: MailWording | None = None
+    fr: MailWording | None = None
 
     @property
     def is_alert(self) -> bool:
@@ -80,11 +80,11 @@ _RECORDS = (
         optional=("below_percent", "threshold_hours", "runs_out"),
         ends="the balance has risen above the threshold and a margin, or the rule is gone",
         is_repeated=True,
-        en=Words(
+        en=MailWording(
             "{name}: credits are below {threshold} {currency}",
             "Top up the account, or switch automatic recharge on.",
         ),
-        fr=Words(
+        fr=MailWording(
             "{name} : le solde est passé sous {threshold} {currency}",
             "Rechargez le compte ou activez la recharge automatique.",
         ),
@@ -95,10 +95,10 @@ _RECORDS = (
         required=("threshold", "what_to_do"),
         ends="the balance has risen above zero and a margin",
         is_repeated=True,
-        en=Words(
+        en=MailWording(
             "{name}: no credits are left", "Top up the account: until then no call is dialled out."
         ),
-        fr=Words(
+        fr=MailWording(
             "{name} : le crédit est épuisé",
             "Rechargez le compte. D'ici là, aucun appel sortant n'est possible.",
         ),
@@ -109,11 +109,11 @@ _RECORDS = (
         required=("threshold", "what_to_do"),
         ends="the balance has risen above the credit limit and a margin",
         is_repeated=True,
-        en=Words(
+        en=MailWording(
             "{name}: the credit limit is overdrawn",
             "Top up the account. The next credits pay the overdraft first.",
         ),
-        fr=Words(
+        fr=MailWording(
             "{name} : le découvert autorisé est dépassé",
             "Rechargez le compte. Le prochain versement couvre d'abord le découvert.",
         ),
@@ -123,11 +123,11 @@ _RECORDS = (
         "A lot expires soon.",
         required=("lot", "remaining", "expires_at", "days", "what_to_do"),
         ends="the lot is used up or has expired",
-        en=Words(
+        en=MailWording(
             "{name}: {remaining} {currency} expire in {days} day(s)",
             "Use these credits before they expire. The rest is forfeited.",
         ),
-        fr=Words(
+        fr=MailWording(
             "{name} : {remaining} {currency} expirent dans {days} jour(s)",
             "Utilisez ce crédit avant son expiration. Le reste sera perdu.",
         ),
@@ -148,8 +148,8 @@ _RECORDS = (
         "A recharge was paid, and credited.",
         required=("recharge", "amount"),
         optional=("reference",),
-        en=Words("{name}: recharged by {amount} {currency}", "Nothing has to be done."),
-        fr=Words(
+        en=MailWording("{name}: recharged by {amount} {currency}", "Nothing has to be done."),
+        fr=MailWording(
             "{name} : compte rechargé de {amount} {currency}", "Aucune action n'est nécessaire."
         ),
     ),
@@ -159,11 +159,11 @@ _RECORDS = (
         required=("recharge", "amount", "declines", "what_to_do"),
         optional=("next_at",),
         ends="a recharge was paid, or the settings were put again",
-        en=Words(
+        en=MailWording(
             "{name}: a recharge was declined",
             "Check the payment method, or top up by other means.",
         ),
-        fr=Words(
+        fr=MailWording(
             "{name} : une recharge a été refusée",
             "Vérifiez le moyen de paiement ou rechargez le compte d'une autre manière.",
         ),
@@ -175,11 +175,11 @@ _RECORDS = (
         optional=("recharge", "until"),
         ends="a recharge is requested again, was paid, or the settings were put again",
         is_repeated=True,
-        en=Words(
+        en=MailWording(
             "{name}: automatic recharge is suspended",
             "Check the account's recharge settings and payment method.",
         ),
-        fr=Words(
+        fr=MailWording(
             "{name} : la recharge automatique est suspendue",
             "Vérifiez les paramètres de recharge et le moyen de paiement du compte.",
         ),
@@ -190,11 +190,11 @@ _RECORDS = (
         required=("recharge", "amount", "asks", "requested_at", "what_to_do"),
         ends="the payment provider answered",
         is_repeated=True,
-        en=Words(
+        en=MailWording(
             "{name}: a recharge has no answer",
             "Check the payment provider. The request is repeated.",
         ),
-        fr=Words(
+        fr=MailWording(
             "{name} : une demande de recharge reste sans réponse",
             "Vérifiez le service de paiement. La demande lui est renvoyée.",
         ),
@@ -204,11 +204,11 @@ _RECORDS = (
         "Most, or all, of the month's included minutes are used.",
         required=("month", "percent", "used_seconds", "pool_seconds", "what_to_do"),
         ends="the month is over in the account's time zone",
-        en=Words(
+        en=MailWording(
             "{name}: {percent} % of the month's minutes are used",
             "When the minutes are used up, credits pay for such calls.",
         ),
-        fr=Words(
+        fr=MailWording(
             "{name} : {percent} % des minutes incluses du mois sont utilisées",
             "Une fois ces minutes épuisées, ces appels sont débités du crédit.",
         ),
@@ -220,11 +220,11 @@ _RECORDS = (
         optional=("since",),
         ends="dial-out was restarted",
         is_repeated=True,
-        en=Words(
+        en=MailWording(
             "{name}: dial-out is stopped",
             "Check the calls of the last hour, then restart dial-out.",
         ),
-        fr=Words(
+        fr=MailWording(
             "{name} : les appels sortants sont bloqués",
             "Vérifiez les appels de la dernière heure, puis rétablissez les appels sortants.",
         ),
@@ -242,11 +242,11 @@ _RECORDS = (
             *("calls", "what_to_do"),
         ),
         ends="open calls no longer use up the available credit within the minutes and a margin",
-        en=Words(
+        en=MailWording(
             "{name}: open calls use up the credits in {seconds_left} seconds",
             "Top up the account, or end calls, the first of the list first.",
         ),
-        fr=Words(
+        fr=MailWording(
             "{name} : les appels en cours épuiseront le crédit dans {seconds_left} secondes",
             "Rechargez le compte ou mettez fin à des appels, dans l'ordre de la liste.",
         ),
@@ -255,11 +255,11 @@ _RECORDS = (
         SPEND_REACHED,
         "Charges of a day or month reached a step of a rule; emitted once a step and period.",
         required=("rule", "percent", "spend", "limit", "period", "since", "what_to_do"),
-        en=Words(
+        en=MailWording(
             "{name}: {percent} % of {limit} {currency} are spent",
             "Check the usage of the period.",
         ),
-        fr=Words(
+        fr=MailWording(
             "{name} : {percent} % de {limit} {currency} ont été dépensés",
             "Examinez la consommation de la période.",
         ),
@@ -346,7 +346,7 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
-class Raised:
+class OpenAlert:
     """An alert that is not over. `name` distinguishes alerts of a type, as those of two rules;
     `repeats` counts its repetitions."""
 

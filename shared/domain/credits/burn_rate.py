@@ -39,7 +39,7 @@ CHANCE = "80 %"  # that what happens lies between the extremes
 
 
 @dataclass(frozen=True, slots=True)
-class Day:
+class SpendDay:
     """A day of the account: the amount spent, and the balance at its last movement."""
 
     ordinal: int
@@ -59,12 +59,12 @@ class Burn:
     week: tuple[int, ...] = ()
     recent_micros: int = 0
     expected_micros: int = 0
-    days: tuple[Day, ...] = ()
+    days: tuple[SpendDay, ...] = ()
     last: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Spread:
+class ForecastSpread:
     """How sure a forecast is. `day_micros` is the standard deviation of a day, `level_micros` that
     of the mean day, `quantile_per_cent` how many of them the interval extends to each side."""
 
@@ -86,14 +86,14 @@ class Forecast:
     probability of four in five. `per_day_micros` is what a mean day costs."""
 
     per_day_micros: int
-    spread: Spread
+    spread: ForecastSpread
     runs_out_at: datetime | None
     earliest_at: datetime | None
     latest_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
-class Recent:
+class RecentSpend:
     """The recent spend, independent of the pattern: since the begin of the clock hour before the
     present one, and in the last 24 clock hours."""
 
@@ -182,12 +182,12 @@ def why_unknown(burn: Burn, at: datetime, time_zone: str) -> str | None:
     return None
 
 
-def recent(burn: Burn, at: datetime, time_zone: str) -> Recent:
+def recent(burn: Burn, at: datetime, time_zone: str) -> RecentSpend:
     """The recent spend."""
     burn = rolled(burn, at, time_zone)
     since = datetime.fromtimestamp((_hour(at) - 1) * SECONDS_PER_HOUR, UTC)
     spent = burn.open_micros + sum(burn.last[-1:])
-    return Recent(since, spent, burn.open_micros + sum(burn.last[-(HOURS_PER_DAY - 1) :]))
+    return RecentSpend(since, spent, burn.open_micros + sum(burn.last[-(HOURS_PER_DAY - 1) :]))
 
 
 def expected_micros(burn: Burn, at: datetime, time_zone: str, hours: int) -> int:
@@ -257,7 +257,7 @@ def _exhausted_at(
     seconds_left: int,
     at: datetime,
     credit_micros: int,
-    spread: Spread,
+    spread: ForecastSpread,
     side: int,
 ) -> datetime | None:
     """When the credit is gone: as expected (`side` 0), at the earliest (1), at the latest (-1)."""
@@ -274,7 +274,7 @@ def _exhausted_at(
     return None
 
 
-def _spread(burn: Burn, mean_micros: int, at: datetime, time_zone: str) -> Spread:
+def _spread(burn: Burn, mean_micros: int, at: datetime, time_zone: str) -> ForecastSpread:
     """The deviation of days from those of the same weekday, or, without such data, from all others;
     at least the deviation that the sample size implies."""
     today = at.astimezone(zone(time_zone)).date().toordinal()
@@ -289,7 +289,7 @@ def _spread(burn: Burn, mean_micros: int, at: datetime, time_zone: str) -> Sprea
     day = max(isqrt((prior + within) // freedom), mean_micros // count)
     drift = mean_micros * _LEVEL_PER_CENT // 100
     level = isqrt(day**2 // min(count, _LEVEL_DAYS_MAX) + drift**2)
-    return Spread(day, level, _QUANTILE_PER_CENT + _QUANTILE_PER_CENT_BY_FREEDOM // freedom)
+    return ForecastSpread(day, level, _QUANTILE_PER_CENT + _QUANTILE_PER_CENT_BY_FREEDOM // freedom)
 
 
 def _squares(values: Sequence[int]) -> int:
@@ -323,14 +323,14 @@ def _profile(burn: Burn) -> tuple[int, ...]:
 
 
 def _with_day(
-    days: tuple[Day, ...], at: datetime, time_zone: str, spent_micros: int, balance_micros: int
-) -> tuple[Day, ...]:
+    days: tuple[SpendDay, ...], at: datetime, time_zone: str, spent_micros: int, balance_micros: int
+) -> tuple[SpendDay, ...]:
     ordinal = at.astimezone(zone(time_zone)).date().toordinal()
     if days and days[-1].ordinal == ordinal:
-        day = Day(ordinal, days[-1].spent_micros + spent_micros, balance_micros)
+        day = SpendDay(ordinal, days[-1].spent_micros + spent_micros, balance_micros)
         return (*days[:-1], day)
     kept = tuple(day for day in days if day.ordinal > ordinal - limits.BURN_DAYS_KEPT)
-    return (*kept, Day(ordinal, spent_micros, balance_micros))
+    return (*kept, SpendDay(ordinal, spent_micros, balance_micros))
 
 
 def _hour(moment: datetime) -> int:

@@ -38,7 +38,7 @@ class Draw:
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
+class DrawResult:
     """An amount taken from lots: the lots that paid, their rests, the uncovered part."""
 
     draws: tuple[Draw, ...]
@@ -56,7 +56,7 @@ def opening_entry(lot: str) -> int:
     return int(lot.removeprefix("lot-"))
 
 
-def draw(lots: Iterable[Lot], amount_micros: int, *, valid_at: datetime) -> Drawn:
+def draw(lots: Iterable[Lot], amount_micros: int, *, valid_at: datetime) -> DrawResult:
     """Take an amount from the lots that were valid then, first in, first out."""
     draws: list[Draw] = []
     left: list[Lot] = []
@@ -67,7 +67,7 @@ def draw(lots: Iterable[Lot], amount_micros: int, *, valid_at: datetime) -> Draw
             draws.append(Draw(lot.id, taken))
         if lot.remaining_micros > taken:
             left.append(replace(lot, remaining_micros=lot.remaining_micros - taken))
-    return Drawn(tuple(draws), tuple(left), amount_micros)
+    return DrawResult(tuple(draws), tuple(left), amount_micros)
 
 
 def give_back(lots: Iterable[Lot], lot: Lot, amount_micros: int) -> tuple[Lot, ...]:

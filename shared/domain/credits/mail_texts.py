@@ -54,7 +54,7 @@ _FOOT = {
 }
 
 
-class _Known(dict[str, Any]):
+class _FieldValues(dict[str, Any]):
     """A field that the event lacks is a dash."""
 
     def __missing__(self, key: str) -> str:
@@ -66,7 +66,7 @@ def written(language: str, name: str, event: Mapping[str, Any]) -> tuple[str, st
     spoken = language if language in _LABELS else "en"
     data = _flat(event["data"])
     kind = str(event["type"])
-    known = _Known({**data, "name": name})
+    known = _FieldValues({**data, "name": name})
     record = event_type(kind)
     words = record.fr if spoken == "fr" else record.en
     subject = (words.subject if words else f"{{name}}: {kind}").format_map(known)
@@ -78,7 +78,7 @@ def written(language: str, name: str, event: Mapping[str, Any]) -> tuple[str, st
         if field in data
     ]
     foot = _FOOT[spoken].format_map(
-        _Known(
+        _FieldValues(
             id=event["id"],
             time=event["time"],
             alert=data.get("alert_id", "–"),

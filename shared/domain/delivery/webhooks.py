@@ -101,7 +101,7 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class ReceiverResponse:
     """The answer of a receiver: an HTTP status, or None and the reason why there is none."""
 
     status: int | None

@@ -2,7 +2,7 @@
 
 import hashlib
 
-from shared.domain.dial_out.budgets import Budget, Budgets, Limit, Period, Scope, Velocity
+from shared.domain.dial_out.budgets import Budget, BudgetPeriod, Budgets, Limit, Scope, Velocity
 from shared.domain.dial_out.facts import OrganizerFacts
 from shared.domain.dial_out.policy import AccountPolicy
 
@@ -40,7 +40,9 @@ def limits_of(
         key = scope_key(Scope.COST_CENTER, center)
         wanted.append(Limit(Scope.COST_CENTER, key, center, _of_periods(of_center)))
     if meeting:
-        budgets = tuple((Period.MEETING, budget) for budget in per_meeting if budget is not None)
+        budgets = tuple(
+            (BudgetPeriod.MEETING, budget) for budget in per_meeting if budget is not None
+        )
         key = scope_key(Scope.MEETING, meeting)
         wanted.append(Limit(Scope.MEETING, key, meeting, budgets))
     return (account, *(limit for limit in wanted if limit.budgets or limit.velocity))
@@ -51,6 +53,6 @@ def scope_key(scope: Scope, name: str) -> str:
     return f"{scope.value}|{hashlib.sha256(name.encode()).hexdigest()[:40]}"
 
 
-def _of_periods(budgets: Budgets) -> tuple[tuple[Period, Budget], ...]:
-    both = ((Period.DAY, budgets.day), (Period.MONTH, budgets.month))
+def _of_periods(budgets: Budgets) -> tuple[tuple[BudgetPeriod, Budget], ...]:
+    both = ((BudgetPeriod.DAY, budgets.day), (BudgetPeriod.MONTH, budgets.month))
     return tuple((period, budget) for period, budget in both if budget is not None)

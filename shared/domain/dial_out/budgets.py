@@ -23,7 +23,7 @@ class Scope(StrEnum):
     ACCOUNT = "account"
 
 
-class Period(StrEnum):
+class BudgetPeriod(StrEnum):
     """The period of a budget: a day or a month in the account's time zone, or one meeting."""
 
     DAY = "day"
@@ -66,7 +66,7 @@ class BudgetUse:
 
     scope: Scope
     name: str
-    period: Period
+    period: BudgetPeriod
     budget: Budget
     used_micros: int
 
@@ -135,7 +135,7 @@ class Limit:
     scope: Scope
     key: str
     name: str
-    budgets: tuple[tuple[Period, Budget], ...] = ()
+    budgets: tuple[tuple[BudgetPeriod, Budget], ...] = ()
     velocity: Velocity | None = None
 
 

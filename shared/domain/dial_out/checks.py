@@ -8,24 +8,24 @@ from shared.domain.common.money import format_price
 from shared.domain.dial_out import denials
 from shared.domain.dial_out.facts import (
     AccountFacts,
+    CheckOutcome,
     CheckResult,
     Denial,
+    DenialReason,
     OrganizerFacts,
-    Outcome,
     RateFacts,
-    Reason,
 )
 from shared.domain.dial_out.policy import License
 
 
 @dataclass(frozen=True, slots=True)
-class Skipped:
+class SkippedCheck:
     """A fact that the check needs is missing; why, in a sentence."""
 
     why: str
 
 
-type Answer = Denial | Skipped | None
+type CheckAnswer = Denial | SkippedCheck | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Check[F]:
     """A named check of the facts, and the sentence for one that is passed."""
 
     name: str
-    evaluate: Callable[[F], Answer]
+    evaluate: Callable[[F], CheckAnswer]
     passed: Callable[[F], str]
 
 
@@ -75,43 +75,44 @@ def results[F](checks: Iterable[Check[F]], facts: F) -> tuple[CheckResult, ...]:
 def _result[F](check: Check[F], facts: F) -> CheckResult:
     answer = check.evaluate(facts)
     if isinstance(answer, Denial):
-        return CheckResult(check.name, Outcome.FAIL, answer.message, answer.reason)
-    if isinstance(answer, Skipped):
-        return CheckResult(check.name, Outcome.SKIPPED, answer.why)
-    return CheckResult(check.name, Outcome.PASS, check.passed(facts))
+        return CheckResult(check.name, CheckOutcome.FAIL, answer.message, answer.reason)
+    if isinstance(answer, SkippedCheck):
+        return CheckResult(check.name, CheckOutcome.SKIPPED, answer.why)
+    return CheckResult(check.name, CheckOutcome.PASS, check.passed(facts))
 
 
-def _account(facts: CreditSource) -> Answer:
+def _account(facts: CreditSource) -> CheckAnswer:
     if facts.account is not None:
         return None
-    return Denial(Reason.ACCOUNT_UNKNOWN, "No account is known that this call belongs to.")
+    return Denial(DenialReason.ACCOUNT_UNKNOWN, "No account is known that this call belongs to.")
 
 
-def _account_active(facts: CreditSource) -> Answer:
+def _account_active(facts: CreditSource) -> CheckAnswer:
     if facts.account is None:
-        return Skipped("There is no account to check.")
+        return SkippedCheck("There is no account to check.")
     if not facts.account.suspended:
         return None
     return denials.suspended(facts.account.account)
 
 
-def _organizer(facts: CreditSource) -> Answer:
+def _organizer(facts: CreditSource) -> CheckAnswer:
     if facts.account is None:
-        return Skipped("There is no account to check.")
+        return SkippedCheck("There is no account to check.")
     if facts.organizer is not None:
         return None
     return Denial(
-        Reason.ORGANIZER_UNKNOWN, "No organizer is registered for this meeting in the account."
+        DenialReason.ORGANIZER_UNKNOWN,
+        "No organizer is registered for this meeting in the account.",
     )
 
 
-def _license(facts: CreditSource) -> Answer:
+def _license(facts: CreditSource) -> CheckAnswer:
     if facts.organizer is None:
-        return Skipped("There is no organizer to check.")
+        return SkippedCheck("There is no organizer to check.")
     if facts.organizer.license is not License.NONE:
         return None
     return Denial(
-        Reason.LICENSE_MISSING,
+        DenialReason.LICENSE_MISSING,
         f"The organizer {facts.organizer.organizer} has no license for audio conferencing.",
     )
 

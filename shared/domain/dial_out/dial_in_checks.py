@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from shared.domain.dial_out.checks import (
     ACCOUNT_CHECKS,
     ORGANIZER_CHECKS,
-    Answer,
     Check,
-    Skipped,
+    CheckAnswer,
+    SkippedCheck,
     first_denial,
     rate_passed,
     results,
@@ -16,9 +16,9 @@ from shared.domain.dial_out.facts import (
     AccountFacts,
     CheckResult,
     Denial,
+    DenialReason,
     OrganizerFacts,
     RateFacts,
-    Reason,
 )
 
 
@@ -44,23 +44,23 @@ def explain_admission(facts: DialInFacts, credit: CheckResult) -> tuple[CheckRes
     return (*results(_CHECKS, facts), credit)
 
 
-def _toll_free(facts: DialInFacts) -> Answer:
+def _toll_free(facts: DialInFacts) -> CheckAnswer:
     if not facts.toll_free:
         return None
     if facts.organizer is None:
-        return Skipped("There is no organizer to check.")
+        return SkippedCheck("There is no organizer to check.")
     if facts.organizer.toll_free_dial_in:
         return None
     return Denial(
-        Reason.TOLL_FREE_DISABLED,
+        DenialReason.TOLL_FREE_DISABLED,
         f"Meetings of {facts.organizer.organizer} can't be joined through a toll-free number.",
     )
 
 
-def _rate(facts: DialInFacts) -> Answer:
+def _rate(facts: DialInFacts) -> CheckAnswer:
     if facts.rate is not None:
         return None
-    return Denial(Reason.RATE_MISSING, facts.unpriced)
+    return Denial(DenialReason.RATE_MISSING, facts.unpriced)
 
 
 _CHECKS: tuple[Check[DialInFacts], ...] = (

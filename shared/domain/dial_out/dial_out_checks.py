@@ -10,14 +10,20 @@ from shared.domain.dial_out.budgets import BudgetMode, exceeded_budgets, velocit
 from shared.domain.dial_out.checks import (
     ACCOUNT_CHECKS,
     ORGANIZER_CHECKS,
-    Answer,
     Check,
-    Skipped,
+    CheckAnswer,
+    SkippedCheck,
     first_denial,
     rate_passed,
     results,
 )
-from shared.domain.dial_out.facts import CheckResult, Denial, DialOutFacts, Outcome, Reason
+from shared.domain.dial_out.facts import (
+    CheckOutcome,
+    CheckResult,
+    Denial,
+    DenialReason,
+    DialOutFacts,
+)
 from shared.domain.dial_out.policy import (
     IDENTITIES,
     CallContext,
@@ -32,7 +38,7 @@ from shared.domain.numbers.numbers import DialledNumber
 from shared.domain.numbers.regions import INTERNATIONAL, availability, country_name, offer
 
 _OF_REGIONS = frozenset({"region", "policy", "region_lists"})
-_NO_NUMBER = Skipped("There is no valid number to check.")
+_NO_NUMBER = SkippedCheck("There is no valid number to check.")
 
 
 def check_rules(facts: DialOutFacts) -> Denial | None:
@@ -59,78 +65,84 @@ def no_rate(dialled: DialledNumber) -> str:
 def credit_line(denial: Denial | None, granted_seconds: int | None) -> CheckResult:
     """The last line: credit refused, granted, or (None and None) not evaluated."""
     if denial is not None:
-        return CheckResult("credit", Outcome.FAIL, denial.message, denial.reason)
+        return CheckResult("credit", CheckOutcome.FAIL, denial.message, denial.reason)
     if granted_seconds is None:
         return CheckResult(
-            "credit", Outcome.SKIPPED, "Credit is checked after all other checks pass."
+            "credit", CheckOutcome.SKIPPED, "Credit is checked after all other checks pass."
         )
-    return CheckResult("credit", Outcome.PASS, f"Credit covers {granted_seconds} seconds.")
+    return CheckResult("credit", CheckOutcome.PASS, f"Credit covers {granted_seconds} seconds.")
 
 
-def _emergency(facts: DialOutFacts) -> Answer:
+def _emergency(facts: DialOutFacts) -> CheckAnswer:
     if not facts.dialled.emergency:
         return None
     return Denial(
-        Reason.EMERGENCY_NUMBER,
+        DenialReason.EMERGENCY_NUMBER,
         "This is an emergency number: the bridge has to route it itself, and it is never charged.",
     )
 
 
-def _special(facts: DialOutFacts) -> Answer:
+def _special(facts: DialOutFacts) -> CheckAnswer:
     if not facts.dialled.special:
         return None
     return Denial(
-        Reason.SPECIAL_NUMBER, "This is a short number of a country's network, not dialled here."
+        DenialReason.SPECIAL_NUMBER,
+        "This is a short number of a country's network, not dialled here.",
     )
 
 
-def _number(facts: DialOutFacts) -> Answer:
+def _number(facts: DialOutFacts) -> CheckAnswer:
     if facts.dialled.number.valid:
         return None
     return Denial(
-        Reason.NUMBER_INVALID,
+        DenialReason.NUMBER_INVALID,
         "The number is not a valid one in international form: + and 7 to 15 digits.",
     )
 
 
-def _region(facts: DialOutFacts) -> Answer:
+def _region(facts: DialOutFacts) -> CheckAnswer:
     number = facts.dialled.number
     if not number.valid:
         return _NO_NUMBER
     if facts.policy.serves(number.region):
         return None
     if number.region in {None, INTERNATIONAL}:
-        return Denial(Reason.REGION_NOT_SERVED, "The number belongs to no country that is served.")
+        return Denial(
+            DenialReason.REGION_NOT_SERVED, "The number belongs to no country that is served."
+        )
     return Denial(
-        Reason.REGION_NOT_SERVED, f"The account does not serve {country_name(number.region)}."
+        DenialReason.REGION_NOT_SERVED, f"The account does not serve {country_name(number.region)}."
     )
 
 
-def _number_class(facts: DialOutFacts) -> Answer:
+def _number_class(facts: DialOutFacts) -> CheckAnswer:
     if not facts.dialled.number.valid:
         return _NO_NUMBER
     number_class = facts.policy.class_of(facts.dialled.number)
     if class_allowed(number_class, facts.rules):
         return None
     words = number_class.value.replace("_", " ")
-    return Denial(Reason.NUMBER_CLASS_BLOCKED, f"Numbers of the class {words} are not dialled.")
+    return Denial(
+        DenialReason.NUMBER_CLASS_BLOCKED, f"Numbers of the class {words} are not dialled."
+    )
 
 
-def _dial_out_running(facts: DialOutFacts) -> Answer:
+def _dial_out_running(facts: DialOutFacts) -> CheckAnswer:
     if facts.account is None:
-        return Skipped("There is no account to check.")
+        return SkippedCheck("There is no account to check.")
     if not facts.account.stopped:
         return None
     return denials.stopped(facts.account.stopped)
 
 
-def _policy(facts: DialOutFacts) -> Answer:
+def _policy(facts: DialOutFacts) -> CheckAnswer:
     if _is_exempt(facts):
         return None
     reach = IDENTITIES[facts.identity].reach(facts.half)
     if reach is DialScope.NONE:
         return Denial(
-            Reason.POLICY_DISABLED, f"The policy {facts.identity} does not let anybody dial out."
+            DenialReason.POLICY_DISABLED,
+            f"The policy {facts.identity} does not let anybody dial out.",
         )
     number = facts.dialled.number
     if not number.valid:
@@ -139,45 +151,52 @@ def _policy(facts: DialOutFacts) -> Answer:
         return None
     where = country_name(number.region)
     if reach is DialScope.ZONE_A:
-        return Denial(Reason.POLICY_ZONE_A_ONLY, f"The policy allows Zone A only: {where} is not.")
+        return Denial(
+            DenialReason.POLICY_ZONE_A_ONLY, f"The policy allows Zone A only: {where} is not."
+        )
     home = country_name(facts.domestic_region) or "an unknown country"
     return Denial(
-        Reason.POLICY_DOMESTIC_ONLY, f"The policy allows {home} only; the number is in {where}."
+        DenialReason.POLICY_DOMESTIC_ONLY,
+        f"The policy allows {home} only; the number is in {where}.",
     )
 
 
-def _region_lists(facts: DialOutFacts) -> Answer:
+def _region_lists(facts: DialOutFacts) -> CheckAnswer:
     number = facts.dialled.number
     if not number.valid:
         return _NO_NUMBER
     if all(rule.admits_region(number.region) for rule in facts.rules):
         return None
     where = country_name(number.region)
-    return Denial(Reason.REGION_BLOCKED, f"The account's lists do not let {where} be dialled.")
+    return Denial(
+        DenialReason.REGION_BLOCKED, f"The account's lists do not let {where} be dialled."
+    )
 
 
-def _number_lists(facts: DialOutFacts) -> Answer:
+def _number_lists(facts: DialOutFacts) -> CheckAnswer:
     number = facts.dialled.number
     if not number.valid:
         return _NO_NUMBER
     if facts.policy.block_high_risk and number.high_risk:
         return Denial(
-            Reason.NUMBER_BLOCKED,
+            DenialReason.NUMBER_BLOCKED,
             f"The account blocks ranges known for toll fraud ({number.high_risk}).",
         )
     if all(rule.admits_digits(number.digits) for rule in facts.rules):
         return None
-    return Denial(Reason.NUMBER_BLOCKED, "The account's lists do not let this number be dialled.")
+    return Denial(
+        DenialReason.NUMBER_BLOCKED, "The account's lists do not let this number be dialled."
+    )
 
 
-def _budget(facts: DialOutFacts) -> Answer:
+def _budget(facts: DialOutFacts) -> CheckAnswer:
     exceeded = exceeded_budgets(facts.budgets, _least_charge_micros(facts))
     if not exceeded or exceeded[0].budget.mode is BudgetMode.WARN:
         return None
     return denials.over_budget(exceeded[0])
 
 
-def _velocity(facts: DialOutFacts) -> Answer:
+def _velocity(facts: DialOutFacts) -> CheckAnswer:
     for use in facts.velocities:
         excess = velocity_excess(use)
         if excess is not None:
@@ -185,23 +204,23 @@ def _velocity(facts: DialOutFacts) -> Answer:
     return None
 
 
-def _rate(facts: DialOutFacts) -> Answer:
+def _rate(facts: DialOutFacts) -> CheckAnswer:
     if not facts.dialled.number.valid:
         return _NO_NUMBER
     if facts.rate is not None:
         return None
-    return Denial(Reason.RATE_MISSING, facts.unpriced or no_rate(facts.dialled))
+    return Denial(DenialReason.RATE_MISSING, facts.unpriced or no_rate(facts.dialled))
 
 
-def _rate_ceiling(facts: DialOutFacts) -> Answer:
+def _rate_ceiling(facts: DialOutFacts) -> CheckAnswer:
     if facts.rate is None:
-        return Skipped("There is no rate to compare.")
+        return SkippedCheck("There is no rate to compare.")
     ceiling = rate_ceiling_picos(facts.rules)
     if ceiling is None or facts.rate.price_per_minute_picos <= ceiling:
         return None
     price = format_price(facts.rate.price_per_minute_picos)
     return Denial(
-        Reason.RATE_OVER_CEILING,
+        DenialReason.RATE_OVER_CEILING,
         f"The price per minute of {price} is above the ceiling of {format_price(ceiling)}.",
     )
 

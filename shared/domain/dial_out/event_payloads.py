@@ -13,7 +13,7 @@ from shared.domain.credits.alerts import (
     OVER_BUDGET,
     Event,
 )
-from shared.domain.dial_out.budgets import BudgetMode, BudgetUse, Limit, Period
+from shared.domain.dial_out.budgets import BudgetMode, BudgetPeriod, BudgetUse, Limit
 from shared.domain.dial_out.budgets import NewRegion as NewRegionMode
 from shared.domain.dial_out.hold_book import HoldState, budget_uses
 from shared.domain.dial_out.usage_counters import Counters
@@ -42,7 +42,9 @@ def over_budget(
             if use.budget.mode is BudgetMode.HARD or use.used_micros <= use.budget.amount_micros:
                 continue
             counters = state.counters_of(bound.key)
-            mark = f"{use.period.value} {month_of(day) if use.period is Period.MONTH else day}"
+            mark = (
+                f"{use.period.value} {month_of(day) if use.period is BudgetPeriod.MONTH else day}"
+            )
             if mark not in counters.warned:
                 events.append(_spent(use))
                 state = _with_counters(state, bound.key, counters.with_warned(mark))

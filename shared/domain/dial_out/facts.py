@@ -19,7 +19,7 @@ from shared.domain.numbers.classes import NumberClass
 from shared.domain.numbers.numbers import DialledNumber
 
 
-class Reason(StrEnum):
+class DenialReason(StrEnum):
     """Why it may not ring, in order of precedence (the last only for dial-in)."""
 
     EMERGENCY_NUMBER = "emergency_number"
@@ -45,7 +45,7 @@ class Reason(StrEnum):
     TOLL_FREE_DISABLED = "toll_free_disabled"
 
 
-class Outcome(StrEnum):
+class CheckOutcome(StrEnum):
     """The result of a check."""
 
     PASS = "pass"  # noqa: S105 - the wire's word
@@ -137,7 +137,7 @@ class DialOutFacts:
 class Denial:
     """Why it may not ring: a stable reason, and a sentence for a person."""
 
-    reason: Reason
+    reason: DenialReason
     message: str
 
 
@@ -146,9 +146,9 @@ class CheckResult:
     """One line of an explanation."""
 
     check: str
-    outcome: Outcome
+    outcome: CheckOutcome
     detail: str
-    reason: Reason | None = None
+    reason: DenialReason | None = None
 
 
 @dataclass(frozen=True, slots=True)

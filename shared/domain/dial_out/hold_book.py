@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from shared.domain.common import limits
 from shared.domain.common.calendar import month_of
 from shared.domain.common.errors import LedgerCorrupt
-from shared.domain.dial_out.budgets import BudgetUse, Limit, Period, Scope, VelocityUse
+from shared.domain.dial_out.budgets import BudgetPeriod, BudgetUse, Limit, Scope, VelocityUse
 from shared.domain.dial_out.usage_counters import COST_WINDOW_MINUTES, Counters, minute_of
 from shared.domain.ledger.model import SettledDebit
 
@@ -165,7 +165,7 @@ class HoldState:
 
 
 @dataclass(frozen=True, slots=True)
-class Correction:
+class CounterCorrection:
     """By how much the charge of a dial-out has changed that was let through on `day` of the
     account's, in a minute since 1970; `scopes` are the counters that its charge went to."""
 
@@ -192,7 +192,7 @@ def catch_up(
     ledger: LedgerView,
     posted: Iterable[SettledDebit],
     now: datetime,
-    corrections: Iterable[Correction] = (),
+    corrections: Iterable[CounterCorrection] = (),
 ) -> HoldState:
     """The state as of a later ledger commit: its balance, without settled holds, with freed holds
     as released ones, and the counters with charges and corrections.
@@ -342,11 +342,11 @@ def velocity_uses(
     return tuple(uses)
 
 
-def _is_of(period: Period, day: str, requested_day: str) -> bool:
+def _is_of(period: BudgetPeriod, day: str, requested_day: str) -> bool:
     """Whether a call allowed on a day counts for the period that contains the given day."""
-    if period is Period.MONTH:
+    if period is BudgetPeriod.MONTH:
         return month_of(day) == month_of(requested_day)
-    return period is Period.MEETING or day == requested_day
+    return period is BudgetPeriod.MEETING or day == requested_day
 
 
 def of_account(uses: Iterable[VelocityUse]) -> VelocityUse | None:

@@ -9,12 +9,12 @@ from datetime import datetime
 
 from shared.domain.common import limits
 from shared.domain.common.calendar import month_of
-from shared.domain.dial_out.budgets import Period
+from shared.domain.dial_out.budgets import BudgetPeriod
 
 MINUTES_PER_HOUR = 60
 COST_WINDOW_MINUTES = 10
 _PERIODS_KEPT = 2
-_WARNED_KEPT = 2 * len(Period)  # a day and a month, before and after midnight; a meeting
+_WARNED_KEPT = 2 * len(BudgetPeriod)  # a day and a month, before and after midnight; a meeting
 
 type Buckets = tuple[tuple[int, int], ...]
 """(minute, count or micros) in order of time."""
@@ -43,14 +43,14 @@ class Counters:
     warned: tuple[str, ...] = ()
     meeting_since: int = 0
 
-    def spent_micros(self, period: Period, day: str, minute: int, *, running: bool) -> int:
+    def spent_micros(self, period: BudgetPeriod, day: str, minute: int, *, running: bool) -> int:
         """The charges in the period that contains `day`; of a meeting since it began.
 
         A meeting is over when nothing was charged for some hours and no call of it is `running`.
         """
-        if period is Period.DAY:
+        if period is BudgetPeriod.DAY:
             return dict(self.days).get(day, 0)
-        if period is Period.MONTH:
+        if period is BudgetPeriod.MONTH:
             return dict(self.months).get(month_of(day), 0)
         return self.meeting_micros if running or not self._meeting_is_over(minute) else 0
 

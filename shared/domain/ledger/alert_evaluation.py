@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from shared.domain.common import limits
 from shared.domain.common.errors import LedgerCorrupt
 from shared.domain.credits import alerts, burn_rate, event_payloads, recharge
-from shared.domain.credits.alerts import Alert, AlertRule, Event, Raised
+from shared.domain.credits.alerts import Alert, AlertRule, Event, OpenAlert
 from shared.domain.credits.included_minutes import month_end, pool_month
 from shared.domain.credits.lots import Lot
 from shared.domain.credits.recharge import CeilingReached, Recharge, RechargeStatus
@@ -426,7 +426,7 @@ def _remind(evaluation: Evaluation) -> None:
                 evaluation.repeat(raised, event)
 
 
-def _reminder(state: LedgerState, raised: Raised, at: datetime) -> Event | None:
+def _reminder(state: LedgerState, raised: OpenAlert, at: datetime) -> Event | None:
     """An alert that is repeated, as things are now; None: its cause is gone. Raises LedgerCorrupt
     for a type that has no reminder."""
     known = state.recharges

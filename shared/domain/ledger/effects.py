@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from shared.domain.common import limits
 from shared.domain.common.copying import fast_replace
 from shared.domain.credits import alerts, event_payloads, recharge
-from shared.domain.credits.alerts import Event, Raised, event_type
+from shared.domain.credits.alerts import Event, OpenAlert, event_type
 from shared.domain.credits.recharge import Recharge
 from shared.domain.ledger.model import LedgerState
 
@@ -35,7 +35,7 @@ class Evaluation:
         self.end(event.type, name)
         for oldest in self.state.raised[: 1 - limits.ALERTS_RAISED_MAX]:
             self.end(oldest.type, oldest.name)
-        raised = Raised(self.state.alerts + 1, event.type, name, self.at)
+        raised = OpenAlert(self.state.alerts + 1, event.type, name, self.at)
         self.events.append(self._with_money(replace(event, alert=raised.number)))
         self.change(alerts=raised.number, raised=(*self.state.raised, raised))
         self._remind(raised)
@@ -44,7 +44,7 @@ class Evaluation:
         """The alerts of a type, or those with this name, are over."""
         self.end_where(lambda each: each.type == kind and (name is None or each.name == name))
 
-    def end_where(self, is_over: Callable[[Raised], bool]) -> None:
+    def end_where(self, is_over: Callable[[OpenAlert], bool]) -> None:
         """The alerts of which that is true are over."""
         ended = [each for each in self.state.raised if is_over(each)]
         if ended:
@@ -60,7 +60,7 @@ class Evaluation:
         """Whether an alert of this type is not over."""
         return any(each.type == kind for each in self.state.raised)
 
-    def repeat(self, raised: Raised, event: Event) -> None:
+    def repeat(self, raised: OpenAlert, event: Event) -> None:
         """Repeat an alert."""
         again = replace(raised, repeats=raised.repeats + 1)
         escalated = again.repeats >= limits.ALERT_ESCALATES_AT_REPEAT
@@ -73,13 +73,13 @@ class Evaluation:
     def _with_money(self, event: Event) -> Event:
         return event_payloads.with_money(event, self.state.balance_micros, self.state.currency)
 
-    def _remind(self, raised: Raised) -> None:
+    def _remind(self, raised: OpenAlert) -> None:
         at = repeat_at(raised)
         if at is not None:
             self.due.append((ALERT_DUE, at))
 
 
-def repeat_at(raised: Raised) -> datetime | None:
+def repeat_at(raised: OpenAlert) -> datetime | None:
     """When an alert is repeated, or None."""
     if raised.acknowledged or not event_type(raised.type).is_repeated:
         return None

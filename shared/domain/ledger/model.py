@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from shared.domain.common.errors import LedgerCorrupt, PerminuteError
-from shared.domain.credits.alerts import AlertRule, Event, Raised
+from shared.domain.credits.alerts import AlertRule, Event, OpenAlert
 from shared.domain.credits.burn_rate import Burn
 from shared.domain.credits.included_minutes import PoolDraw, PoolMonth
 from shared.domain.credits.lots import Draw, Lot, LotKind
@@ -165,7 +165,7 @@ class LedgerState:
     recharges: Recharges = _NO_RECHARGES
     burn: Burn = _NO_BURN
     alerts: int = 0
-    raised: tuple[Raised, ...] = ()
+    raised: tuple[OpenAlert, ...] = ()
     warned: tuple[tuple[str, int], ...] = ()
     announced: tuple[tuple[str, int], ...] = ()
     pool_seconds: int = 0
@@ -236,7 +236,7 @@ class Announce:
     data: Mapping[str, object] = field(hash=False)
 
 
-type Quiet = Configure | Tick | AnswerRecharge | Acknowledge | Announce
+type NonPostingCommand = Configure | Tick | AnswerRecharge | Acknowledge | Announce
 """Commands that may change the state without an entry: journals keep the commands themselves."""
 
 
@@ -245,7 +245,7 @@ class SettingsChange:
     """A quiet command as a journal keeps it: it was carried out after this entry."""
 
     after_entry: int
-    command: Quiet
+    command: NonPostingCommand
 
 
 @dataclass(frozen=True, slots=True)
@@ -367,7 +367,7 @@ class ExpireLot:
     held_micros: int
 
 
-type Command = TopUp | Adjust | DebitLeg | ReverseLeg | RerateLeg | ExpireLot | Quiet
+type Command = TopUp | Adjust | DebitLeg | ReverseLeg | RerateLeg | ExpireLot | NonPostingCommand
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,14 +5,14 @@ from datetime import datetime, timedelta
 
 from shared.domain.common import limits
 from shared.domain.credits import burn_rate
-from shared.domain.credits.burn_rate import Day, Forecast, Recent
+from shared.domain.credits.burn_rate import Forecast, RecentSpend, SpendDay
 from shared.domain.ledger.model import LedgerState, available_micros
 
 _DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Ahead:
+class ForecastPoint:
     """The balance at a future time, and its interval with a probability of four in five."""
 
     at: datetime
@@ -38,11 +38,11 @@ class Outlook:
     hours_known: int
     unused_micros: int
     why_unknown: str | None
-    recent: Recent
+    recent: RecentSpend
     balance: Forecast | None
     dial_outs: Forecast | None
-    past: tuple[Day, ...]
-    ahead: tuple[Ahead, ...]
+    past: tuple[SpendDay, ...]
+    ahead: tuple[ForecastPoint, ...]
 
 
 def outlook(state: LedgerState, held_micros: int, at: datetime) -> Outlook:
@@ -91,7 +91,7 @@ def _unused(state: LedgerState, at: datetime) -> int:
     return unused
 
 
-def _ahead(state: LedgerState, known: Forecast | None, at: datetime) -> tuple[Ahead, ...]:
+def _ahead(state: LedgerState, known: Forecast | None, at: datetime) -> tuple[ForecastPoint, ...]:
     """The balance at the end of each of the coming days, without what expires unused."""
     if known is None:
         return ()
@@ -99,10 +99,10 @@ def _ahead(state: LedgerState, known: Forecast | None, at: datetime) -> tuple[Ah
         state.burn, at, state.time_zone, limits.OUTLOOK_DAYS * burn_rate.HOURS_PER_DAY
     )
     balance = state.balance_micros
-    found: list[Ahead] = []
+    found: list[ForecastPoint] = []
     for day in range(1, limits.OUTLOOK_DAYS + 1):
         begin = (day - 1) * burn_rate.HOURS_PER_DAY
         balance -= sum(hours[begin : begin + burn_rate.HOURS_PER_DAY])
         half = known.spread.half_width_micros(day * burn_rate.HOURS_PER_DAY)
-        found.append(Ahead(at + day * _DAY, balance, balance - half, balance + half))
+        found.append(ForecastPoint(at + day * _DAY, balance, balance - half, balance + half))
     return tuple(found)

@@ -30,13 +30,13 @@ from shared.domain.ledger.model import (
     Tick,
 )
 
-type Opened = dict[str, Lot]
+type LotsById = dict[str, Lot]
 """Every lot ever opened, as it was opened, by id."""
 
 
 def replay(
     state: LedgerState | None,
-    opened: Opened,
+    opened: LotsById,
     *,
     commit: int,
     at: datetime,
@@ -135,7 +135,7 @@ def _answered(state: LedgerState, command: AnswerRecharge, at: datetime) -> Eval
     return alert_evaluation.on_recharge_deferred(state, pending, at)
 
 
-def _booked(state: LedgerState, opened: Opened, entry: Entry) -> LedgerState:
+def _booked(state: LedgerState, opened: LotsById, entry: Entry) -> LedgerState:
     if entry.sequence != state.entry + 1:
         raise LedgerCorrupt(f"entry {entry.sequence}: should be number {state.entry + 1}")
     if entry.moved_micros != entry.amount_micros:
@@ -178,7 +178,7 @@ def _booked(state: LedgerState, opened: Opened, entry: Entry) -> LedgerState:
     )
 
 
-def _reopened(opened: Opened, entry: Entry, lot: str) -> Lot:
+def _reopened(opened: LotsById, entry: Entry, lot: str) -> Lot:
     if lot not in opened:
         raise LedgerCorrupt(f"entry {entry.sequence}: no entry opened {lot}")
     return replace(opened[lot], remaining_micros=0)

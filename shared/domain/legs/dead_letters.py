@@ -16,7 +16,7 @@ class QueueCounts:
     dead_letters: int
 
 
-class Source(StrEnum):
+class DeadLetterSource(StrEnum):
     """Where a dead letter comes from: the queue of legs, or the subscription of webhooks."""
 
     QUEUE = "queue"
@@ -34,12 +34,12 @@ class DeadLetter:
     deliveries: int
     reason: str | None
     detail: str | None
-    source: Source = Source.QUEUE
+    source: DeadLetterSource = DeadLetterSource.QUEUE
 
     @property
     def id(self) -> str:
         """The id in the API: the number, with the source before it where that is not the queue."""
-        is_leg = self.source is Source.QUEUE
+        is_leg = self.source is DeadLetterSource.QUEUE
         return str(self.number) if is_leg else f"{self.source}-{self.number}"
 
     @property

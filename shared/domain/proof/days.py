@@ -21,7 +21,7 @@ class ProvenDay:
     rates: tuple[Mapping[str, Any], ...]
 
 
-class Day:
+class DayTree:
     """The commits after a root, added one by one."""
 
     def __init__(self, account: str, previous: SignedRoot | None) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Path:
+class MerklePath:
     """The way from leaf `index` of `size` leaves to the root: the sibling at each level."""
 
     index: int
@@ -34,7 +34,7 @@ def tree_root(leaves: Sequence[bytes]) -> bytes:
     return level[0]
 
 
-def tree_path(leaves: Sequence[bytes], index: int) -> Path:
+def tree_path(leaves: Sequence[bytes], index: int) -> MerklePath:
     """The path of one leaf."""
     level, at, hashes = [leaf_hash(leaf) for leaf in leaves], index, []
     while len(level) > 1:
@@ -42,7 +42,7 @@ def tree_path(leaves: Sequence[bytes], index: int) -> Path:
         if sibling < len(level):
             hashes.append(level[sibling])
         level, at = _above(level), at // 2
-    return Path(index, len(leaves), tuple(hashes))
+    return MerklePath(index, len(leaves), tuple(hashes))
 
 
 def _above(level: list[bytes]) -> list[bytes]:

@@ -10,7 +10,7 @@ from shared.domain.common.errors import LedgerCorrupt
 from shared.domain.ledger.model import Entry
 from shared.domain.proof.commits import PublicCommit, document_hash, entry_leaf, public_entry
 from shared.domain.proof.days import ProvenDay
-from shared.domain.proof.merkle import Path, tree_path
+from shared.domain.proof.merkle import MerklePath, tree_path
 from shared.domain.proof.rates import name_of, rate_leaves, rate_name
 
 RECEIPT_FORMAT = "perminute-receipt/1"
@@ -28,7 +28,7 @@ class Proven:
 
 
 @dataclass(frozen=True, slots=True)
-class Correction:
+class EntryCorrection:
     """Entry `entry` takes back or replaces entry `corrects`."""
 
     entry: int
@@ -37,7 +37,7 @@ class Correction:
     at: datetime
 
     @classmethod
-    def of(cls, entry: Entry) -> "Correction | None":
+    def of(cls, entry: Entry) -> "EntryCorrection | None":
         """The correction that an entry is, if it is one."""
         corrects = entry.reverses or entry.rerates
         if corrects is None:
@@ -49,7 +49,7 @@ def receipt_document(
     account: str,
     leg: str | None,
     proven: Sequence[Proven],
-    corrections: Sequence[Correction],
+    corrections: Sequence[EntryCorrection],
     created_at: datetime,
 ) -> dict[str, object]:
     """The receipt with its digest; entries and corrections are in the order of their numbers.
@@ -107,7 +107,7 @@ def _item(proven: Proven, root: int) -> dict[str, object]:
     return {**item, "rate": rate, "rate_path": _path(path)}
 
 
-def _path(path: Path) -> dict[str, Any]:
+def _path(path: MerklePath) -> dict[str, Any]:
     return {
         "index": path.index,
         "size": path.size,

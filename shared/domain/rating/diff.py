@@ -50,7 +50,7 @@ class RateChange:
         return Fraction(100 * (minute_picos(self.after.slots) - before), before)
 
 
-class LegFacts(NamedTuple):
+class PastLegFacts(NamedTuple):
     """A leg that was, as far as its price goes."""
 
     kind: LegKind
@@ -105,7 +105,7 @@ def changes(before: RateCardVersion, after: RateCardVersion) -> Iterator[RateCha
         new_row += new_key <= old_key
 
 
-def effect(before: RateCardVersion, after: RateCardVersion, legs: Iterable[LegFacts]) -> Effect:
+def effect(before: RateCardVersion, after: RateCardVersion, legs: Iterable[PastLegFacts]) -> Effect:
     """The cost of the legs under one version and under the other; no leg is changed.
 
     Destinations with the largest difference come first.
@@ -135,7 +135,7 @@ def effect(before: RateCardVersion, after: RateCardVersion, legs: Iterable[LegFa
     )
 
 
-def _charge(version: RateCardVersion, leg: LegFacts) -> Charge | None:
+def _charge(version: RateCardVersion, leg: PastLegFacts) -> Charge | None:
     return rate_leg(
         version,
         kind=leg.kind,

@@ -142,8 +142,8 @@ def _row_findings(version: RateCardVersion) -> Iterator[tuple[LintCode, str]]:
             place += f" from {origin}"
         for code in terms_findings[number]:
             yield code, place
-        if odd := _prefix_finding(prefix):
-            yield odd, place or "the empty prefix"
+        if finding := _prefix_finding(prefix):
+            yield finding, place or "the empty prefix"
         if origin is not None and index.find(kind, prefix, None) == NO_ROW:
             yield LintCode.ORIGIN_ONLY, place
         above = index.parent(row)

@@ -15,7 +15,7 @@ FORMAT = 1
 type Header = dict[str, str | int]
 
 
-class Texts:
+class PackedTexts:
     """Many different texts in one piece of bytes, decoded one at a time."""
 
     __slots__ = ("blob", "ends")
@@ -25,7 +25,7 @@ class Texts:
         self.ends = ends
 
     @classmethod
-    def of(cls, texts: Iterable[str]) -> "Texts":
+    def of(cls, texts: Iterable[str]) -> "PackedTexts":
         """The texts in the order given, numbered from 0."""
         pieces = [text.encode() for text in texts]
         return cls(b"".join(pieces), array("I", accumulate(map(len, pieces))))

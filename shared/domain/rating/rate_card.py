@@ -15,7 +15,14 @@ from shared.domain.common import limits
 from shared.domain.common.errors import FieldError, Invalid, SettingsUnreadable
 from shared.domain.common.kinds import LegKind
 from shared.domain.common.money import RoundingMode
-from shared.domain.rating.packing import Header, Texts, pack, terms_from_json, terms_to_json, unpack
+from shared.domain.rating.packing import (
+    Header,
+    PackedTexts,
+    pack,
+    terms_from_json,
+    terms_to_json,
+    unpack,
+)
 from shared.domain.rating.prefix_index import (
     NO_ROW,
     RateIndex,
@@ -117,8 +124,8 @@ class RateCardVersion:
     index: RateIndex
     _row_terms: "array[int]"
     _row_destinations: "array[int]"
-    _terms: Texts
-    _destinations: Texts
+    _terms: PackedTexts
+    _destinations: PackedTexts
     _tariffs: dict[int, Tariff]
 
     def __len__(self) -> int:
@@ -235,8 +242,8 @@ def build_version(
         build_index([keys[at] for at in order]),
         array("I", map(rate_terms.__getitem__, order)),
         array("I", map(rate_names.__getitem__, order)),
-        Texts.of(map(terms_to_json, terms_numbers)),
-        Texts.of(names),
+        PackedTexts.of(map(terms_to_json, terms_numbers)),
+        PackedTexts.of(names),
         {},
     )
 
@@ -303,8 +310,8 @@ def decode_version(
             unpack_index(sections),
             unpack_array("I", sections["row_terms"]),
             unpack_array("I", sections["row_destinations"]),
-            Texts(sections["terms"], unpack_array("I", sections["terms_ends"])),
-            Texts(sections["destinations"], unpack_array("I", sections["destinations_ends"])),
+            PackedTexts(sections["terms"], unpack_array("I", sections["terms_ends"])),
+            PackedTexts(sections["destinations"], unpack_array("I", sections["destinations_ends"])),
             {},
         )
     except (LookupError, TypeError, ValueError, zlib.error) as error:

@@ -29,7 +29,7 @@ SHIFT_MAX = timedelta(days=1)
 _MASK = "*"
 
 
-class Field(StrEnum):
+class ComparedField(StrEnum):
     """The permitted differences between a record and its leg."""
 
     KIND = "kind"
@@ -41,7 +41,7 @@ class Field(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class CarrierRecord:
     """A row of their file. `line` counts from 1; `id` may be that of the leg, `row_id` names the
     row alone. `number` is the called number, digits with "*" for those that are masked. `caller`
     alike. `amount_micros` None: the file states none. `second_at` is the time of the answer, too,
@@ -60,7 +60,7 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
-class Leg:
+class ProductLeg:
     """An answered leg of the product; `amounts` are net micros by currency: the amount that credits
     paid, and the carrier's amount where the account has a carrier card."""
 
@@ -87,19 +87,19 @@ class Tolerance:
 
 
 @dataclass(frozen=True, slots=True)
-class Different:
+class DifferingLeg:
     """A record and its leg, and the fields in which they differ."""
 
-    theirs: Record
-    ours: Leg
-    fields: tuple[Field, ...]
+    theirs: CarrierRecord
+    ours: ProductLeg
+    fields: tuple[ComparedField, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class MissingHere:
     """A record without a leg; `duplicate_of` is the line of the record that is the same call."""
 
-    theirs: Record
+    theirs: CarrierRecord
     duplicate_of: int | None = None
 
 
@@ -113,9 +113,9 @@ class Reconciliation:
     outside: int
     theirs_micros: int
     ours_micros: int
-    different: tuple[Different, ...]
+    different: tuple[DifferingLeg, ...]
     missing_here: tuple[MissingHere, ...]
-    missing_there: tuple[Leg, ...]
+    missing_there: tuple[ProductLeg, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +131,8 @@ class Period:
 
 
 def reconcile(
-    records: Iterable[Record],
-    legs: Iterable[Leg],
+    records: Iterable[CarrierRecord],
+    legs: Iterable[ProductLeg],
     tolerance: Tolerance,
     period: Period,
     currency: str,
@@ -163,7 +163,7 @@ def reconcile(
         if period.has(record.answered_at)
     )
     compared = [(*pair, _differences(*pair, tolerance, currency)) for pair in pairs]
-    different = tuple(Different(*each) for each in compared if each[2])
+    different = tuple(DifferingLeg(*each) for each in compared if each[2])
     theirs = [record for record, _ in pairs] + [each.theirs for each in missing_here]
     ours = [leg for _, leg in pairs] + list(missing_there)
     return Reconciliation(
@@ -181,11 +181,11 @@ def reconcile(
 class _Similarity:
     """The facts that a record and a leg must share; None: they can't be compared so."""
 
-    of_record: Callable[[Record], Hashable | None]
-    of_leg: Callable[[Leg], Hashable | None]
+    of_record: Callable[[CarrierRecord], Hashable | None]
+    of_leg: Callable[[ProductLeg], Hashable | None]
 
 
-def _similarities(records: Iterable[Record]) -> Sequence[_Similarity]:
+def _similarities(records: Iterable[CarrierRecord]) -> Sequence[_Similarity]:
     """Passes 2 and 3, for numbers with fewer masked digits first."""
     shapes = _shapes(records)
     found: list[_Similarity] = []
@@ -195,28 +195,28 @@ def _similarities(records: Iterable[Record]) -> Sequence[_Similarity]:
     return found
 
 
-class Hidden(NamedTuple):
+class MaskedDigits(NamedTuple):
     """The digits of a number that are masked, and those that follow them."""
 
     digits: int
     following: int
 
 
-def hidden_in(number: str) -> Hidden:
+def hidden_in(number: str) -> MaskedDigits:
     """The place of the masked digits."""
     count = number.count(_MASK)
-    return Hidden(count, len(number) - number.index(_MASK) - count if count else 0)
+    return MaskedDigits(count, len(number) - number.index(_MASK) - count if count else 0)
 
 
-def _shapes(records: Iterable[Record]) -> Sequence[tuple[bool, Hidden]]:
+def _shapes(records: Iterable[CarrierRecord]) -> Sequence[tuple[bool, MaskedDigits]]:
     """(whether the kind is unknown, masked digits) of records, the most informative first."""
     return sorted({(each.kind is None, hidden_in(each.number)) for each in records})
 
 
 def _similarity(
-    hidden: Hidden, with_caller: bool, with_seconds: bool, *, without_kind: bool
+    hidden: MaskedDigits, with_caller: bool, with_seconds: bool, *, without_kind: bool
 ) -> _Similarity:
-    def of_record(each: Record) -> Hashable | None:
+    def of_record(each: CarrierRecord) -> Hashable | None:
         fits = each.number and hidden_in(each.number) == hidden
         if not fits or (each.kind is None) != without_kind or (with_caller and not each.caller):
             return None
@@ -227,7 +227,7 @@ def _similarity(
             each.seconds if with_seconds else -1,
         )
 
-    def of_leg(each: Leg) -> Hashable | None:
+    def of_leg(each: ProductLeg) -> Hashable | None:
         if with_caller and not each.caller:
             return None
         return (
@@ -240,7 +240,7 @@ def _similarity(
     return _Similarity(of_record, of_leg)
 
 
-def mask(number: str, hidden: Hidden) -> str:
+def mask(number: str, hidden: MaskedDigits) -> str:
     """A number whose digits are replaced by asterisks where they are hidden."""
     if not hidden.digits:
         return number
@@ -250,20 +250,20 @@ def mask(number: str, hidden: Hidden) -> str:
 
 @dataclass(slots=True)
 class _Assignment:
-    records: dict[int, Record]
-    legs: Mapping[str, Leg]
+    records: dict[int, CarrierRecord]
+    legs: Mapping[str, ProductLeg]
     pairs: dict[int, str] = field(default_factory=dict)
     taken: set[str] = field(default_factory=set)
 
-    def free_records(self) -> dict[int, Record]:
+    def free_records(self) -> dict[int, CarrierRecord]:
         return {line: each for line, each in self.records.items() if line not in self.pairs}
 
-    def free_legs(self) -> dict[str, Leg]:
+    def free_legs(self) -> dict[str, ProductLeg]:
         return {key: each for key, each in self.legs.items() if key not in self.taken}
 
     def by_id(self) -> None:
         """Of records with the same id the nearest to the leg takes it."""
-        named: dict[str, list[Leg]] = defaultdict(list)
+        named: dict[str, list[ProductLeg]] = defaultdict(list)
         for leg in self.legs.values():
             named[leg.leg_id].append(leg)
         candidates = [
@@ -293,12 +293,12 @@ class _Assignment:
         self.by_times(seconds_max)
         self.records |= {line: record for line, record in twofold if line not in self.pairs}
 
-    def _twofold(self) -> list[tuple[int, Record]]:
+    def _twofold(self) -> list[tuple[int, CarrierRecord]]:
         return [item for item in self.records.items() if item[1].second_at is not None]
 
     def by_time(self, similarity: _Similarity, seconds_max: int) -> None:
         """Nearest first within each group of similar records and legs."""
-        groups: dict[Hashable, tuple[list[Record], list[Leg]]] = {}
+        groups: dict[Hashable, tuple[list[CarrierRecord], list[ProductLeg]]] = {}
         for record in self.free_records().values():
             if (name := similarity.of_record(record)) is not None:
                 groups.setdefault(name, ([], []))[0].append(record)
@@ -315,20 +315,20 @@ class _Assignment:
     def duplicates(self, seconds_max: int) -> dict[int, int]:
         """By line of a record without a leg: the line of the assigned record that is the same call:
         the same row id or id, or without any the same numbers, seconds and, nearly, time."""
-        assigned: dict[Hashable, list[Record]] = defaultdict(list)
+        assigned: dict[Hashable, list[CarrierRecord]] = defaultdict(list)
         for line in self.pairs:
             for name in _names(self.records[line]):
                 assigned[name].append(self.records[line])
         found: dict[int, int] = {}
         for line, record in self.free_records().items():
-            twins = (
-                twin
+            duplicates = (
+                duplicate
                 for name in _names(record)
-                for twin in assigned.get(name, ())
-                if abs((twin.answered_at - record.answered_at).total_seconds()) <= seconds_max
+                for duplicate in assigned.get(name, ())
+                if abs((duplicate.answered_at - record.answered_at).total_seconds()) <= seconds_max
             )
-            if (twin := next(twins, None)) is not None:
-                found[line] = twin.line
+            if (duplicate := next(duplicates, None)) is not None:
+                found[line] = duplicate.line
         return found
 
     def by_elimination(self, duplicates: Iterable[int]) -> None:
@@ -339,24 +339,24 @@ class _Assignment:
             for line, each in self.free_records().items()
             if line not in excluded and each.number
         ]
-        suitors: dict[str, list[Record]] = defaultdict(list)
+        candidates: dict[str, list[CarrierRecord]] = defaultdict(list)
         rivals: dict[int, int] = defaultdict(int)
         for without_kind, hidden in _shapes(left):
             similarity = _similarity(hidden, False, False, without_kind=without_kind)
-            records: dict[Hashable, list[Record]] = defaultdict(list)
+            records: dict[Hashable, list[CarrierRecord]] = defaultdict(list)
             for record in sorted(left, key=_answered_at):
                 if (name := similarity.of_record(record)) is not None:
                     records[name].append(record)
-            legs: dict[Hashable, list[Leg]] = defaultdict(list)
+            legs: dict[Hashable, list[ProductLeg]] = defaultdict(list)
             for leg in sorted(self.free_legs().values(), key=_time_of_leg):
                 if (name := similarity.of_leg(leg)) in records:
                     legs[name].append(leg)
             for name, near in records.items():
                 for leg in legs[name]:
-                    suitors[leg.key] += _within_a_day(near, leg.answered_at)
+                    candidates[leg.key] += _within_a_day(near, leg.answered_at)
                 for record in near:
                     rivals[record.line] += len(_within_a_day(legs[name], record.answered_at))
-        for key, found in suitors.items():
+        for key, found in candidates.items():
             if len(found) == 1 and rivals[found[0].line] == 1:
                 self._assign(found[0].line, key)
 
@@ -366,20 +366,24 @@ class _Assignment:
             self.taken.add(key)
 
 
-def _pair(one: Record | Leg, other: Record | Leg) -> tuple[Record, Leg] | None:
-    if isinstance(one, Record):
-        return None if isinstance(other, Record) else (one, other)
-    return (other, one) if isinstance(other, Record) else None
+def _pair(
+    one: CarrierRecord | ProductLeg, other: CarrierRecord | ProductLeg
+) -> tuple[CarrierRecord, ProductLeg] | None:
+    if isinstance(one, CarrierRecord):
+        return None if isinstance(other, CarrierRecord) else (one, other)
+    return (other, one) if isinstance(other, CarrierRecord) else None
 
 
-def _within_a_day[Each: (Record, Leg)](ordered: Sequence[Each], moment: datetime) -> Sequence[Each]:
+def _within_a_day[Each: (CarrierRecord, ProductLeg)](
+    ordered: Sequence[Each], moment: datetime
+) -> Sequence[Each]:
     """At most two of those that are within a day of a moment: more make no difference."""
     first = bisect_left(ordered, moment - SHIFT_MAX, key=_answered_at)
     last = bisect_right(ordered, moment + SHIFT_MAX, key=_answered_at)
     return ordered[first : min(last, first + 2)]
 
 
-def _names(record: Record) -> list[Hashable]:
+def _names(record: CarrierRecord) -> list[Hashable]:
     """The key by which a record is recognized as the same call as another one."""
     facts = record.kind, record.number, record.seconds
     if record.id is None and record.row_id is None:
@@ -393,14 +397,14 @@ def _names(record: Record) -> list[Hashable]:
 
 
 def _nearest_first(
-    records: Sequence[Record], legs: Sequence[Leg], seconds_max: int
+    records: Sequence[CarrierRecord], legs: Sequence[ProductLeg], seconds_max: int
 ) -> Iterable[tuple[int, str]]:
     """Pairs of one group, nearest first. In the order of times the two nearest of both sides are
     adjacent; once they are removed, the records around them are adjacent."""
     if len(records) == 1 and len(legs) == 1:
         record, leg = records[0], legs[0]
         return [(record.line, leg.key)] if _apart(record, leg) <= seconds_max else []
-    ordered: list[Record | Leg] = sorted([*records, *legs], key=_order)
+    ordered: list[CarrierRecord | ProductLeg] = sorted([*records, *legs], key=_order)
     before = list(range(-1, len(ordered) - 1))
     after = [*range(1, len(ordered)), -1]
     heap: list[tuple[float, int, int, int, int]] = []
@@ -434,46 +438,46 @@ def _nearest_first(
     return found
 
 
-def _later(record: Record) -> Record:
+def _later(record: CarrierRecord) -> CarrierRecord:
     """The record at the second of its two times."""
     assert record.second_at is not None
     return replace(record, answered_at=record.second_at, second_at=None)
 
 
-def _answered_at(each: Record | Leg) -> datetime:
+def _answered_at(each: CarrierRecord | ProductLeg) -> datetime:
     return each.answered_at
 
 
-def _order(each: Record | Leg) -> tuple[datetime, int, int, str]:
-    if isinstance(each, Record):
+def _order(each: CarrierRecord | ProductLeg) -> tuple[datetime, int, int, str]:
+    if isinstance(each, CarrierRecord):
         return each.answered_at, each.seconds, each.line, ""
     return each.answered_at, each.seconds, 0, each.key
 
 
-def _time_of_leg(leg: Leg) -> tuple[datetime, str]:
+def _time_of_leg(leg: ProductLeg) -> tuple[datetime, str]:
     return leg.answered_at, leg.key
 
 
-def _apart(record: Record, leg: Leg) -> float:
+def _apart(record: CarrierRecord, leg: ProductLeg) -> float:
     return abs((record.answered_at - leg.answered_at).total_seconds())
 
 
 def _differences(
-    record: Record, leg: Leg, tolerance: Tolerance, currency: str
-) -> tuple[Field, ...]:
-    found: list[Field] = []
+    record: CarrierRecord, leg: ProductLeg, tolerance: Tolerance, currency: str
+) -> tuple[ComparedField, ...]:
+    found: list[ComparedField] = []
     if record.kind not in {None, leg.kind}:
-        found.append(Field.KIND)
+        found.append(ComparedField.KIND)
     if record.number and record.number != mask(leg.number, hidden_in(record.number)):
-        found.append(Field.NUMBER)
+        found.append(ComparedField.NUMBER)
     if _apart(record, leg) > tolerance.seconds:
-        found.append(Field.ANSWERED_AT)
+        found.append(ComparedField.ANSWERED_AT)
     if abs(record.seconds - leg.seconds) > tolerance.seconds:
-        found.append(Field.SECONDS)
+        found.append(ComparedField.SECONDS)
     if record.amount_micros is not None:
         ours = leg.amounts.get(currency)
         if ours is None:
-            found.append(Field.CURRENCY)
+            found.append(ComparedField.CURRENCY)
         elif abs(record.amount_micros - ours) > tolerance.amount_micros:
-            found.append(Field.AMOUNT)
+            found.append(ComparedField.AMOUNT)
     return tuple(found)

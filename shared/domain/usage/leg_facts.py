@@ -24,11 +24,11 @@ LEG_GROUPS = (
     *("organizer", "cost_center", "conference", "kind", "region", "destination"),
     *("number_class", "bridge"),
 )
-"""The groups that a charge states; `LegFacts.groups` has their values in this order."""
+"""The groups that a charge states; `UsageFacts.groups` has their values in this order."""
 
 
 @dataclass(frozen=True, slots=True)
-class LegFacts:
+class UsageFacts:
     """A charge in the terms of usage. A group without a value is "". `called_at` is the answer, or
     the start of an unanswered leg. `billed_seconds` were paid by credits, `pool_seconds` by
     included minutes. `carrier_micros` is the purchasing cost in the account's currency, None where
@@ -43,7 +43,7 @@ class LegFacts:
     carrier_micros: int | None
 
 
-def leg_facts(charge: Mapping[str, object], entry: Entry, organizer: str | None) -> LegFacts:
+def leg_facts(charge: Mapping[str, object], entry: Entry, organizer: str | None) -> UsageFacts:
     """The facts of a kept charge that `entry` booked. A charge of a version that pinned no region
     has that of the prefix of its rate, where the prefix belongs to one region."""
     answered_at = charge.get("answered_at")
@@ -51,7 +51,7 @@ def leg_facts(charge: Mapping[str, object], entry: Entry, organizer: str | None)
     moment = answered_at or started_at
     seconds, pool_seconds = charged_seconds(charge)
     region = str(charge.get("region") or "") if "region" in charge else _region_of_rate(charge)
-    return LegFacts(
+    return UsageFacts(
         (
             organizer or "",
             str(charge.get("cost_center") or ""),

@@ -7,7 +7,7 @@ from datetime import datetime
 from shared.domain.common.canonical import parse_time
 from shared.domain.ledger.model import Entry, EntryKind
 from shared.domain.legs.parking import ParkedLeg
-from shared.domain.usage.leg_facts import LegFacts, leg_facts
+from shared.domain.usage.leg_facts import UsageFacts, leg_facts
 
 PARKED = "parked"
 
@@ -63,7 +63,7 @@ class ListedLeg:
         else:
             self._charge(charge or {}, leg_facts(charge or {}, entry, None))
 
-    def _charge(self, charge: Mapping[str, object], facts: LegFacts) -> None:
+    def _charge(self, charge: Mapping[str, object], facts: UsageFacts) -> None:
         rate = charge.get("rate")
         self.status = _text(charge.get("status"))
         self.region, self.destination, self.number_class = facts.groups[4:7]

@@ -13,14 +13,14 @@ from typing import NamedTuple
 
 from shared.domain.common.calendar import zone
 from shared.domain.ledger.model import Entry, EntryKind
-from shared.domain.usage.leg_facts import LEG_GROUPS, LegFacts, UsageTime, leg_facts
+from shared.domain.usage.leg_facts import LEG_GROUPS, UsageFacts, UsageTime, leg_facts
 
 TIME_GROUPS = ("day", "week", "month", "hour")
 GROUPS = (*LEG_GROUPS, *TIME_GROUPS)
 """The groupings of usage; times are local to the account."""
 _PLACES = {name: place for place, name in enumerate(LEG_GROUPS)}
 
-type Group = tuple[str, ...]
+type GroupKey = tuple[str, ...]
 """The values of the requested groups, "" where a leg has none."""
 
 
@@ -70,31 +70,31 @@ class UsageTotal:
         self.carrier_micros += other.carrier_micros
 
 
-class Slot(NamedTuple):
+class UsageHour(NamedTuple):
     """A local day (ISO text) and hour of the day."""
 
     day: str
     hour: int
 
 
-class Cell(NamedTuple):
+class UsageCell(NamedTuple):
     """Legs with the same group in every grouping: their groups, and the times of booking and
     call."""
 
     groups: tuple[str, ...]
-    booked: Slot
-    called: Slot
+    booked: UsageHour
+    called: UsageHour
 
-    def slot(self, by: UsageTime) -> Slot:
+    def slot(self, by: UsageTime) -> UsageHour:
         """When the legs count."""
         return self.booked if by is UsageTime.BOOKED else self.called
 
 
-type Cells = dict[Cell, UsageTotal]
+type Cells = dict[UsageCell, UsageTotal]
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class UsageSpan:
     """`since` <= time < `until`, by the time of the entry or of the call, in a time zone."""
 
     since: datetime
@@ -114,10 +114,10 @@ class Counted:
     debits that were not among the entries, until `take_back` is given the charge."""
 
     time_zone: str
-    span: Span | None = None
+    span: UsageSpan | None = None
     cells: Cells = field(default_factory=dict)
     unresolved: list[Entry] = field(default_factory=list)
-    _facts: dict[int, LegFacts] = field(default_factory=dict)
+    _facts: dict[int, UsageFacts] = field(default_factory=dict)
 
     def add(self, entry: Entry) -> None:
         """One more entry, in order."""
@@ -140,11 +140,11 @@ class Counted:
         span = self.span
         return span is None or span.by is UsageTime.ANSWERED or span.has(reversal.at, reversal.at)
 
-    def _count(self, facts: LegFacts, entry: Entry, sign: int) -> None:
+    def _count(self, facts: UsageFacts, entry: Entry, sign: int) -> None:
         if self.span is not None and not self.span.has(entry.at, facts.called_at):
             return
         booked, called = (_slot(each, self.time_zone) for each in (entry.at, facts.called_at))
-        cell = Cell(facts.groups, booked, called)
+        cell = UsageCell(facts.groups, booked, called)
         self.cells.setdefault(cell, UsageTotal()).add(
             UsageTotal(
                 sign,
@@ -165,9 +165,9 @@ class Grouping:
 
     by: UsageTime
     groups: Sequence[str]
-    _found: dict[Group, UsageTotal] = field(default_factory=dict)
+    _found: dict[GroupKey, UsageTotal] = field(default_factory=dict)
 
-    def add(self, cell: Cell, total: UsageTotal) -> None:
+    def add(self, cell: UsageCell, total: UsageTotal) -> None:
         """One more cell."""
         slot = cell.slot(self.by)
         key = tuple([_value(cell, slot, name) for name in self.groups])
@@ -176,13 +176,15 @@ class Grouping:
             known = self._found[key] = UsageTotal()
         known.add(total)
 
-    def totals(self) -> dict[Group, UsageTotal]:
+    def totals(self) -> dict[GroupKey, UsageTotal]:
         """The sums by group; a group that has come to nothing is left out."""
         nothing = UsageTotal()
         return {key: total for key, total in self._found.items() if total != nothing}
 
 
-def ordered(totals: Mapping[Group, UsageTotal], order: Order) -> list[tuple[Group, UsageTotal]]:
+def ordered(
+    totals: Mapping[GroupKey, UsageTotal], order: Order
+) -> list[tuple[GroupKey, UsageTotal]]:
     """Groups in an order; equal ones by name."""
     named = sorted(totals.items(), key=lambda item: [_sortable(name) for name in item[0]])
     match order:
@@ -203,12 +205,12 @@ def added_up(totals: Iterable[UsageTotal]) -> UsageTotal:
     return found
 
 
-def _slot(moment: datetime, time_zone: str) -> Slot:
+def _slot(moment: datetime, time_zone: str) -> UsageHour:
     local = moment.astimezone(zone(time_zone))
-    return Slot(local.date().isoformat(), local.hour)
+    return UsageHour(local.date().isoformat(), local.hour)
 
 
-def _value(cell: Cell, slot: Slot, name: str) -> str:
+def _value(cell: UsageCell, slot: UsageHour, name: str) -> str:
     place = _PLACES.get(name)
     if place is not None:
         return cell.groups[place]

@@ -7,7 +7,7 @@ from shared.domain.common.kinds import LegKind
 from shared.domain.ledger.model import Entry
 from shared.domain.ledger.stored_charge import read_charge
 from shared.ports.ledger import Ledger, LegRecord
-from shared.usecases.charging.past_legs import Span
+from shared.usecases.charging.past_legs import AnsweredSpan
 from shared.usecases.charging.rerate_legs import RerateLegs
 
 
@@ -37,7 +37,7 @@ class AnsweredLegs:
     ledger: Ledger
 
     async def __call__(
-        self, account: str, span: Span, *, limit: int
+        self, account: str, span: AnsweredSpan, *, limit: int
     ) -> tuple[Sequence[AnsweredLeg], bool]:
         """(the legs in the order of the journal, whether these are all). Raises
         StoreUnavailable."""

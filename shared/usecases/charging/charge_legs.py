@@ -81,7 +81,7 @@ class Charged:
 
 
 @dataclass(frozen=True, slots=True)
-class _Document:
+class _LegCost:
     """The cost of a leg if credits pay for all of it, and the seconds that the pool may pay."""
 
     charge: LegCharge
@@ -226,7 +226,7 @@ class ChargeLegs:
         account, document = await self._previewed(leg)
         return account, document if isinstance(document, Unchargeable) else document.charge.charge
 
-    async def _previewed(self, leg: EndedLeg) -> tuple[str | None, _Document | Unchargeable]:
+    async def _previewed(self, leg: EndedLeg) -> tuple[str | None, _LegCost | Unchargeable]:
         queued = QueuedLeg(leg, self.clock.now())
         try:
             resolved = await self.resolve(queued, pins=False, corrected=True)
@@ -271,7 +271,7 @@ class ChargeLegs:
 
     async def _document(
         self, leg: ResolvedLeg, account: Account, received_at: datetime
-    ) -> _Document | Unchargeable:
+    ) -> _LegCost | Unchargeable:
         """The cost of a leg by the settings of the time of its receipt, and the means that may pay
         for it in place of credits."""
         now = self.clock.now()
@@ -283,7 +283,7 @@ class ChargeLegs:
             charge = await self._rated_if_due(leg, account, received_at, reason)
         if reason in {None, charge_record.ZERO_DURATION}:
             if isinstance(charge, Charge):
-                return _Document(
+                return _LegCost(
                     _leg_charge(
                         charge_record.charge_document(leg, charge, flags), charge.amount_micros
                     ),
@@ -297,7 +297,7 @@ class ChargeLegs:
         assert reason is not None, "a leg with a price is charged above"
         destination = charge.rate.destination if isinstance(charge, Charge) else None
         document = charge_record.zero_charge_document(leg, reason, destination, flags)
-        return _Document(_leg_charge(document, 0))
+        return _LegCost(_leg_charge(document, 0))
 
     async def _rated_if_due(
         self, leg: ResolvedLeg, account: Account, received_at: datetime, reason: str | None

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from shared.domain.charging.charge_record import charge_fields
-from shared.domain.charging.rerating import Untouched, leg_facts
+from shared.domain.charging.rerating import SkipReason, leg_facts
 from shared.domain.common.canonical import parse_time
 from shared.domain.ledger.stored_charge import ChargeRecord, RatedBy, read_charge
 from shared.domain.rating.rate_card import RateCardUnreadable, RateCardVersion
@@ -74,7 +74,7 @@ def _rated_again(
     """The charge as the engine gives it; without the number, which may be erased, its prefix
     wins over the same others."""
     facts = leg_facts(charge, {**person, "to": person.get("to") or f"+{rate.prefix}"})
-    if isinstance(facts, Untouched):
+    if isinstance(facts, SkipReason):
         return None
     again = rate_leg(
         version,

@@ -31,7 +31,7 @@ class ParkedPage:
 
 
 @dataclass(frozen=True, slots=True)
-class Swept:
+class SweepResult:
     """The outcomes of parked legs, each with its error; `cursor` as in a page."""
 
     items: tuple[tuple[ParkedLeg, PerminuteError | None], ...]
@@ -140,7 +140,7 @@ class ParkedLegs:
 
     async def replay_all(
         self, principal: Principal, where: Mapping[str, str], *, limit: int, cursor: str | None
-    ) -> Swept:
+    ) -> SweepResult:
         """Replay the next open ones that equal `where`, as they are: one outcome each."""
         return await self._sweep(
             principal, where, limit, cursor, lambda parked: self.replay(principal, parked.id)
@@ -154,7 +154,7 @@ class ParkedLegs:
         *,
         limit: int,
         cursor: str | None,
-    ) -> Swept:
+    ) -> SweepResult:
         """Dismiss the next open ones that equal `where`."""
         return await self._sweep(
             principal, where, limit, cursor, lambda parked: self.dismiss(principal, parked.id, note)
@@ -167,7 +167,7 @@ class ParkedLegs:
         limit: int,
         cursor: str | None,
         handle: Callable[[ParkedLeg], Awaitable[ParkedLeg]],
-    ) -> Swept:
+    ) -> SweepResult:
         page = await self.page(
             principal, {**where, "status": ParkStatus.OPEN.value}, limit=limit, cursor=cursor
         )
@@ -179,7 +179,7 @@ class ParkedLegs:
                 return parked, error
 
         swept = await gather_bounded(one, page.items, at_once=limits.PARKED_AT_ONCE)
-        return Swept(tuple(swept), page.cursor)
+        return SweepResult(tuple(swept), page.cursor)
 
     def _corrected(self, parked: ParkedLeg, changes: Mapping[str, object]) -> EndedLeg:
         """The leg with its changed fields. It keeps its id: under another one it could be charged

@@ -12,7 +12,7 @@ from shared.domain.ledger.model import Entry
 from shared.ports.ledger import Ledger
 
 
-class Place(NamedTuple):
+class JournalPosition(NamedTuple):
     """How far a journal was read: all commits up to one, and so many entries of the next."""
 
     commit: int
@@ -24,11 +24,11 @@ class DebitsPage:
     """First debits of legs, in the order of the journal; `place` is None at its end."""
 
     entries: Sequence[Entry]
-    place: Place | None
+    place: JournalPosition | None
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class AnsweredSpan:
     """`since` <= answered < `until`; None: any time."""
 
     since: datetime | None = None
@@ -45,7 +45,7 @@ class Span:
         )
 
 
-ANY_TIME = Span()
+ANY_TIME = AnsweredSpan()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +56,12 @@ class PastLegs:
     ledger: Ledger
 
     async def __call__(
-        self, account: str, span: Span, *, place: Place | None, limit: int
+        self, account: str, span: AnsweredSpan, *, place: JournalPosition | None, limit: int
     ) -> DebitsPage:
         """At most `limit` first debits; a page may be short, or empty, and not the last one."""
         state = await self.ledger.state(account)
         last = state.commit if state else 0
-        after, skip = place or Place(await self._start(account, span, last), 0)
+        after, skip = place or JournalPosition(await self._start(account, span, last), 0)
         found: list[Entry] = []
         for _ in range(limits.ENTRY_SCANS_MAX):
             if after >= last:
@@ -72,14 +72,14 @@ class PastLegs:
                     if not (entry.charges and span.has(entry)):
                         continue
                     if len(found) == limit:
-                        return DebitsPage(found, Place(commit.number - 1, at))
+                        return DebitsPage(found, JournalPosition(commit.number - 1, at))
                     found.append(entry)
                 after, skip = commit.number, 0
             if not commits:
                 raise LedgerCorrupt("The journal ends before the ledger's state.")
-        return DebitsPage(found, Place(after, 0))
+        return DebitsPage(found, JournalPosition(after, 0))
 
-    async def _start(self, account: str, span: Span, last: int) -> int:
+    async def _start(self, account: str, span: AnsweredSpan, last: int) -> int:
         """The commit after which a leg of the span can be debited: not before its answer, but for a
         bridge whose clock is ahead. An account with one page of commits is read rather than
         searched."""

@@ -11,7 +11,7 @@ from shared.domain.ledger.model import Entry
 from shared.domain.ledger.stored_charge import read_charge
 from shared.ports.clock import Clock
 from shared.ports.rate_cards import RateCardStore
-from shared.usecases.charging.past_legs import PastLegs, Place, Span
+from shared.usecases.charging.past_legs import AnsweredSpan, JournalPosition, PastLegs
 from shared.usecases.directory.accounts import Accounts
 
 
@@ -54,7 +54,7 @@ class ProposeRerating:
         until = min([now, *later])
         if effective_from >= until:
             return None
-        counting = _Counting(card, Span(effective_from, until), limits.PROPOSAL_LEGS_MAX)
+        counting = _Counting(card, AnsweredSpan(effective_from, until), limits.PROPOSAL_LEGS_MAX)
         found: list[tuple[str, int]] = []
         cursor: str | None = None
         for _ in range(limits.PROPOSAL_ACCOUNTS_MAX // limits.PROPOSAL_ACCOUNTS_AT_ONCE):
@@ -72,7 +72,7 @@ class ProposeRerating:
     async def _count(self, account: str, counting: "_Counting") -> int:
         """Legs that the card charged in the account; not all of them where counting stops."""
         charged = 0
-        place: Place | None = None
+        place: JournalPosition | None = None
         while counting.legs_left > 0:
             limit = min(counting.legs_left, limits.PROPOSAL_PAGE_LEGS)
             page = await self.past_legs(account, counting.span, place=place, limit=limit)
@@ -91,7 +91,7 @@ class _Counting:
     be read. Concurrent reads may exceed it by a few pages."""
 
     card: str
-    span: Span
+    span: AnsweredSpan
     legs_left: int
     is_cut: bool = False
 

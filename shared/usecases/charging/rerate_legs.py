@@ -15,7 +15,7 @@ from shared.domain.charging.charge_record import rerated_document
 from shared.domain.charging.rerating import (
     RerateOutcome,
     RerateStatus,
-    Untouched,
+    SkipReason,
     leg_facts,
 )
 from shared.domain.common import limits
@@ -28,10 +28,10 @@ from shared.domain.ledger.model import RerateLeg
 from shared.domain.ledger.stored_charge import ChargeRecord, RatedBy, read_charge
 from shared.domain.rating.rate_card import RateCardVersion
 from shared.domain.rating.rating import Charge, rate_leg
-from shared.pacing import breathe
+from shared.pacing import yield_to_others
 from shared.ports.ledger import IdempotencyConflict, Ledger, LegRecord
 from shared.ports.rate_cards import RateCardStore
-from shared.usecases.charging.past_legs import ANY_TIME, PastLegs, Place, Span
+from shared.usecases.charging.past_legs import ANY_TIME, AnsweredSpan, JournalPosition, PastLegs
 from shared.usecases.delivery.publish_events import PublishEvents
 from shared.usecases.directory.accounts import Accounts
 from shared.usecases.directory.directory_cache import DirectoryCache
@@ -49,14 +49,14 @@ class RerateSelection:
 
     accounts: tuple[str, ...] | None
     legs: tuple[str, ...] = ()
-    span: Span = ANY_TIME
+    span: AnsweredSpan = ANY_TIME
     charged_by: str | None = None
     rate_card: str | None = None
     version: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Booking:
+class Attribution:
     """That it is to be booked: why, and by whom."""
 
     reason: str
@@ -68,7 +68,7 @@ class Cursor:
     """Where a request went on to: the page of accounts, and the place in the journal."""
 
     accounts: str | None
-    place: Place | None
+    place: JournalPosition | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +80,13 @@ class Reratings:
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _RerateCandidate:
     """A leg's records, with the charge that it would have or why it keeps its own."""
 
     account: Account
     records: Sequence[LegRecord]
     charged: ChargeRecord
-    anew: Charge | Untouched
+    new_charge: Charge | SkipReason
 
     @property
     def present(self) -> LegRecord:
@@ -115,7 +115,7 @@ class RerateLegs:
         wanted: RerateSelection,
         principal: Principal,
         *,
-        booking: Booking | None,
+        booking: Attribution | None,
         limit: int,
         cursor: Cursor | None,
     ) -> Reratings:
@@ -146,11 +146,11 @@ class RerateLegs:
                 return Reratings(outcomes, Cursor(following, None))
 
     async def records(
-        self, account: str, span: Span, *, limit: int
+        self, account: str, span: AnsweredSpan, *, limit: int
     ) -> tuple[list[list[LegRecord]], bool]:
         """(debits of each leg of the span, whether these are all), at most `limit` legs."""
         found: list[list[LegRecord]] = []
-        place: Place | None = None
+        place: JournalPosition | None = None
         while True:
             page = await self.past_legs(account, span, place=place, limit=limit - len(found))
             keys = [entry.leg for entry in page.entries if entry.leg is not None]
@@ -191,8 +191,8 @@ class RerateLegs:
         )
 
     async def _legs(
-        self, account: Account, wanted: RerateSelection, place: Place | None, limit: int
-    ) -> tuple[list[list[LegRecord]], Place | None]:
+        self, account: Account, wanted: RerateSelection, place: JournalPosition | None, limit: int
+    ) -> tuple[list[list[LegRecord]], JournalPosition | None]:
         if wanted.legs:
             records = await self._debits(account.id, wanted.legs)
             for key, debits in zip(wanted.legs, records, strict=True):
@@ -215,7 +215,7 @@ class RerateLegs:
         account: Account,
         legs: Sequence[Sequence[LegRecord]],
         wanted: RerateSelection,
-        booking: Booking | None,
+        booking: Attribution | None,
     ) -> list[RerateOutcome]:
         """The outcome of each of the legs, in their order."""
         if booking is None:
@@ -240,7 +240,7 @@ class RerateLegs:
         """The preview of the legs, read together: a request has thousands of legs."""
         outcomes: list[RerateOutcome] = []
         for records in legs:
-            await breathe()
+            await yield_to_others()
             if _is_wanted(records, wanted):
                 outcomes.append(_outcome_of(await self._anew(account, records, wanted)))
         differing = {outcome.entry: outcome.leg for outcome in outcomes if outcome.differs}
@@ -261,7 +261,7 @@ class RerateLegs:
         account: Account,
         records: Sequence[LegRecord],
         wanted: RerateSelection,
-        booking: Booking,
+        booking: Attribution,
         lots: dict[str, Lot],
     ) -> RerateOutcome | None:
         """None for a leg outside the selection."""
@@ -288,12 +288,12 @@ class RerateLegs:
 
     async def _anew(
         self, account: Account, records: Sequence[LegRecord], wanted: RerateSelection
-    ) -> _Found:
+    ) -> _RerateCandidate:
         charged = read_charge(records[-1].charge)
         rate = charged.rated_by
         facts = leg_facts(charged, records[0].person)
-        if isinstance(facts, Untouched):
-            return _Found(account, records, charged, facts)
+        if isinstance(facts, SkipReason):
+            return _RerateCandidate(account, records, charged, facts)
         card = wanted.rate_card or (rate.card if rate else account.settings.rate_card)
         if wanted.version is not None:
             version: RateCardVersion | None = await self._named(card, wanted.version)
@@ -301,9 +301,9 @@ class RerateLegs:
             answered_at = charged.answered_at or charged.started_at
             version = await self.rate_cards.version_for(card, answered_at)
         if version is None:
-            return _Found(account, records, charged, Untouched.RATE_MISSING)
+            return _RerateCandidate(account, records, charged, SkipReason.RATE_MISSING)
         if version.currency != account.settings.currency:
-            return _Found(account, records, charged, Untouched.CURRENCY_MISMATCH)
+            return _RerateCandidate(account, records, charged, SkipReason.CURRENCY_MISMATCH)
         charge = rate_leg(
             version,
             kind=facts.kind,
@@ -312,7 +312,7 @@ class RerateLegs:
             answered_at=facts.answered_at,
             talk_seconds=facts.talk_seconds,
         )
-        return _Found(account, records, charged, charge or Untouched.RATE_MISSING)
+        return _RerateCandidate(account, records, charged, charge or SkipReason.RATE_MISSING)
 
     async def _named(self, card: str, effective_from: datetime) -> RateCardVersion:
         found = await self.rate_cards.version(card, effective_from)
@@ -324,10 +324,14 @@ class RerateLegs:
         return found[1]
 
     async def _book(
-        self, found: _Found, outcome: RerateOutcome, booking: Booking, lots: dict[str, Lot]
+        self,
+        found: _RerateCandidate,
+        outcome: RerateOutcome,
+        booking: Attribution,
+        lots: dict[str, Lot],
     ) -> RerateOutcome | None:
         """The outcome once it is durable; None when the debit was taken back meanwhile."""
-        charge, debit = found.anew, present_debit(found.records)
+        charge, debit = found.new_charge, present_debit(found.records)
         assert isinstance(charge, Charge)
         assert outcome.after is not None
         account = found.account.id
@@ -366,15 +370,15 @@ def _taken_back(outcome: RerateOutcome) -> RerateOutcome:
     return replace(
         outcome,
         status=RerateStatus.SKIPPED,
-        reason=Untouched.REVERSED,
+        reason=SkipReason.REVERSED,
         after=outcome.before,
         after_micros=outcome.before_micros,
     )
 
 
-def _outcome_of(found: _Found) -> RerateOutcome:
+def _outcome_of(found: _RerateCandidate) -> RerateOutcome:
     """The effect of re-rating a leg."""
-    present, charge = found.present, found.anew
+    present, charge = found.present, found.new_charge
     charged = found.charged
     before, micros = charged.rated_by, charged.amount_micros
     outcome = RerateOutcome(
@@ -390,7 +394,7 @@ def _outcome_of(found: _Found) -> RerateOutcome:
         before=before,
         after=before,
     )
-    if isinstance(charge, Untouched):
+    if isinstance(charge, SkipReason):
         return replace(outcome, reason=charge)
     after = _rated(charge)
     status = RerateStatus.WOULD_CHANGE

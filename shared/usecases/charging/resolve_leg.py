@@ -95,8 +95,8 @@ class ResolveLeg:
                 "Neither the bridge nor a registered service number states its kind.",
                 account.id,
             )
-        if named is not None and (odd := _other_call(leg, to_number, named)):
-            return Unchargeable(ParkReason.INCONSISTENT, odd, account.id)
+        if named is not None and (mismatch := _other_call(leg, to_number, named)):
+            return Unchargeable(ParkReason.INCONSISTENT, mismatch, account.id)
         known = None
         if owner.organizer is not None:
             known = await self._organizer(account.id, owner.organizer, queued)

@@ -19,7 +19,7 @@ from shared.usecases.legs.assemble_calls import AssembleCalls, dialect_settings
 
 
 @dataclass(frozen=True, slots=True)
-class Tried:
+class LegPreview:
     """The outcome of one leg or event, without a charge: `outcome` is `leg`, `waiting`, `ignored`
     or `unreadable`. `steps` are (step, sentence). `why_parked` is a reason and a sentence."""
 
@@ -60,7 +60,7 @@ class TryPost:
     charge: ChargeLegs
     clock: Clock
 
-    async def __call__(self, name: str, tried_post: TriedPost) -> list[Tried]:
+    async def __call__(self, name: str, tried_post: TriedPost) -> list[LegPreview]:
         """One outcome for each leg, and for each item that makes none. Raises NotFound
         `bridge_unknown`, Invalid, TooLarge, StoreUnavailable."""
         bridge = _as_stated((await self.bridges.read(name)).bridge, tried_post)
@@ -84,9 +84,9 @@ class TryPost:
                 ("read", f"{each.pointer or '/'}: {each.detail}")
                 for each in getattr(error, "errors", ())
             )
-            return [Tried("unreadable", (*first, ("read", error.detail), *fields))]
+            return [LegPreview("unreadable", (*first, ("read", error.detail), *fields))]
         read = (*first, ("read", f"{len(posted)} items in dialect {bridge.dialect}."))
-        tried: list[Tried] = []
+        tried: list[LegPreview] = []
         calls: dict[str, list[CallEvent]] = {}
         for item in posted:
             if isinstance(item, CallEvent):
@@ -109,16 +109,16 @@ class TryPost:
 
     async def _call(
         self, bridge: Bridge, events: Sequence[CallEvent], steps: tuple[tuple[str, str], ...]
-    ) -> list[Tried]:
+    ) -> list[LegPreview]:
         made = self.calls.assemble(bridge.dialect, dialect_settings(bridge), events)
         if not made:
-            return [Tried("ignored", (*steps, ("assembled", "The events make no leg.")))]
-        found: list[Tried] = []
+            return [LegPreview("ignored", (*steps, ("assembled", "The events make no leg.")))]
+        found: list[LegPreview] = []
         for each in made:
             waits = f"The leg {each.leg_id} waits for: {', '.join(each.lacking)}."
             more = (("assembled", waits),) if each.lacking else ()
             if not isinstance(each, Complete):
-                found.append(Tried("waiting", (*steps, *more), each.lacking))
+                found.append(LegPreview("waiting", (*steps, *more), each.lacking))
                 continue
             tried = await self._item(bridge, each.leg, (*steps, *more))
             if each.lacking and tried.leg is not None:
@@ -132,7 +132,7 @@ class TryPost:
         bridge: Bridge,
         item: EndedLeg | Ignored | Undecided | Unreadable,
         steps: tuple[tuple[str, str], ...],
-    ) -> Tried:
+    ) -> LegPreview:
         missing: tuple[str, ...] = ()
         if joined := await self.calls.with_meeting(bridge, item):
             item, missing = joined.leg, joined.lacks
@@ -142,9 +142,9 @@ class TryPost:
             steps = (*steps, ("meeting", f"{at} {found}."))
         decided = await self.calls.receive.decided(bridge.id, item)
         if isinstance(decided, Unreadable):
-            return Tried("unreadable", (*steps, ("read", decided.detail)))
+            return LegPreview("unreadable", (*steps, ("read", decided.detail)))
         if isinstance(decided, Ignored):
-            return Tried("ignored", (*steps, ("decided", decided.why)))
+            return LegPreview("ignored", (*steps, ("decided", decided.why)))
         assert isinstance(decided, EndedLeg)
         account, outcome = await self.charge.preview(decided)
         if account is None and bridge.default_account is not None:  # as the trial states it
@@ -156,9 +156,9 @@ class TryPost:
         if isinstance(outcome, Unchargeable):
             why = (outcome.reason.value, outcome.detail)
             parked = ("rated", f"The leg would be parked: {outcome.detail}")
-            return Tried(made, (*steps, parked), missing, decided, account, None, why)
+            return LegPreview(made, (*steps, parked), missing, decided, account, None, why)
         amount = ("rated", f"The charge would be {outcome['amount']} {outcome['currency']}.")
-        return Tried(made, (*steps, amount), missing, decided, account, outcome)
+        return LegPreview(made, (*steps, amount), missing, decided, account, outcome)
 
 
 def _as_stated(bridge: Bridge, post: TriedPost) -> Bridge:

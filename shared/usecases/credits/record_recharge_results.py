@@ -43,7 +43,7 @@ class RechargeService:
     notices: Notices
     publish: PublishEvents
 
-    async def answer(self, principal: Principal, shown_id: str, said: RechargeResult) -> Recharge:
+    async def answer(self, principal: Principal, shown_id: str, result: RechargeResult) -> Recharge:
         """The recharge as it is after the answer.
 
         Raises NotFound `recharge_unknown`, NotAllowed, Conflict `recharge_settled` (it succeeded
@@ -60,7 +60,7 @@ class RechargeService:
                     code="recharge_unknown",
                 )
             try:
-                return await self._submit(account, known, said, principal.name)
+                return await self._submit(account, known, result, principal.name)
             except Conflict as conflict:
                 if conflict.code != "recharge_moved_on":
                     raise
@@ -90,18 +90,18 @@ class RechargeService:
         return known
 
     async def _submit(
-        self, account: str, known: Recharge, said: RechargeResult, actor: str
+        self, account: str, known: Recharge, result: RechargeResult, actor: str
     ) -> Recharge:
         key = recharge_id(account, known.number)
         command = AnswerRecharge(
             recharge=known,
-            status=said.status,
-            amount_micros=said.amount_micros,
-            currency=said.currency,
+            status=result.status,
+            amount_micros=result.amount_micros,
+            currency=result.currency,
             key=key,
-            digest=content_digest([key, said.amount_micros, said.currency]),
-            reference=said.reference,
-            hard=said.hard,
+            digest=content_digest([key, result.amount_micros, result.currency]),
+            reference=result.reference,
+            hard=result.hard,
             actor=actor,
         )
         written = await self.ledger.submit(account, command)
@@ -116,7 +116,7 @@ class RechargeService:
         if written.events:
             await self.publish.best_effort(account, hold_book=False)
         after = await self._find(account, known.number) or known
-        if after.status is not said.status:  # unless it does not fit, our records are behind
+        if after.status is not result.status:  # unless it does not fit, our records are behind
             await self.publish.keep_records(account)
             after = await self._find(account, known.number) or known
         if after.status is RechargeStatus.PARKED:

@@ -27,7 +27,7 @@ EVENTS, HOLD_EVENTS, CALLS = "events", "hold_events", "calls"
 
 
 @dataclass(frozen=True, slots=True)
-class Watched:
+class WatchCounts:
     """Counts of a tick: marks handled, events published, failures.
 
     `oldest_seconds` is the age of the oldest mark: marks live for minutes, unless nothing can be
@@ -53,7 +53,7 @@ class WatchBalances:
     watch_calls: Callable[[str], Awaitable[None]]
     watch_spend: Callable[[str], Awaitable[None]]
 
-    async def __call__(self) -> Watched:
+    async def __call__(self) -> WatchCounts:
         """One tick. A failing account does not stop the others; its marks stay.
 
         A mark is written before its commit, so it stays until no commit can follow it any more.
@@ -78,7 +78,7 @@ class WatchBalances:
         await self.due.clear([mark for _, done in acted for mark in done if mark.at <= settled])
         oldest = max((now - mark.at for mark in marks), default=timedelta(0))
         events = sum(count for count, _ in acted)
-        return Watched(len(marks), events, tuple(failures), oldest.total_seconds())
+        return WatchCounts(len(marks), events, tuple(failures), oldest.total_seconds())
 
     async def act_on(self, account: str, kinds: set[str]) -> int:
         """Handle an account's due marks; the number of events published. `kinds` are its marks'."""

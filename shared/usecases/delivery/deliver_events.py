@@ -29,7 +29,7 @@ from shared.domain.delivery.webhooks import (
     MAIL,
     Delivery,
     DeliveryStatus,
-    Reply,
+    ReceiverResponse,
     Webhook,
     has_lasted,
     keeps_order_until,
@@ -52,7 +52,7 @@ type _Target = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Delivered:
+class DeliveryCounts:
     """Counts of a round: deliveries that were accepted, that failed for now, that ended without
     acceptance; the targets that are still being sent to, or whose round broke off."""
 
@@ -62,8 +62,8 @@ class Delivered:
     busy: tuple[_Target, ...] = ()
     failures: tuple[str, ...] = ()
 
-    def __add__(self, other: "Delivered") -> "Delivered":
-        return Delivered(
+    def __add__(self, other: "DeliveryCounts") -> "DeliveryCounts":
+        return DeliveryCounts(
             self.taken + other.taken,
             self.failed + other.failed,
             self.ended + other.ended,
@@ -72,7 +72,7 @@ class Delivered:
         )
 
 
-class _Slots:
+class _SendSlots:
     """So many sends at once, and so many of one account."""
 
     def __init__(self, at_once: int, of_account_at_once: int) -> None:
@@ -114,15 +114,15 @@ class DeliverEvents:
         self._mailer = mailer
         self._clock = clock
         self._pause = pause
-        self._slots = _Slots(limits.DELIVERIES_AT_ONCE, limits.DELIVERIES_OF_ACCOUNT_AT_ONCE)
-        self._failing_slots = _Slots(
+        self._slots = _SendSlots(limits.DELIVERIES_AT_ONCE, limits.DELIVERIES_OF_ACCOUNT_AT_ONCE)
+        self._failing_slots = _SendSlots(
             limits.DELIVERIES_FAILING_AT_ONCE, limits.DELIVERIES_FAILING_OF_ACCOUNT_AT_ONCE
         )
         self._failing: set[_Target] = set()
-        self._sending: dict[_Target, asyncio.Task[Delivered]] = {}
+        self._sending: dict[_Target, asyncio.Task[DeliveryCounts]] = {}
         self._wanted_again: set[_Target] = set()
 
-    async def __call__(self, bodies: Sequence[bytes], *, seconds: float) -> Delivered:
+    async def __call__(self, bodies: Sequence[bytes], *, seconds: float) -> DeliveryCounts:
         """Take messages of the topic. Raises Unavailable or a StoreError when they must come
         again: no deliveries could be kept for them until the time was over."""
         ends_at = self._ends_at(seconds)
@@ -146,7 +146,7 @@ class DeliverEvents:
     def _ends_at(self, seconds: float) -> datetime:
         return self._clock.now() + timedelta(seconds=min(seconds, limits.DELIVER_SECONDS_MAX))
 
-    async def retry(self, *, seconds: float) -> Delivered:
+    async def retry(self, *, seconds: float) -> DeliveryCounts:
         """Deliveries that are due again, or that a dead process left."""
         now, ends_at = self._clock.now(), self._ends_at(seconds)
         marks = await self._due.due(now, limit=limits.DELIVERY_MARKS_MAX)
@@ -214,13 +214,15 @@ class DeliverEvents:
             targets.append(MAIL)
         return targets
 
-    async def _send_all(self, targets: Sequence[_Target], ends_at: datetime, by: str) -> Delivered:
+    async def _send_all(
+        self, targets: Sequence[_Target], ends_at: datetime, by: str
+    ) -> DeliveryCounts:
         """Send to every target, side by side; one that fails or hangs does not stop the others."""
-        done, started = Delivered(), []
+        done, started = DeliveryCounts(), []
         for target in targets:
             if target in self._sending:
                 self._wanted_again.add(target)
-                done += Delivered(busy=(target,))
+                done += DeliveryCounts(busy=(target,))
             else:
                 task = asyncio.create_task(self._send_in_turn(target, ends_at))
                 self._sending[target] = task
@@ -233,12 +235,12 @@ class DeliverEvents:
                 done += task.result()
             else:
                 task.add_done_callback(functools.partial(_report_late, by))
-                done += Delivered(busy=(target,))
+                done += DeliveryCounts(busy=(target,))
         return done
 
-    async def _send_in_turn(self, target: _Target, ends_at: datetime) -> Delivered:
+    async def _send_in_turn(self, target: _Target, ends_at: datetime) -> DeliveryCounts:
         """Send to one target once a slot is free, and again if more came meanwhile."""
-        done = Delivered()
+        done = DeliveryCounts()
         while True:
             slots = self._failing_slots if target in self._failing else self._slots
             self._wanted_again.discard(target)
@@ -247,18 +249,18 @@ class DeliverEvents:
                     done += await self._send(*target, ends_at)
                 except PerminuteError as error:
                     broken = f"{target[0]}, {target[1]}: {error.detail}"
-                    return done + Delivered(busy=(target,), failures=(broken,))
+                    return done + DeliveryCounts(busy=(target,), failures=(broken,))
             if target not in self._wanted_again or self._clock.now() >= ends_at:
                 return done
 
-    def _sent(self, target: _Target, _: asyncio.Task[Delivered]) -> None:
+    def _sent(self, target: _Target, _: asyncio.Task[DeliveryCounts]) -> None:
         del self._sending[target]
 
-    async def _send(self, account: str, target: str, ends_at: datetime) -> Delivered:
+    async def _send(self, account: str, target: str, ends_at: datetime) -> DeliveryCounts:
         """Send the waiting events of one target, in order, while its time and the lease last."""
         token = await self._deliveries.lease(account, target, self._clock.now())
         if token is None:
-            return Delivered(busy=((account, target),))
+            return DeliveryCounts(busy=((account, target),))
         try:
             post = await self._way(account, target)
             if post is None or await self._deliveries.stopped_at(account, target):
@@ -269,8 +271,8 @@ class DeliverEvents:
 
     async def _in_order(
         self, account: str, target: str, token: str, post: "_Post", ends_at: datetime
-    ) -> Delivered:
-        done = Delivered()
+    ) -> DeliveryCounts:
+        done = DeliveryCounts()
         events = await self._deliveries.waiting(
             account, target, limit=limits.DELIVERIES_A_ROUND_MAX
         )
@@ -287,7 +289,7 @@ class DeliverEvents:
                 delivery = await self._try(delivery, post, ends_at)
                 if delivery.status is DeliveryStatus.STOPPED:
                     await self._deliveries.stop(account, target, token, now)
-                    return done + await self._give_up(account, target) + Delivered(ended=1)
+                    return done + await self._give_up(account, target) + DeliveryCounts(ended=1)
                 done += _counted(delivery)
             if delivery.next_at is not None:
                 again.append(delivery.next_at)
@@ -313,7 +315,7 @@ class DeliverEvents:
                 async with asyncio.timeout(max(0.0, (ends_at - now).total_seconds())):
                     reply = await post(delivery)
             except TimeoutError:
-                reply = Reply(None, "there was no time left to wait for an answer")
+                reply = ReceiverResponse(None, "there was no time left to wait for an answer")
             self._note(delivery, reply)
             delivery = _after(delivery, reply, self._clock.now())
             if delivery.next_at is None or delivery.attempts >= limits.WEBHOOK_INLINE_TRIES:
@@ -325,12 +327,12 @@ class DeliverEvents:
         await self._deliveries.update(delivery)
         return delivery
 
-    def _note(self, delivery: Delivery, reply: Reply) -> None:
+    def _note(self, delivery: Delivery, reply: ReceiverResponse) -> None:
         """Remember which receivers gave no answer the last time."""
         target = delivery.account, delivery.target
         (self._failing.add if reply.status is None else self._failing.discard)(target)
 
-    async def _give_up(self, account: str, target: str) -> Delivered:
+    async def _give_up(self, account: str, target: str) -> DeliveryCounts:
         """Drop the waiting events: the target was deleted, or its receiver refused all events."""
         ended = 0
         while events := await self._deliveries.waiting(
@@ -345,7 +347,7 @@ class DeliverEvents:
                     )
                     await self._deliveries.update(stopped)
                     ended += 1
-        return Delivered(ended=ended)
+        return DeliveryCounts(ended=ended)
 
     async def _way(self, account: str, target: str) -> "_Post | None":
         """How a delivery goes to this target; None when there is no way any more."""
@@ -359,7 +361,7 @@ class DeliverEvents:
         if hook is None:
             return None
 
-        async def post(delivery: Delivery) -> Reply:
+        async def post(delivery: Delivery) -> ReceiverResponse:
             headers = {
                 "content-type": "application/cloudevents+json; charset=utf-8",
                 "user-agent": "perminute-webhooks",
@@ -370,7 +372,7 @@ class DeliverEvents:
         return post
 
 
-def report(done: Delivered, by: str) -> None:
+def report(done: DeliveryCounts, by: str) -> None:
     """Log what a round did; `by` is what started it."""
     event(
         "events_delivered",
@@ -384,7 +386,7 @@ def report(done: Delivered, by: str) -> None:
         event("delivery_failed", detail=detail)
 
 
-def _report_late(by: str, task: asyncio.Task[Delivered]) -> None:
+def _report_late(by: str, task: asyncio.Task[DeliveryCounts]) -> None:
     """Log the result of a round in the background."""
     if task.cancelled():
         return
@@ -394,18 +396,18 @@ def _report_late(by: str, task: asyncio.Task[Delivered]) -> None:
         report(task.result(), by)
 
 
-type _Post = Callable[[Delivery], Awaitable[Reply]]
+type _Post = Callable[[Delivery], Awaitable[ReceiverResponse]]
 
 
-def _counted(delivery: Delivery) -> Delivered:
-    return Delivered(
+def _counted(delivery: Delivery) -> DeliveryCounts:
+    return DeliveryCounts(
         taken=int(delivery.status is DeliveryStatus.DELIVERED),
         failed=int(delivery.status is DeliveryStatus.PENDING),
         ended=int(delivery.status is DeliveryStatus.DEAD),
     )
 
 
-def _after(delivery: Delivery, reply: Reply, now: datetime) -> Delivery:
+def _after(delivery: Delivery, reply: ReceiverResponse, now: datetime) -> Delivery:
     """The delivery once there was a reply, or none."""
     tried = replace(delivery, answer=reply.status, error=reply.error)
     if reply.taken:

@@ -20,7 +20,7 @@ from shared.domain.directory.credentials import new_webhook_secret
 from shared.ports.clock import Clock, Ids
 from shared.ports.deliveries import Deliveries
 from shared.ports.notices import DueMark, DueMarks
-from shared.ports.records import RecordStore, Saved
+from shared.ports.records import RecordStore, SavedDocument
 from shared.usecases.directory import codecs
 from shared.usecases.directory.directory_cache import DirectoryCache
 
@@ -59,7 +59,7 @@ class Webhooks:
 
     async def put(
         self, account: str, name: str, wanted: WebhookInput, if_match: str | None
-    ) -> tuple[WebhookView, Saved]:
+    ) -> tuple[WebhookView, SavedDocument]:
         """Create or replace. Raises Invalid, Conflict `too_many_webhooks`, and what
         `RecordStore.put` raises."""
         await self.facts.require_account(account)

@@ -51,7 +51,7 @@ class ResponseRenderer:
 
 
 @dataclass(frozen=True, slots=True)
-class Payer:
+class PayingAccount:
     """The account that pays for a call, and its organizer, as far as they are known."""
 
     account: Account | None = None
@@ -66,7 +66,7 @@ async def resolve_payer(
     *,
     fresh: bool,
     number: Registration | None = None,
-) -> Payer:
+) -> PayingAccount:
     """The payer of a call: the account named, else the service number's, else the conference's,
     else the bridge's default; the organizer of the conference, else the one named."""
     claims: list[Registration] = []
@@ -77,15 +77,15 @@ async def resolve_payer(
         claims = [claim for claim in claims_at(found, now) if bridge.serves(claim.account)]
     name = request.account or (number.account if number else None)
     if name is None and len(claims) > 1:
-        return Payer()  # several accounts claim the conference: none is guessed
+        return PayingAccount()  # several accounts claim the conference: none is guessed
     name = name or (claims[0].account if claims else None) or bridge.default_account
     if name is None or not bridge.serves(name):
-        return Payer()
+        return PayingAccount()
     account = await facts.account(name, fresh=fresh)
     if account is None:
-        return Payer()
+        return PayingAccount()
     registered = next((each.organizer for each in claims if each.account == account.id), None)
     organizer = registered or request.organizer
     if organizer is None:
-        return Payer(account)
-    return Payer(account, await facts.organizer(account.id, organizer, fresh=fresh))
+        return PayingAccount(account)
+    return PayingAccount(account, await facts.organizer(account.id, organizer, fresh=fresh))

@@ -13,7 +13,7 @@ from shared.domain.dial_out.policy import AccountPolicy
 from shared.ports.clock import Clock
 from shared.ports.holds import DialOutControl, HoldBook, HoldRecord
 from shared.ports.legs import ParkingLot
-from shared.ports.records import Record, RecordStore, Saved, retire
+from shared.ports.records import RecordStore, SavedDocument, StoredDocument, retire
 from shared.usecases.delivery.publish_events import PublishEvents
 from shared.usecases.dial_out.missing_legs import MissingLeg, missing_legs
 from shared.usecases.dial_out.watch_calls import WatchCalls
@@ -49,7 +49,7 @@ class DialOutSettings:
 
     async def put_organizer(
         self, account: str, wanted: OrganizerFacts, if_match: str | None
-    ) -> Saved:
+    ) -> SavedDocument:
         """Create or replace an organizer. Raises Invalid `id_invalid` and what
         `RecordStore.put` raises."""
         if not is_foreign_id(wanted.organizer):
@@ -95,7 +95,7 @@ class DialOutSettings:
         await self.facts.require_account(account)
         key = organizer_key(account, organizer)
 
-        def former(record: Record) -> Mapping[str, object]:
+        def former(record: StoredDocument) -> Mapping[str, object]:
             return codecs.former_organizer_document(record.document, self.clock.now())
 
         is_removed = await retire(
@@ -109,7 +109,9 @@ class DialOutSettings:
         self.facts.drop(Kind.ORGANIZER, key)
         self.facts.drop(Kind.FORMER_ORGANIZER, key)
 
-    async def put_policy(self, account: str, wanted: AccountPolicy, if_match: str | None) -> Saved:
+    async def put_policy(
+        self, account: str, wanted: AccountPolicy, if_match: str | None
+    ) -> SavedDocument:
         """Create or replace the account's policy. Raises what `RecordStore.put` raises.
 
         The suspension of the account is also stored in its hold book, where it takes effect at
@@ -172,7 +174,7 @@ class DialOutSettings:
         key: str,
         document: Mapping[str, object],
         if_match: str | None,
-    ) -> Saved:
+    ) -> SavedDocument:
         await self.facts.require_account(account)
         saved = await self.records.put(kind, key, document, if_match=if_match)
         self.facts.drop(kind, key)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from shared.domain.common import limits
 from shared.domain.common.errors import Invalid
 from shared.domain.dial_out.denied_calls import DenialGroup, DeniedCall, counted
-from shared.pacing import breathe
+from shared.pacing import yield_to_others
 from shared.ports.clock import Clock
 from shared.ports.denials import DenialFilter, Denials
 from shared.usecases.directory.directory_cache import DirectoryCache
@@ -60,7 +60,7 @@ class ReadDenials:
             if len(found) >= limits.DENIALS_COUNTED_MAX:
                 detail = f"More than {limits.DENIALS_COUNTED_MAX:,} denials match. Narrow the span."
                 raise Invalid(detail, code="result_too_large")
-            await breathe()
+            await yield_to_others()
 
     def _filter(
         self,

@@ -15,7 +15,7 @@ from shared.domain.directory.entities import Account
 from shared.domain.ledger.model import Entry
 from shared.domain.ledger.stored_charge import ChargeRecord, read_charge
 from shared.domain.numbers.numbers import look_up
-from shared.pacing import breathe
+from shared.pacing import yield_to_others
 from shared.ports.ledger import Ledger
 from shared.usecases.directory.directory_cache import DirectoryCache
 
@@ -40,13 +40,13 @@ class SimulatePolicy:
         persons = await self.ledger.persons_of(account, [entry.leg or "" for entry in entries])
         calls: list[PastCall] = []
         for entry in entries:
-            await breathe()
+            await yield_to_others()
             person = persons.get(entry.leg or "", {})
             if person.get("to"):
                 calls.append(await self._call(known, policy, entry, person))
         denied: list[Verdict] = []
         for verdict in judge(calls, known.settings.time_zone):
-            await breathe()
+            await yield_to_others()
             if verdict.denial:
                 denied.append(verdict)
         return WhatIf(len(calls), len(entries) - len(calls), more, denied)
@@ -62,7 +62,7 @@ class SimulatePolicy:
             after = before.number if before else 0
         while commits := await self.ledger.history(account, after=after):
             for commit in commits:
-                await breathe()
+                await yield_to_others()
                 if until is not None and commit.at >= until:
                     return found, False
                 for entry in commit.entries:

@@ -18,7 +18,7 @@ from shared.domain.calls.call_control import Signal
 from shared.domain.common import limits
 from shared.domain.common.canonical import canonical_json, format_time
 from shared.domain.common.errors import PerminuteError
-from shared.domain.delivery.webhooks import Reply, Secret, signed_headers
+from shared.domain.delivery.webhooks import ReceiverResponse, Secret, signed_headers
 from shared.domain.dial_out.hold_book import Hold
 from shared.domain.directory.entities import Account, Bridge, Control
 from shared.pacing import NO_REQUEST
@@ -37,7 +37,7 @@ _MINUTE = timedelta(minutes=1)
 
 
 @dataclass(slots=True)
-class _Watch:
+class _WatchedAccount:
     """An account in this process. `own` are the calls that it let through or halted: their signals
     are sent at once, those of others once their process must have failed. `retries`: (tries, when
     again) of calls whose bridge did not take a signal. `at` is when `timer` runs."""
@@ -69,7 +69,7 @@ class WatchCalls:
         self._sender = sender
         self._clock = clock
         self._minutes_left = minutes_left
-        self._watches: dict[str, _Watch] = {}
+        self._watches: dict[str, _WatchedAccount] = {}
         self._marked: OrderedDict[tuple[str, datetime], None] = OrderedDict()
         self._slots: dict[str, asyncio.Semaphore] = {}
 
@@ -141,10 +141,10 @@ class WatchCalls:
             await asyncio.wait(sends, timeout=limits.CALL_SIGNALS_SECONDS_MAX)
         self._forget(account, watch)
 
-    def _watch(self, account: str) -> _Watch:
-        return self._watches.setdefault(account, _Watch())
+    def _watch(self, account: str) -> _WatchedAccount:
+        return self._watches.setdefault(account, _WatchedAccount())
 
-    def _set_timer(self, account: str, watch: _Watch, seconds: float) -> None:
+    def _set_timer(self, account: str, watch: _WatchedAccount, seconds: float) -> None:
         loop = asyncio.get_running_loop()
         watch.timer = loop.call_later(seconds, self._run, account, context=NO_REQUEST())
 
@@ -168,12 +168,12 @@ class WatchCalls:
             failure("watch_failed", error, account=account)
         self._forget(account, watch)
 
-    def _forget(self, account: str, watch: _Watch) -> None:
+    def _forget(self, account: str, watch: _WatchedAccount) -> None:
         if watch.at is None and not watch.sending:
             self._watches.pop(account, None)
 
     async def _look(
-        self, account: str, watch: _Watch, *, by_timer: bool
+        self, account: str, watch: _WatchedAccount, *, by_timer: bool
     ) -> list[asyncio.Task[None]]:
         """Start to send the due events; later ones are left to the timers."""
         # What begins or is halted while the hold book is read may not be in it.
@@ -260,7 +260,7 @@ class WatchCalls:
 
     async def _post(
         self, account: str, control: Control, hold: Hold, conference: str | None, signal: Signal
-    ) -> Reply:
+    ) -> ReceiverResponse:
         now = self._clock.now()
         event_id = f"{hold.authorization}:{signal.name}"
         document = {

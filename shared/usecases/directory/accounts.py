@@ -11,7 +11,7 @@ from shared.domain.ledger.model import LedgerState
 from shared.ports.clock import Clock
 from shared.ports.holds import HoldBook
 from shared.ports.ledger import Ledger
-from shared.ports.records import RecordStore, Saved
+from shared.ports.records import RecordStore, SavedDocument
 from shared.usecases.directory import codecs
 from shared.usecases.directory.codecs import Kind
 from shared.usecases.directory.directory_cache import DirectoryCache
@@ -45,7 +45,7 @@ class Accounts:
 
     async def put(
         self, account: str, settings: AccountSettings, if_match: str | None
-    ) -> tuple[AccountView, Saved]:
+    ) -> tuple[AccountView, SavedDocument]:
         """Create or replace the settings, and open the ledger.
 
         Raises Invalid `id_invalid`, Conflict `currency_fixed`, and what `RecordStore.put` raises.

@@ -8,12 +8,12 @@ from shared.domain.common.errors import NotAuthenticated, StoreUnavailable
 from shared.domain.directory.credentials import verify_bridge
 from shared.domain.directory.entities import Bridge
 from shared.domain.directory.request_signatures import refused
-from shared.pacing import Allowance, Budgets
+from shared.pacing import CallerBudgets, RequestQuota
 from shared.ports.clock import Clock
 from shared.usecases.directory.directory_cache import DirectoryCache
 
 _UNPROVEN = "unproven"
-_UNPROVEN_READS = Allowance(limits.UNPROVEN_READS_PER_SECOND, limits.UNPROVEN_READS_PER_SECOND)
+_UNPROVEN_READS = RequestQuota(limits.UNPROVEN_READS_PER_SECOND, limits.UNPROVEN_READS_PER_SECOND)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +28,8 @@ class BridgeAuthenticator:
 
     facts: DirectoryCache
     clock: Clock
-    budgets: Budgets
-    allowance: Allowance
+    budgets: CallerBudgets
+    allowance: RequestQuota
 
     async def __call__(
         self,

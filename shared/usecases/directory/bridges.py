@@ -10,7 +10,7 @@ from shared.domain.directory.credentials import new_webhook_secret
 from shared.domain.directory.entities import Bridge, BridgeInput, BridgeOptions, Control
 from shared.domain.directory.request_signatures import AuthScheme, BridgeAuth, check_auth
 from shared.ports.clock import Ids
-from shared.ports.records import Record, RecordStore, Saved, retire
+from shared.ports.records import RecordStore, SavedDocument, StoredDocument, retire
 from shared.usecases.directory import codecs
 from shared.usecases.directory.codecs import Kind
 from shared.usecases.directory.directory_cache import DirectoryCache
@@ -44,7 +44,7 @@ class Bridges:
 
     async def put(
         self, bridge: str, wanted: BridgeInput, if_match: str | None
-    ) -> tuple[BridgeView, Saved]:
+    ) -> tuple[BridgeView, SavedDocument]:
         """Create or replace a bridge. Raises Invalid, and what `RecordStore.put` raises."""
         if not is_id(bridge):
             raise Invalid(f"The id is not valid. A bridge's id has {ID_RULE}.", code="id_invalid")
@@ -143,7 +143,7 @@ class Bridges:
         return BridgeView(codecs.bridge(record), record.etag)
 
 
-def _former(record: Record) -> Mapping[str, object]:
+def _former(record: StoredDocument) -> Mapping[str, object]:
     """A deleted bridge as it is kept: without its secrets."""
     bridge = codecs.bridge(record)
     auth = replace(bridge.auth, secrets=())

@@ -27,7 +27,7 @@ from shared.domain.directory.entities import (
     Registration,
 )
 from shared.domain.proof.roots import ProofKey
-from shared.ports.records import Record
+from shared.ports.records import StoredDocument
 
 type Document = Mapping[str, Any]
 
@@ -58,12 +58,14 @@ def organizer_key(account: str, organizer: str) -> str:
     return f"{account}|{organizer}"
 
 
-def _read_by[Fact](kind: Kind) -> Callable[[Callable[[Record], Fact]], Callable[[Record], Fact]]:
+def _read_by[Fact](
+    kind: Kind,
+) -> Callable[[Callable[[StoredDocument], Fact]], Callable[[StoredDocument], Fact]]:
     """A reader of documents of a kind whose every failure is SettingsUnreadable."""
 
-    def reading(read: Callable[[Record], Fact]) -> Callable[[Record], Fact]:
+    def reading(read: Callable[[StoredDocument], Fact]) -> Callable[[StoredDocument], Fact]:
         @wraps(read)
-        def checked(record: Record) -> Fact:
+        def checked(record: StoredDocument) -> Fact:
             try:
                 return read(record)
             except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -91,7 +93,7 @@ def proof_key_document(key: ProofKey) -> Document:
 
 
 @_read_by(Kind.PROOF_KEY)
-def proof_key(record: Record) -> ProofKey:
+def proof_key(record: StoredDocument) -> ProofKey:
     """The public key of a record."""
     document: Document = record.document
     until, compromised_at = document["until"], document["compromised_at"]
@@ -116,7 +118,7 @@ def account_document(account: Account) -> Document:
 
 
 @_read_by(Kind.ACCOUNT)
-def account(record: Record) -> Account:
+def account(record: StoredDocument) -> Account:
     """The account of a record."""
     document: Document = record.document
     return Account(
@@ -134,7 +136,7 @@ def organizer_document(organizer: OrganizerFacts) -> Document:
 
 
 @_read_by(Kind.ORGANIZER)
-def organizer(record: Record) -> OrganizerFacts:
+def organizer(record: StoredDocument) -> OrganizerFacts:
     """The organizer of a record."""
     return from_document(OrganizerFacts, record.document, organizer=record.key.partition("|")[2])
 
@@ -145,7 +147,7 @@ def policy_document(policy: AccountPolicy) -> Document:
 
 
 @_read_by(Kind.DIAL_OUT_POLICY)
-def policy(record: Record) -> AccountPolicy:
+def policy(record: StoredDocument) -> AccountPolicy:
     """The dial-out policy of a record."""
     return from_document(AccountPolicy, record.document)
 
@@ -169,7 +171,7 @@ def registrations_document(history: Sequence[Registration]) -> Document:
 
 
 @_read_by(Kind.CONFERENCE)
-def registrations(record: Record) -> tuple[Registration, ...]:
+def registrations(record: StoredDocument) -> tuple[Registration, ...]:
     """The registrations of a record, in their order."""
     document: Document = record.document
     return tuple(from_document(Registration, item) for item in document["registrations"])
@@ -181,7 +183,7 @@ def bridge_document(bridge: Bridge) -> Document:
 
 
 @_read_by(Kind.BRIDGE)
-def bridge(record: Record) -> Bridge:
+def bridge(record: StoredDocument) -> Bridge:
     """The bridge of a record, with its secrets."""
     return from_document(Bridge, record.document, id=record.key)
 
@@ -192,10 +194,10 @@ def former_organizer_document(document: Document, until: datetime) -> Document:
 
 
 @_read_by(Kind.FORMER_ORGANIZER)
-def former_organizer(record: Record) -> tuple[OrganizerFacts, datetime]:
+def former_organizer(record: StoredDocument) -> tuple[OrganizerFacts, datetime]:
     """An organizer that was deleted, and when."""
     document: Document = record.document
-    was = Record(record.key, document["document"], record.version)
+    was = StoredDocument(record.key, document["document"], record.version)
     return organizer(was), parse_time(document["until"])
 
 
@@ -209,7 +211,7 @@ def webhook_document(webhook: Webhook) -> Document:
     return to_document(webhook, exclude={"account", "name"})
 
 
-def webhook(account: str, record: Record) -> Webhook:
+def webhook(account: str, record: StoredDocument) -> Webhook:
     """The webhook of a record, with its secrets."""
     return from_document(Webhook, record.document, account=account, name=record.key)
 
@@ -220,7 +222,7 @@ def api_key_document(key: ApiKey) -> Document:
 
 
 @_read_by(Kind.API_KEY)
-def api_key(record: Record) -> ApiKey:
+def api_key(record: StoredDocument) -> ApiKey:
     """The API key of a record."""
     key = from_document(ApiKey, record.document, id=record.key)
     return replace(key, actor=key.actor or key.name)

@@ -20,7 +20,7 @@ from shared.domain.dial_out.policy import AccountPolicy
 from shared.domain.directory.entities import Account, ApiKey, Bridge, Registration, of_account
 from shared.pacing import NO_REQUEST
 from shared.ports.clock import Clock
-from shared.ports.records import Record, RecordStore, all_records
+from shared.ports.records import RecordStore, StoredDocument, all_records
 from shared.usecases.directory import codecs
 from shared.usecases.directory.codecs import Kind
 
@@ -173,7 +173,7 @@ class DirectoryCache:
         self,
         kind: Kind,
         key: str,
-        make: Callable[[Record], Fact],
+        make: Callable[[StoredDocument], Fact],
         known_at: datetime | None,
         *,
         fresh: bool,

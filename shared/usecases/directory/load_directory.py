@@ -37,7 +37,7 @@ _AT_ONCE = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class DocumentTarget:
     """A row of a load: the document that is to be there, where `etag` (None: nothing) is there."""
 
     key: str
@@ -89,7 +89,7 @@ class LoadDirectory:
 
         return await gather_bounded(read, keys, at_once=_AT_ONCE)
 
-    async def save(self, kind: Kind, account: str, rows: Sequence[Wanted]) -> None:
+    async def save(self, kind: Kind, account: str, rows: Sequence[DocumentTarget]) -> None:
         """Write all rows, or none if the load itself can't be written."""
         if not rows:
             return

@@ -10,7 +10,7 @@ from shared.domain.common.preconditions import check_etag
 from shared.domain.directory.access import Principal
 from shared.domain.directory.entities import Registration, accounts_from, end, of_account, register
 from shared.ports.clock import Clock
-from shared.ports.records import RecordStore, Saved
+from shared.ports.records import RecordStore, SavedDocument
 from shared.usecases.directory import codecs
 from shared.usecases.directory.account_lists import present_items
 from shared.usecases.directory.codecs import Kind
@@ -26,7 +26,7 @@ class Registered:
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
+class _StoredRegistration:
     """A stored registration: `etag` is "" without one, `is_shared` where it is still in a document
     that accounts share."""
 
@@ -57,7 +57,7 @@ class Registrations:
         since: datetime | None,
         if_match: str | None,
         take_over: bool = False,
-    ) -> tuple[Registered, Saved]:
+    ) -> tuple[Registered, SavedDocument]:
         """`wanted` holds from `since` (default: now) on; the first registration for all time.
 
         With `take_over` what other accounts of the principal have registered of a conference ends
@@ -94,7 +94,7 @@ class Registrations:
                 continue  # somebody else took it over meanwhile: read it again
             for other in others:
                 await self.end(kind, key, other, None, at=start)
-            return Registered(changed, saved.etag), Saved(not is_own, saved.version)
+            return Registered(changed, saved.etag), SavedDocument(not is_own, saved.version)
         raise StoreUnavailable("This registration changes too often right now.")
 
     async def end(
@@ -154,13 +154,17 @@ class Registrations:
             self.records, kind, account, read, prefix=prefix, limit=limit, after=after
         )
 
-    async def _kept(self, kind: Kind, key: str, account: str) -> _Kept:
+    async def _kept(self, kind: Kind, key: str, account: str) -> _StoredRegistration:
         record = await self.records.get(*_place(kind, key, account))
         if record is not None:
-            return _Kept(codecs.registrations(record), record.etag)
+            return _StoredRegistration(codecs.registrations(record), record.etag)
         shared = await self.records.get(kind, key) if kind is Kind.CONFERENCE else None
         history = of_account(codecs.registrations(shared), account) if shared else ()
-        return _Kept(history, shared.etag, is_shared=True) if shared and history else _Kept()
+        return (
+            _StoredRegistration(history, shared.etag, is_shared=True)
+            if shared and history
+            else _StoredRegistration()
+        )
 
     async def _save(
         self,
@@ -168,9 +172,9 @@ class Registrations:
         key: str,
         account: str,
         history: Sequence[Registration],
-        kept: _Kept,
+        kept: _StoredRegistration,
         condition: str | None,
-    ) -> Saved:
+    ) -> SavedDocument:
         """Write the history; a registration of a shared document gets a separate document."""
         document = codecs.registrations_document(history)
         if kind is Kind.CONFERENCE:

@@ -21,7 +21,7 @@ from shared.usecases.delivery.publish_events import PublishEvents
 from shared.usecases.directory.directory_cache import DirectoryCache
 from shared.usecases.directory.sync_ledger_settings import OpenLedger
 
-type Booking = TopUp | Adjust | ReverseLeg
+type CreditCommand = TopUp | Adjust | ReverseLeg
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class CreditAccount:
     publish: PublishEvents
     clock: Clock
 
-    async def __call__(self, account: str, command: Booking) -> tuple[Entry, bool]:
+    async def __call__(self, account: str, command: CreditCommand) -> tuple[Entry, bool]:
         """(the entry, whether it was there before).
 
         Raises NotFound `account_unknown`, Invalid (also `idempotency_key_reused`), Conflict

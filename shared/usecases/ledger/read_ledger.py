@@ -18,7 +18,7 @@ from shared.domain.ledger.statements import (
 )
 from shared.domain.legs.leg import decode_leg_key
 from shared.domain.legs.parking import ParkedLeg, ParkStatus
-from shared.pacing import breathe
+from shared.pacing import yield_to_others
 from shared.ports.clock import Clock
 from shared.ports.ledger import Commit, Ledger, LegRecord, Verification
 from shared.ports.legs import ParkingLot
@@ -167,7 +167,7 @@ class ReadLedger:
         while after < closed.last:
             commits = await self.ledger.history(account, after=after)
             for commit in commits:
-                await breathe()
+                await yield_to_others()
                 if commit.number > closed.last:
                     break
                 for entry in commit.entries:

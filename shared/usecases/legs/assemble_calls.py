@@ -34,7 +34,7 @@ from shared.ports.legs import CallEvents, DueCall, KeptEvent, ParkingLot
 from shared.telemetry import event as log_event
 from shared.telemetry import failure
 from shared.usecases.directory.directory_cache import DirectoryCache
-from shared.usecases.legs.receive_legs import Received, ReceiveLegs
+from shared.usecases.legs.receive_legs import ReceivedLeg, ReceiveLegs
 
 type Assemble = Callable[[str, DialectSettings, Sequence[CallEvent]], list[Assembled]]
 """(dialect, settings, events of a call) → its legs."""
@@ -67,7 +67,7 @@ class AssembleCalls:
     meeting_event: MeetingEvent
     is_account_known: Callable[[EndedLeg], Awaitable[bool]]
 
-    async def __call__(self, bridge: Bridge, posted: Sequence[Posted]) -> list[Received]:
+    async def __call__(self, bridge: Bridge, posted: Sequence[Posted]) -> list[ReceivedLeg]:
         """One result an item, in order, once all are durable. Raises StoreUnavailable when that is
         not certain: then the bridge posts again."""
         owner = await self._reporter(bridge)
@@ -89,7 +89,7 @@ class AssembleCalls:
                 found = await self._take(taken_by, list(events.values()), bridge.wait_seconds)
                 for index, each in events.items():
                     leg = encode_leg_key(f"{bridge.id}~{each.leg_id}")
-                    none = Received(leg, "ignored", "The event makes no leg by itself.")
+                    none = ReceivedLeg(leg, "ignored", "The event makes no leg by itself.")
                     others = sorted(found.values(), key=lambda one: one.status != "queued")
                     results[index] = found.get(each.leg_id) or next(iter(others), none)
 
@@ -166,7 +166,7 @@ class AssembleCalls:
 
     async def _take(
         self, bridge: Bridge, events: Sequence[CallEvent], wait_seconds: int
-    ) -> dict[str, Received]:
+    ) -> dict[str, ReceivedLeg]:
         """The outcomes of the legs of one call, by leg id, once its events are stored."""
         now = self.clock.now()
         wait = timedelta(seconds=wait_seconds)
@@ -184,7 +184,7 @@ class AssembleCalls:
 
     async def _at_once(
         self, bridge: Bridge, legs: Sequence[KeptEvent], known: Sequence[KeptEvent]
-    ) -> dict[str, Received] | None:
+    ) -> dict[str, ReceivedLeg] | None:
         """The legs of a conference whose meeting is known need not be kept; None where it is not,
         or where one of them was kept before."""
         ids = {each.event.id for each in legs}
@@ -201,11 +201,11 @@ class AssembleCalls:
 
     async def _settle(
         self, bridge: Bridge, kept: Sequence[KeptEvent], arrived: set[str] | frozenset[str]
-    ) -> tuple[dict[str, Received], frozenset[str]]:
+    ) -> tuple[dict[str, ReceivedLeg], frozenset[str]]:
         """(what became of the legs that the arrived events are part of, the events whose legs all
         went their way). Other legs of the call went or wait as they did before."""
         now = self.clock.now()
-        found: dict[str, Received] = {}
+        found: dict[str, ReceivedLeg] = {}
         due = {each.event.id: each.due_at for each in kept}
         if any(each.erased for each in kept):
             return found, frozenset(due)
@@ -220,10 +220,10 @@ class AssembleCalls:
             if made.lacking and not is_over:
                 waits |= made.uses
                 leg = encode_leg_key(made.key(bridge.id))
-                found[made.leg_id] = Received(leg, "waiting", missing=made.lacking)
+                found[made.leg_id] = ReceivedLeg(leg, "waiting", missing=made.lacking)
             elif made.uses & arrived:
                 done, before = await self._done(bridge.id, made, is_over=is_over)
-                if isinstance(done, Received):
+                if isinstance(done, ReceivedLeg):
                     found[made.leg_id] = done
                 else:
                     ready.append(done)
@@ -238,7 +238,7 @@ class AssembleCalls:
 
     async def _done(
         self, bridge: str, made: Assembled, *, is_over: bool
-    ) -> tuple[ParsedLeg | Received, list[ParkedLeg]]:
+    ) -> tuple[ParsedLeg | ReceivedLeg, list[ParkedLeg]]:
         """(the leg as it is charged, the open entry under which it was parked before), or that it
         is parked: it lacks what it can't be charged without."""
         name = made.ended_leg.bridge if isinstance(made, Complete) else bridge
@@ -260,12 +260,12 @@ class AssembleCalls:
             is_open = parked is not None and parked.status is ParkStatus.OPEN
             return _flagged(made), [parked] if parked is not None and is_open else []
         shown = encode_leg_key(made.key(bridge))
-        return Received(shown, "parked", ParkReason.INCOMPLETE.value, made.lacking), []
+        return ReceivedLeg(shown, "parked", ParkReason.INCOMPLETE.value, made.lacking), []
 
-    async def _send(self, bridge: Bridge, legs: Sequence[ParsedLeg]) -> dict[str, Received]:
+    async def _send(self, bridge: Bridge, legs: Sequence[ParsedLeg]) -> dict[str, ReceivedLeg]:
         """Legs go to the bridge that reported them, which may be another than that of the call;
         those that this bridge assembled join their meetings first."""
-        found: dict[str, Received] = {}
+        found: dict[str, ReceivedLeg] = {}
         by_bridge: dict[str, list[ParsedLeg]] = {}
         owner = await self._reporter(bridge)
         for leg in legs:

@@ -30,7 +30,7 @@ from shared.usecases.directory.directory_cache import DirectoryCache
 
 
 @dataclass(frozen=True, slots=True)
-class Received:
+class ReceivedLeg:
     """The outcome of one posted leg or event: `queued`, `waiting`, `ignored` or `parked`."""
 
     leg: str
@@ -55,7 +55,7 @@ class ReceiveLegs:
     archive: Archive | None
     facts: DirectoryCache
 
-    async def __call__(self, bridge: str, parsed: Sequence[ParsedLeg]) -> list[Received]:
+    async def __call__(self, bridge: str, parsed: Sequence[ParsedLeg]) -> list[ReceivedLeg]:
         """One result a leg, in order, once all are durable.
 
         Raises StoreUnavailable when that is not certain: then the bridge posts again.
@@ -202,14 +202,14 @@ def _message_id(legs: Sequence[QueuedLeg]) -> str:
     return f"legs.{hashlib.sha256(ids.encode()).hexdigest()}.{legs[0].attempt}"
 
 
-def _received(bridge: str, item: ParsedLeg) -> Received:
+def _received(bridge: str, item: ParsedLeg) -> ReceivedLeg:
     match item:
         case EndedLeg():
-            return Received(encode_leg_key(item.key), "queued")
+            return ReceivedLeg(encode_leg_key(item.key), "queued")
         case Undecided(leg=leg):
-            return Received(encode_leg_key(leg.key), "ignored", item.why)
+            return ReceivedLeg(encode_leg_key(leg.key), "ignored", item.why)
         case Ignored():
-            return Received(encode_leg_key(f"{bridge}~{item.leg_id}"), "ignored", item.why)
+            return ReceivedLeg(encode_leg_key(f"{bridge}~{item.leg_id}"), "ignored", item.why)
         case Unreadable():
             shown = encode_leg_key(f"{bridge}~{item.leg_id}") if item.leg_id else ""
-            return Received(shown, "parked", ParkReason.UNREADABLE.value)
+            return ReceivedLeg(shown, "parked", ParkReason.UNREADABLE.value)

@@ -38,7 +38,7 @@ _AUDITOR = Principal("nightly audit", frozenset(), frozenset({ALL_ACCOUNTS}))
 
 
 @dataclass(slots=True)
-class Audited:
+class AuditResult:
     """Findings of an audit. `missed` are accounts in which something was due for minutes and no
     mark had named it: always none."""
 
@@ -66,9 +66,9 @@ class AuditLedgers:
     denials: Denials
     clock: Clock
 
-    async def __call__(self) -> Audited:
+    async def __call__(self) -> AuditResult:
         """Audit all accounts. One that fails is reported and does not stop the others."""
-        found = Audited(self.clock.now().date())
+        found = AuditResult(self.clock.now().date())
         heads: list[Anchor] = []
         async for page in self._pages():
             anchors = await gather_bounded(
@@ -92,7 +92,7 @@ class AuditLedgers:
             if cursor is None:
                 return
 
-    async def _one(self, account: Account, found: Audited) -> Anchor | None:
+    async def _one(self, account: Account, found: AuditResult) -> Anchor | None:
         """The anchor of an account; the one before where anything is wrong."""
         known: Anchor | None = None
         try:
@@ -107,7 +107,7 @@ class AuditLedgers:
         return replace(known, is_sound=False) if known else None
 
     async def _audited(
-        self, account: Account, known: Anchor | None, found: Audited
+        self, account: Account, known: Anchor | None, found: AuditResult
     ) -> Anchor | None:
         await self.open_ledger(account)
         await self._check_overdue(account, found)
@@ -159,7 +159,7 @@ class AuditLedgers:
             if cursor is None:
                 return
 
-    async def _check_overdue(self, account: Account, found: Audited) -> None:
+    async def _check_overdue(self, account: Account, found: AuditResult) -> None:
         """Publish and carry out everything that was due before the last ticks and is not done."""
         before = self.clock.now() - timedelta(seconds=limits.OUTBOX_AGE_SECONDS_MAX)
         waiting = await self.ledger.outbox(account.id, limit=1)

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from shared.domain.common import limits
 from shared.domain.common.errors import NotFound
 from shared.domain.directory.access import Principal
-from shared.domain.legs.dead_letters import DeadLetter, Source
+from shared.domain.legs.dead_letters import DeadLetter, DeadLetterSource
 from shared.ports.clock import Ids
 from shared.ports.queues import CallQueue, Message, QueueManagement
 from shared.usecases.legs.receive_legs import leg_messages
 
-_ID = re.compile(rf"(?:({Source.WEBHOOKS})-)?([0-9]{{1,19}})", re.ASCII)
+_ID = re.compile(rf"(?:({DeadLetterSource.WEBHOOKS})-)?([0-9]{{1,19}})", re.ASCII)
 _ID_BYTES = 12
 _NUMBER_MAX = 2**63 - 1
 
@@ -23,7 +23,7 @@ class DeadLetters:
     to see all accounts. `deliver` takes the body of an event and stores its deliveries."""
 
     queue: CallQueue
-    managements: Mapping[Source, QueueManagement]
+    managements: Mapping[DeadLetterSource, QueueManagement]
     deliver: Callable[[bytes], Awaitable[object]]
     ids: Ids
 
@@ -35,8 +35,8 @@ class DeadLetters:
         Raises NotAllowed, QueueUnavailable.
         """
         principal.require_all_accounts()
-        start, last = _place(cursor) if cursor else (Source.QUEUE, -1)
-        sources = list(Source)
+        start, last = _place(cursor) if cursor else (DeadLetterSource.QUEUE, -1)
+        sources = list(DeadLetterSource)
         found: list[DeadLetter] = []
         for source in sources[sources.index(start) :]:
             first = last + 1 if source is start else 0
@@ -55,7 +55,7 @@ class DeadLetters:
         """
         principal.require_all_accounts()
         source, number = _place(letter_id)
-        again = self._queue_again if source is Source.QUEUE else self._deliver_again
+        again = self._queue_again if source is DeadLetterSource.QUEUE else self._deliver_again
         found = await self.managements[source].take(number, again)
         if found is None:
             raise _unknown()
@@ -79,12 +79,12 @@ class DeadLetters:
         await self.deliver(letter.body)
 
 
-def _place(letter_id: str) -> tuple[Source, int]:
+def _place(letter_id: str) -> tuple[DeadLetterSource, int]:
     """(source, sequence number) of an id. Raises NotFound `dead_letter_unknown`."""
     found = _ID.fullmatch(letter_id)
     if not found or int(found[2]) > _NUMBER_MAX:
         raise _unknown()
-    return Source(found[1] or Source.QUEUE), int(found[2])
+    return DeadLetterSource(found[1] or DeadLetterSource.QUEUE), int(found[2])
 
 
 def _unknown() -> NotFound:

@@ -12,7 +12,7 @@ from shared.ports.clock import Clock
 from shared.ports.legs import ParkingLot
 from shared.ports.queues import Inbox, QueueManagement
 
-type Check = Callable[[], Awaitable[object]]
+type HealthCheck = Callable[[], Awaitable[object]]
 type QueueState = Callable[[], Awaitable[datetime | None]]
 """Since when the oldest leg waits in the queue, None: none does; raises like a check."""
 
@@ -65,7 +65,7 @@ class HealthChecks:
 
     def __init__(
         self,
-        tables: Check,
+        tables: HealthCheck,
         queue: QueueState,
         management: QueueManagement,
         inbox: Inbox,

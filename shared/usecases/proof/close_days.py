@@ -12,10 +12,10 @@ from shared.domain.common.errors import LedgerCorrupt
 from shared.domain.common.kinds import LegKind
 from shared.domain.directory.entities import Account
 from shared.domain.proof.commits import GENESIS
-from shared.domain.proof.days import Day, ProvenDay
+from shared.domain.proof.days import DayTree, ProvenDay
 from shared.domain.proof.rates import RateName, rate_document
 from shared.domain.proof.roots import SignedRoot
-from shared.pacing import breathe
+from shared.pacing import yield_to_others
 from shared.ports.clock import Clock
 from shared.ports.ledger import Commit, Ledger
 from shared.ports.proofs import Proofs
@@ -80,7 +80,7 @@ class CloseDays:
             until = day_end(day, zone)
             if until > over:
                 break
-            made = Day(account.id, last)
+            made = DayTree(account.id, last)
             async for commit in commits.before(until):
                 made.add(commit.public(account.id, made.head))
             named = await rates.named(made.names)
@@ -117,7 +117,7 @@ class CloseDays:
         number, public = (last.root.last, last.root.head) if last else (0, GENESIS)
         while page := await self.ledger.history(account, after=number):
             for commit in page:
-                await breathe()
+                await yield_to_others()
                 number, public = commit.number, commit.public(account, public).public_hash()
             if await self.ledger.begin_public_chain(account, number, public):
                 return
@@ -141,7 +141,7 @@ class _Commits:
     async def before(self, moment: datetime) -> AsyncIterator[Commit]:
         """The next commits, up to the first one at or after a moment."""
         while (commit := await self.peek()) is not None and commit.at < moment:
-            await breathe()
+            await yield_to_others()
             self._page.pop()
             self._after = commit.number
             yield commit

@@ -13,12 +13,12 @@ from shared.domain.ledger.model import Entry
 from shared.domain.ledger.statements import requested_month_span
 from shared.domain.legs.leg import decode_leg_key
 from shared.domain.proof.commits import GENESIS
-from shared.domain.proof.days import Day, ProvenDay, follows
+from shared.domain.proof.days import DayTree, ProvenDay, follows
 from shared.domain.proof.month_file import MonthFile
 from shared.domain.proof.rates import RateName, rate_names
-from shared.domain.proof.receipts import Correction, Proven, receipt_document
+from shared.domain.proof.receipts import EntryCorrection, Proven, receipt_document
 from shared.domain.proof.roots import DayRoot, SignedRoot
-from shared.pacing import breathe
+from shared.pacing import yield_to_others
 from shared.ports.clock import Clock
 from shared.ports.ledger import Commit, Ledger
 from shared.ports.proofs import Proofs
@@ -93,7 +93,7 @@ class ReadProofs:
             for first, last in await self._spans(account, in_turn):
                 before: SignedRoot | None = None
                 async for signed in self.every(account, first, last):
-                    await breathe()
+                    await yield_to_others()
                     key = f"proof|{signed.root.day}"
                     fault = self.keys.fault(signed, keys)
                     if fault is not None and (is_known or not fault.startswith("compromised")):
@@ -165,8 +165,8 @@ class ReadProofs:
         if reversal := await self.ledger.reversal(account, sequence):
             links.append(reversal)
             if reversal.rerates is not None:
-                anew = await self.ledger.entry(account, reversal.sequence + 1)
-                links += [anew] if anew else []
+                new_charge = await self.ledger.entry(account, reversal.sequence + 1)
+                links += [new_charge] if new_charge else []
         return await self._receipt(
             known,
             entry.leg,
@@ -236,7 +236,7 @@ class ReadProofs:
         self, account: Account, last: SignedRoot | None, end: datetime
     ) -> ProvenDay:
         """The commits in no closed day yet, up to the end of a month."""
-        day = Day(account.id, last)
+        day = DayTree(account.id, last)
         async for commit in self._commits(account.id, day.after):
             if commit.at >= end:
                 break
@@ -259,7 +259,7 @@ class ReadProofs:
                 raise LedgerCorrupt(f"The journal ends before commit {last.last}.")
             shown = await self._persons(account, page) if persons else {}
             for commit in page:
-                await breathe()
+                await yield_to_others()
                 while day.root.last < commit.number:
                     yield self._closed(file, day, public)
                     day = next(rest)
@@ -324,7 +324,7 @@ class ReadProofs:
             for entry, commit in proven
             for day in [await self._day_of(account.id, commit, days)]
         ]
-        corrections = [link for entry in entries if (link := Correction.of(entry)) is not None]
+        corrections = [link for entry in entries if (link := EntryCorrection.of(entry)) is not None]
         # The same receipt has the same digest whenever it is made.
         created_at = max(item.day.signed.root.signed_at for item in items)
         return receipt_document(account.id, leg, items, corrections, created_at)
@@ -375,7 +375,7 @@ class ReadProofs:
         named: set[RateName],
     ) -> ProvenDay:
         """The commits after the last closed day, under the present head."""
-        day = Day(account.id, last)
+        day = DayTree(account.id, last)
         hashes = await self.ledger.public_hashes(account.id, after=day.after)
         if hashes is None:
             async for commit in self._commits(account.id, day.after):
@@ -388,7 +388,7 @@ class ReadProofs:
         return await self._signed(account, day, named)
 
     async def _signed(
-        self, account: Account, day: Day, named: set[RateName], end: datetime | None = None
+        self, account: Account, day: DayTree, named: set[RateName], end: datetime | None = None
     ) -> ProvenDay:
         """An interim root of the present moment, or of the end of a month that is over."""
         rates = await UsedRates(self.rate_cards).named(named)
@@ -416,7 +416,7 @@ class ReadProofs:
             for commit in page:
                 if until is not None and commit.number > until:
                     return
-                await breathe()
+                await yield_to_others()
                 yield commit
             if not page:
                 return

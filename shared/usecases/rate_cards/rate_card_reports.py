@@ -7,21 +7,21 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 
-from shared.domain.charging.rerating import Untouched, leg_facts
+from shared.domain.charging.rerating import SkipReason, leg_facts
 from shared.domain.common import limits
 from shared.domain.common.errors import Invalid, NotFound
 from shared.domain.directory.access import Principal
 from shared.domain.ledger.statements import last_month, requested_month_span
 from shared.domain.ledger.stored_charge import read_charge
 from shared.domain.numbers.example_numbers import typical_numbers
-from shared.domain.rating.diff import ChangeKind, Effect, LegFacts, RateChange, changes, effect
+from shared.domain.rating.diff import ChangeKind, Effect, PastLegFacts, RateChange, changes, effect
 from shared.domain.rating.lint import Finding, lint
 from shared.domain.rating.price_list import CountryPrices, dial_in_rates, price_list
 from shared.domain.rating.rate_card import Rate, RateCardVersion
-from shared.pacing import breathe
+from shared.pacing import yield_to_others
 from shared.ports.clock import Clock
 from shared.ports.rate_cards import RateCardStore
-from shared.usecases.charging.past_legs import Span
+from shared.usecases.charging.past_legs import AnsweredSpan
 from shared.usecases.charging.rerate_legs import RerateLegs
 from shared.usecases.directory.directory_cache import DirectoryCache
 from shared.usecases.rate_cards.manage_rate_cards import RateCardService
@@ -112,15 +112,15 @@ class RateCardReports:
         if before is None or before.currency != after.currency:
             return None
         month = month or last_month(now, zone)
-        span = Span(*requested_month_span(month, zone))
+        span = AnsweredSpan(*requested_month_span(month, zone))
         legs, is_complete = await self.rerate_legs.records(
             account, span, limit=limits.EFFECT_LEGS_MAX
         )
-        rated: list[LegFacts] = []
+        rated: list[PastLegFacts] = []
         for debits in legs:
-            await breathe()
+            await yield_to_others()
             facts = leg_facts(read_charge(debits[-1].charge), debits[0].person)
-            if not isinstance(facts, Untouched):
+            if not isinstance(facts, SkipReason):
                 rated.append(facts)
         found = await asyncio.to_thread(effect, before, after, rated)
         return MonthEffect(before, month, found, is_complete)

@@ -7,13 +7,13 @@ from datetime import datetime
 from shared.domain.common import limits
 from shared.domain.common.errors import TooLarge
 from shared.domain.ledger.statements import month_of, month_span
-from shared.pacing import breathe
+from shared.pacing import yield_to_others
 from shared.ports.clock import Clock
 from shared.usecases.charging.answered_legs import AnsweredLegs
-from shared.usecases.charging.past_legs import Span
+from shared.usecases.charging.past_legs import AnsweredSpan
 from shared.usecases.directory.directory_cache import DirectoryCache
 
-type Row = Callable[
+type RowFormatter = Callable[
     [str, Mapping[str, object], Mapping[str, object], int, str | None, str | None],
     dict[str, object],
 ]
@@ -29,7 +29,7 @@ class ExportUsage:
     clock: Clock
 
     async def __call__(
-        self, account: str, span: tuple[datetime | None, datetime | None], row: Row
+        self, account: str, span: tuple[datetime | None, datetime | None], row: RowFormatter
     ) -> Sequence[dict[str, object]]:
         """The rows by the time of the answer; without a span of the present month.
 
@@ -40,14 +40,14 @@ class ExportUsage:
             zone = settings.time_zone
             span = month_span(month_of(self.clock.now(), zone), zone)
         most = limits.RECONCILIATION_LEGS_MAX
-        legs, is_complete = await self.answered_legs(account, Span(*span), limit=most)
+        legs, is_complete = await self.answered_legs(account, AnsweredSpan(*span), limit=most)
         if not is_complete:
             raise TooLarge(f"A report may have {most} legs: choose a shorter span.")
         home = settings.usage_location
         locations: dict[str, str | None] = {"": home}
         rows: list[tuple[object, str, dict[str, object]]] = []
         for leg in legs:
-            await breathe()
+            await yield_to_others()
             person = leg.record.person
             organizer = str(person.get("organizer") or "")
             if organizer not in locations:

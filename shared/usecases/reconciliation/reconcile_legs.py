@@ -11,23 +11,23 @@ from shared.domain.directory.access import Principal
 from shared.domain.ledger.stored_charge import read_charge
 from shared.domain.reconciliation.matching import (
     SHIFT_MAX,
-    Leg,
+    CarrierRecord,
     Period,
+    ProductLeg,
     Reconciliation,
-    Record,
     Tolerance,
     reconcile,
 )
-from shared.pacing import breathe
+from shared.pacing import yield_to_others
 from shared.usecases.charging.answered_legs import AnsweredLeg, AnsweredLegs
-from shared.usecases.charging.past_legs import Span
+from shared.usecases.charging.past_legs import AnsweredSpan
 from shared.usecases.directory.directory_cache import DirectoryCache
 
 _EPOCH = datetime(1970, 1, 2, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ReconciliationResult:
     """A reconciliation with the span and the currency that it is of."""
 
     found: Reconciliation
@@ -45,12 +45,12 @@ class ReconcileLegs:
     async def __call__(
         self,
         account: str,
-        records: Sequence[Record],
+        records: Sequence[CarrierRecord],
         tolerance: Tolerance,
         currency: str | None,
         span: tuple[datetime | None, datetime | None],
         principal: Principal,
-    ) -> Outcome:
+    ) -> ReconciliationResult:
         """Without a span that of the records, from the first to the last; without a currency the
         account's.
 
@@ -61,35 +61,37 @@ class ReconcileLegs:
         period = _period(records, span)
         found, is_complete = await self.answered_legs(
             account,
-            Span(period.since - SHIFT_MAX, period.until + SHIFT_MAX),
+            AnsweredSpan(period.since - SHIFT_MAX, period.until + SHIFT_MAX),
             limit=limits.RECONCILIATION_LEGS_MAX,
         )
         if not is_complete:
             raise TooLarge(
                 f"A span may have {limits.RECONCILIATION_LEGS_MAX} legs: choose a shorter one."
             )
-        legs: list[Leg] = []
+        legs: list[ProductLeg] = []
         for each in found:
-            await breathe()
+            await yield_to_others()
             legs.append(_leg(each))
         currency = currency or known.settings.currency
         outcome = await asyncio.to_thread(reconcile, records, legs, tolerance, period, currency)
-        return Outcome(outcome, period, currency)
+        return ReconciliationResult(outcome, period, currency)
 
 
-def _period(records: Sequence[Record], span: tuple[datetime | None, datetime | None]) -> Period:
+def _period(
+    records: Sequence[CarrierRecord], span: tuple[datetime | None, datetime | None]
+) -> Period:
     since, until = span
     times = [each.answered_at for each in records] or [_EPOCH]
     return Period(since or min(times), until or max(times) + timedelta(seconds=1))
 
 
-def _leg(leg: AnsweredLeg) -> Leg:
+def _leg(leg: AnsweredLeg) -> ProductLeg:
     charge, person = read_charge(leg.charge), leg.record.person
     amounts = {charge.currency: leg.net_micros}
     if charge.carrier:
         micros, currency = charge.carrier
         amounts.setdefault(currency, micros)
-    return Leg(
+    return ProductLeg(
         key=leg.record.leg,
         kind=charge.kind,
         number=str(person.get("to") or ""),

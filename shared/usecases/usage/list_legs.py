@@ -12,8 +12,8 @@ from shared.domain.ledger.model import Entry, EntryKind
 from shared.domain.legs.parking import ParkStatus
 from shared.domain.usage.leg_facts import UsageTime
 from shared.domain.usage.leg_list import PARKED, LegFilter, ListedLeg, listed_leg, parked_leg
-from shared.domain.usage.usage import Span
-from shared.pacing import breathe
+from shared.domain.usage.usage import UsageSpan
+from shared.pacing import yield_to_others
 from shared.ports.clock import Clock
 from shared.ports.ledger import Commit, Ledger
 from shared.ports.legs import ParkingLot
@@ -122,7 +122,7 @@ class ListLegs:
             if place is None:
                 return found
 
-    async def _span(self, account: str, query: LegQuery) -> Span:
+    async def _span(self, account: str, query: LegQuery) -> UsageSpan:
         zone = (await self.facts.require_account(account)).settings.time_zone
         now = self.clock.now()
         return await requested_span(self.ledger, account, query.bounds, query.by, zone, now)
@@ -130,10 +130,10 @@ class ListLegs:
     async def _name(self, account: str, legs: Sequence[ListedLeg]) -> None:
         persons = await self.ledger.persons_of(account, [leg.leg for leg in legs])
         for leg in legs:
-            await breathe()
+            await yield_to_others()
             leg.name(persons.get(leg.leg, {}))
 
-    async def _parked(self, account: str, query: LegQuery, span: Span) -> list[ListedLeg]:
+    async def _parked(self, account: str, query: LegQuery, span: UsageSpan) -> list[ListedLeg]:
         found: list[ListedLeg] = []
         cursor = None
         where = {"account": account, "status": ParkStatus.OPEN.value}
@@ -150,7 +150,7 @@ class ListLegs:
             if cursor is None:
                 return found
 
-    async def _collected(self, account: str, query: LegQuery, span: Span) -> list[ListedLeg]:
+    async def _collected(self, account: str, query: LegQuery, span: UsageSpan) -> list[ListedLeg]:
         """All legs of a span with their corrections, whenever these were booked."""
         legs: dict[str, ListedLeg] = {}
         ahead = timedelta(0)
@@ -159,7 +159,7 @@ class ListLegs:
         after = await self._commit_before(account, span.since - ahead)
         while commits := await self.ledger.history(account, after=after):
             for commit in commits:
-                await breathe()
+                await yield_to_others()
                 for entry in commit.entries:
                     if entry.leg is None:
                         continue
@@ -176,7 +176,7 @@ class ListLegs:
         return [leg for leg in found if query.wanted.admits(leg)]
 
     async def _scanned(
-        self, account: str, query: LegQuery, span: Span, limit: int, place: str | None
+        self, account: str, query: LegQuery, span: UsageSpan, limit: int, place: str | None
     ) -> tuple[list[ListedLeg], str | None]:
         """A page by the time of the entry, from the journal's rows where it begins."""
         found: list[ListedLeg] = []
@@ -194,7 +194,7 @@ class ListLegs:
         return found, None
 
     async def _candidates(
-        self, account: str, query: LegQuery, span: Span, limit: int, place: str | None
+        self, account: str, query: LegQuery, span: UsageSpan, limit: int, place: str | None
     ) -> AsyncIterator[tuple[list[tuple[ListedLeg, str]], str | None]]:
         """Parts of the legs that may match, each with its place, in order; with the place of
         the last one read where the reads of a page are used up."""
@@ -215,7 +215,7 @@ class ListLegs:
                 account, after=low - 1, limit=min(size, last - low + 1)
             )
             for commit, at, entry in _entries(commits, newest=newest):
-                await breathe()
+                await yield_to_others()
                 if begin is not None and not _is_behind((commit, at), begin, newest=newest):
                     continue
                 if leg := _candidate(entry, query, span):
@@ -261,7 +261,7 @@ class ListLegs:
         return before.number if before else 0
 
 
-def _too_many(legs: Iterable[ListedLeg], span: Span) -> Invalid:
+def _too_many(legs: Iterable[ListedLeg], span: UsageSpan) -> Invalid:
     """The error for a list that a process does not hold; half of its legs fit."""
     is_booked = span.by is UsageTime.BOOKED
     times = sorted(leg.booked_at if is_booked else leg.called_at for leg in legs)
@@ -270,7 +270,7 @@ def _too_many(legs: Iterable[ListedLeg], span: Span) -> Invalid:
     return Invalid(detail, code="result_too_large")
 
 
-def _candidate(entry: Entry, query: LegQuery, span: Span) -> ListedLeg | None:
+def _candidate(entry: Entry, query: LegQuery, span: UsageSpan) -> ListedLeg | None:
     """The leg of a first debit that may match."""
     if entry.kind is not EntryKind.DEBIT or not entry.charges:
         return None

@@ -8,8 +8,8 @@ from shared.domain.common import limits
 from shared.domain.common.errors import LedgerCorrupt
 from shared.domain.ledger.model import Entry
 from shared.domain.usage.leg_facts import UsageTime
-from shared.domain.usage.usage import Counted, Group, Grouping, Span, UsageTotal
-from shared.pacing import breathe
+from shared.domain.usage.usage import Counted, Grouping, GroupKey, UsageSpan, UsageTotal
+from shared.pacing import yield_to_others
 from shared.ports.clock import Clock
 from shared.ports.ledger import Ledger
 from shared.usecases.directory.directory_cache import DirectoryCache
@@ -21,8 +21,8 @@ class Usage:
     """Sums by group, of a span, in the account's currency."""
 
     currency: str
-    span: Span
-    totals: dict[Group, UsageTotal]
+    span: UsageSpan
+    totals: dict[GroupKey, UsageTotal]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class ReadUsage:
         grouping = Grouping(by, groups)
         days = await self.ledger.usage_days(account, span)
         for cell in days.cells if days else ():
-            await breathe()
+            await yield_to_others()
             grouping.add(*cell)
         if days is None or days.after is not None:
             counted = await count(self.ledger, account, span, days.after if days else None)
@@ -59,7 +59,7 @@ class ReadUsage:
         return Usage(settings.currency, span, grouping.totals())
 
 
-async def count(ledger: Ledger, account: str, span: Span, after: int | None = None) -> Counted:
+async def count(ledger: Ledger, account: str, span: UsageSpan, after: int | None = None) -> Counted:
     """The cells of a span, from the journal after a commit, or from the beginning of the span.
     Where the time of the call counts, these are all entries from there on: legs and corrections may
     be booked long after the call."""
@@ -73,7 +73,7 @@ async def count(ledger: Ledger, account: str, span: Span, after: int | None = No
         after = before.number if before else 0
     while commits := await ledger.history(account, after=after):
         for commit in commits:
-            await breathe()
+            await yield_to_others()
             if span.by is UsageTime.BOOKED and commit.at >= span.until:
                 return await resolved(ledger, account, counted)
             for entry in commit.entries:

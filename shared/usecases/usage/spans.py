@@ -4,7 +4,7 @@ from datetime import datetime
 
 from shared.domain.ledger.statements import month_of, month_span
 from shared.domain.usage.leg_facts import UsageTime
-from shared.domain.usage.usage import Span
+from shared.domain.usage.usage import UsageSpan
 from shared.ports.ledger import Ledger
 
 
@@ -15,14 +15,14 @@ async def requested_span(
     by: UsageTime,
     time_zone: str,
     now: datetime,
-) -> Span:
+) -> UsageSpan:
     """The span between two bounds: without both of them the present month, without one from the
     first commit on, or until now."""
     since, until = bounds
     if since is None and until is None:
-        return Span(*month_span(month_of(now, time_zone), time_zone), by, time_zone)
+        return UsageSpan(*month_span(month_of(now, time_zone), time_zone), by, time_zone)
     if since is None:
         first = await ledger.journal(account, after=0, limit=1)
         since = first[0].at if first else until
     assert since is not None, "until is given"
-    return Span(since, until or max(now, since), by, time_zone)
+    return UsageSpan(since, until or max(now, since), by, time_zone)

@@ -143,7 +143,7 @@ def test_two_who_book_it_at_once_book_it_once(charging: ChargingApp) -> None:
     legs = [charging.leg() for _ in range(5)]
     charging.cheaper()
     from shared.domain.directory.access import Principal
-    from shared.usecases.charging.rerate_legs import Booking, RerateSelection
+    from shared.usecases.charging.rerate_legs import Attribution, RerateSelection
 
     other = ChargingApp(charging.tables, charging.clock)
     both = [app.container.rerate_legs for app in (charging, other)]
@@ -153,7 +153,7 @@ def test_two_who_book_it_at_once_book_it_once(charging: ChargingApp) -> None:
     async def at_once() -> Any:
         return await asyncio.gather(
             *(
-                one(wanted, ann, booking=Booking("why", "ann"), limit=100, cursor=None)
+                one(wanted, ann, booking=Attribution("why", "ann"), limit=100, cursor=None)
                 for one in both
             )
         )

@@ -9,7 +9,7 @@ from shared.domain.common import limits
 from shared.domain.common.errors import LedgerCorrupt
 from shared.domain.common.kinds import LegKind
 from shared.domain.credits import alerts
-from shared.domain.credits.alerts import EVENT_TYPES, Event, EventType, Raised
+from shared.domain.credits.alerts import EVENT_TYPES, Event, EventType, OpenAlert
 from shared.domain.ledger import alert_evaluation
 from shared.domain.ledger.effects import Evaluation
 from shared.domain.ledger.model import Announce
@@ -442,7 +442,7 @@ def test_an_event_of_an_unknown_type_raises(app: CreditsApp, kind: str) -> None:
         alert_evaluation.on_announced(
             app.state, Announce("holds", 0, kind, "x", {}), app.clock.now()
         )
-    raised = Raised(1, kind, "x", app.clock.now())
+    raised = OpenAlert(1, kind, "x", app.clock.now())
     state = replace(app.state, raised=(raised,))
     with pytest.raises(LedgerCorrupt, match="unknown"):
         alert_evaluation.on_timer(state, app.clock.now() + timedelta(days=2))
@@ -452,7 +452,7 @@ def test_an_event_of_an_unknown_type_raises(app: CreditsApp, kind: str) -> None:
 def test_every_type_that_is_repeated_has_a_reminder_of_its_own(app: CreditsApp, kind: str) -> None:
     record = EVENT_TYPES[kind]
     app.open(balance="21.00", alerts=[LOW], auto_recharge={"trigger": "1.00", "amount": "5.00"})
-    raised = Raised(1, kind, "low", app.clock.now())
+    raised = OpenAlert(1, kind, "low", app.clock.now())
     state = replace(app.state, raised=(raised,))
     evaluation = alert_evaluation.on_timer(state, app.clock.now() + timedelta(days=2))
     repeated = [each.type for each in evaluation.events if each.repeat] if evaluation else []

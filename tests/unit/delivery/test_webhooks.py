@@ -14,7 +14,7 @@ from shared.domain.common.errors import NotAuthenticated, PerminuteError, StoreU
 from shared.domain.delivery.webhooks import (
     MAIL,
     Delivery,
-    Reply,
+    ReceiverResponse,
     Secret,
     address_fault,
     masked_url,
@@ -28,7 +28,7 @@ from tests.support.credits_app import ACCOUNT, PATH
 from tests.support.delivery_app import HOOK, OK, URL, DeliveryApp
 from tests.support.product import START
 
-BROKEN, GONE = Reply(500), Reply(410)
+BROKEN, GONE = ReceiverResponse(500), ReceiverResponse(410)
 
 
 @pytest.fixture
@@ -170,7 +170,7 @@ def test_a_failure_is_tried_again_within_ten_seconds_then_with_growing_pauses(
     outside.hook()
     times: list[Any] = []
 
-    def answer(_: str) -> Reply:
+    def answer(_: str) -> ReceiverResponse:
         times.append(outside.clock.now())
         return BROKEN
 
@@ -209,7 +209,7 @@ def test_events_wait_in_order_behind_one_that_fails_and_overtake_it_after_an_hou
 def test_order_is_kept_through_an_outage_of_minutes(outside: DeliveryApp) -> None:
     outside.open(balance=None)
     outside.hook()
-    outside.receiver.answer = lambda _: Reply(None, "refused")
+    outside.receiver.answer = lambda _: ReceiverResponse(None, "refused")
     for _ in range(5):
         outside.top_up("1.00")
         outside.relay()
@@ -314,7 +314,7 @@ def test_one_bad_receiver_does_not_keep_others_waiting(outside: DeliveryApp) -> 
     outside.receiver.answer = lambda _: OK
     real = outside.receiver.post
 
-    async def post(url: str, headers: Mapping[str, str], body: bytes) -> Reply:
+    async def post(url: str, headers: Mapping[str, str], body: bytes) -> ReceiverResponse:
         reply = await real(url, headers, body)
         return BROKEN if url == URL else reply
 
@@ -408,7 +408,7 @@ class Hanging:
         outside.container.webhook_sender = self  # type: ignore[assignment]
         del outside.container.__dict__["deliver_events"]
 
-    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Reply:
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> ReceiverResponse:
         if self._fragment in url:
             self.hanging[url] += 1
             try:

@@ -13,7 +13,16 @@ from shared.domain.dial_out.facts import Denial
 from shared.ports.holds import DialOutControl, ExtendHold, HoldRecord, StoredDecision
 from shared.ports.tables import Row, Value
 from tests.support.hold_books import ACCOUNT, HoldBooks, named
-from tests.support.hold_cases import CENT, SLICE, Limit, Period, authorise, budget, longer, velocity
+from tests.support.hold_cases import (
+    CENT,
+    SLICE,
+    BudgetPeriod,
+    Limit,
+    authorise,
+    budget,
+    longer,
+    velocity,
+)
 
 ORGANIZER = "organizer|ken"
 
@@ -246,7 +255,7 @@ def test_the_stop_is_reported_once_and_a_mark_makes_sure_of_it() -> None:
 def test_counters_of_an_organizer_are_written_with_the_hold_and_read_by_others() -> None:
     bounds = (
         Limit(Scope.ORGANIZER, ORGANIZER, "ken", velocity=Velocity(None, 2)),
-        budget(9 * CENT, Period.DAY, Scope.ORGANIZER, ORGANIZER),
+        budget(9 * CENT, BudgetPeriod.DAY, Scope.ORGANIZER, ORGANIZER),
     )
 
     async def story(books: HoldBooks) -> None:
@@ -272,7 +281,7 @@ def test_charges_of_scopes_without_requests_are_posted_in_the_end(
     async def story(books: HoldBooks) -> None:
         first, second = books.books
         for number in range(30):
-            bounds = (budget(10**9, Period.DAY, Scope.ORGANIZER, f"organizer|{number}"),)
+            bounds = (budget(10**9, BudgetPeriod.DAY, Scope.ORGANIZER, f"organizer|{number}"),)
             await books.authorise(
                 named(authorise(seconds=60, bounds=bounds), f"au_{number}"), first
             )

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from shared.domain.delivery.webhooks import Reply
+from shared.domain.delivery.webhooks import ReceiverResponse
 from shared.ports.tables import Upsert
 from shared.usecases.credits.watch_balances import CALLS
-from shared.usecases.dial_out.watch_calls import WatchCalls, _Watch
+from shared.usecases.dial_out.watch_calls import WatchCalls, _WatchedAccount
 from tests.support.calls import LONDON, TOLL, Calls
 from tests.support.memory_tables import MemoryTables
 from tests.support.product import ManualClock, Product
@@ -26,10 +26,10 @@ class Bridge:
 
     def __init__(self) -> None:
         self.got: list[dict[str, Any]] = []
-        self.answer: Callable[[str], Reply] = lambda _: Reply(204)
+        self.answer: Callable[[str], ReceiverResponse] = lambda _: ReceiverResponse(204)
         self.clock: ManualClock
 
-    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Reply:
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> ReceiverResponse:
         await asyncio.sleep(0)
         assert url == URL
         event = json.loads(body)
@@ -48,7 +48,7 @@ class Bridge:
 class Still(WatchCalls):
     """It looks when the test says so: its timers are those of the real clock."""
 
-    def _set_timer(self, account: str, watch: _Watch, seconds: float) -> None:
+    def _set_timer(self, account: str, watch: _WatchedAccount, seconds: float) -> None:
         pass
 
 
@@ -236,13 +236,13 @@ def test_the_breaker_ends_calls(app: App) -> None:
 def test_a_signal_is_sent_until_it_is_taken_in_order_with_the_same_id(app: App) -> None:
     calls = app.settle()
     authorization = calls.authorise(requested_seconds=90)["authorization"]
-    app.bridge.answer = lambda _: Reply(None, "no answer within 10 s")
+    app.bridge.answer = lambda _: ReceiverResponse(None, "no answer within 10 s")
     app.after(seconds=30)
     app.after(seconds=1)
     app.after(seconds=2)
     assert [each["id"] for each in app.bridge.got] == [f"{authorization}:90:warning"] * 3
     app.after(seconds=60)
-    app.bridge.answer = lambda _: Reply(200)
+    app.bridge.answer = lambda _: ReceiverResponse(200)
     app.after(seconds=30)
     app.after(seconds=30)
     assert [each["type"] for each in app.bridge.got][3:] == ["call.warning", "call.end"] * 2
@@ -251,7 +251,7 @@ def test_a_signal_is_sent_until_it_is_taken_in_order_with_the_same_id(app: App) 
 def test_an_end_does_not_wait_for_a_warning_that_is_refused(app: App) -> None:
     calls = app.settle()
     calls.authorise(requested_seconds=90)
-    app.bridge.answer = lambda kind: Reply(500 if kind == "call.warning" else 200)
+    app.bridge.answer = lambda kind: ReceiverResponse(500 if kind == "call.warning" else 200)
     app.after(seconds=90)
     app.after(seconds=60)
     assert [each["type"] for each in app.bridge.got] == ["call.warning", "call.end"]
@@ -301,9 +301,9 @@ def test_signals_are_signed_by_each_secret(app: App) -> None:
     caught: list[tuple[Mapping[str, str], bytes]] = []
 
     class Catching(Bridge):
-        async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Reply:
+        async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> ReceiverResponse:
             caught.append((headers, body))
-            return Reply(200)
+            return ReceiverResponse(200)
 
     app.container.watch_calls._sender = Catching()
     calls.authorise(requested_seconds=60)

@@ -6,7 +6,7 @@ import pytest
 
 from shared.domain.common.calendar import local_day
 from shared.domain.dial_out import hold_book, hold_decisions
-from shared.domain.dial_out.budgets import BudgetMode, NewRegion, Period, Scope
+from shared.domain.dial_out.budgets import BudgetMode, BudgetPeriod, NewRegion, Scope
 from shared.domain.dial_out.hold_book import HoldState
 from shared.domain.dial_out.hold_decisions import EndsBy
 from shared.domain.ledger.model import SettledDebit
@@ -40,9 +40,9 @@ def state_with(*keys: str, **changes: object) -> HoldState:
 
 
 @pytest.mark.parametrize(("scope", "key"), SCOPES)
-@pytest.mark.parametrize("period", Period)
+@pytest.mark.parametrize("period", BudgetPeriod)
 def test_a_budget_bounds_what_is_held_and_what_was_charged(
-    scope: Scope, key: str, period: Period
+    scope: Scope, key: str, period: BudgetPeriod
 ) -> None:
     bounds = (budget(20 * CENT, period, scope, key),)
     state = placed(state_with(key), authorise(bounds=bounds))
@@ -86,7 +86,7 @@ def test_days_and_months_are_those_of_the_account() -> None:
     """20:00 UTC on 30 November is the first of December in Tokyo, 05:00."""
     evening = NOW.replace(day=30, hour=14)
     assert local_day(evening, "Asia/Tokyo") == "2026-11-30"
-    bounds = (budget(15 * CENT, Period.DAY), budget(40 * CENT, Period.MONTH))
+    bounds = (budget(15 * CENT, BudgetPeriod.DAY), budget(40 * CENT, BudgetPeriod.MONTH))
     tokyo = {"bounds": bounds, "time_zone": "Asia/Tokyo"}
     state = placed(account(), authorise(**tokyo), evening)
     state = debited(state, SettledDebit("au_1", None, 15 * CENT), now=evening)
@@ -96,7 +96,7 @@ def test_days_and_months_are_those_of_the_account() -> None:
 
 
 def test_a_call_counts_for_the_day_on_which_it_was_let_through() -> None:
-    bounds = (budget(15 * CENT, Period.DAY),)
+    bounds = (budget(15 * CENT, BudgetPeriod.DAY),)
     before, after = NOW.replace(hour=23, minute=59), NOW.replace(day=24, hour=0, minute=5)
     state = placed(account(), authorise(bounds=bounds), before)
     state = debited(state, SettledDebit("au_1", None, 15 * CENT), now=after)
@@ -106,7 +106,7 @@ def test_a_call_counts_for_the_day_on_which_it_was_let_through() -> None:
 def test_what_rings_on_over_midnight_is_of_its_own_day_only() -> None:
     """Yesterday's call that still runs takes nothing of today's budget, and is extended within
     yesterday's, whatever was charged since."""
-    bounds = (budget(20 * CENT, Period.DAY), budget(90 * CENT, Period.MONTH))
+    bounds = (budget(20 * CENT, BudgetPeriod.DAY), budget(90 * CENT, BudgetPeriod.MONTH))
     before, after = NOW.replace(hour=23, minute=59), NOW.replace(day=24, hour=0, minute=1)
     state = placed(account(), authorise("au_before", 60, bounds=bounds), before)
     state = debited(state, SettledDebit("au_before", None, 4 * CENT), now=before)
@@ -130,7 +130,7 @@ def test_a_day_of_the_account_has_as_many_hours_as_its_clocks_say(
 ) -> None:
     """Paris; the month's budget is the same before and after."""
     start = datetime.fromisoformat(f"{midnight}+00:00")
-    bounds = (budget(15 * CENT, Period.DAY),)
+    bounds = (budget(15 * CENT, BudgetPeriod.DAY),)
     paris = {"bounds": bounds, "time_zone": "Europe/Paris"}
     state = placed(account(), authorise(**paris), start)
     state = debited(state, SettledDebit("au_1", None, 15 * CENT), now=start)
@@ -141,7 +141,7 @@ def test_a_day_of_the_account_has_as_many_hours_as_its_clocks_say(
 
 def test_a_room_that_was_silent_for_hours_has_a_new_meeting() -> None:
     key = "meeting|3001"
-    bounds = (budget(15 * CENT, Period.MEETING, Scope.MEETING, key),)
+    bounds = (budget(15 * CENT, BudgetPeriod.MEETING, Scope.MEETING, key),)
     state = placed(state_with(key), authorise(bounds=bounds))
     state = debited(state, SettledDebit("au_1", None, 15 * CENT))
     assert reason(state, authorise("au_2", bounds=bounds), later(4 * 3600)) == "budget_exceeded"
@@ -156,7 +156,7 @@ def test_a_budget_that_only_warns_refuses_nothing() -> None:
 
 def test_a_budget_that_only_warns_warns_once_a_period_of_each_scope() -> None:
     day = budget(20 * CENT, mode=BudgetMode.WARN)
-    month = budget(20 * CENT, Period.MONTH, Scope.ORGANIZER, ORGANIZER, BudgetMode.WARN)
+    month = budget(20 * CENT, BudgetPeriod.MONTH, Scope.ORGANIZER, ORGANIZER, BudgetMode.WARN)
     state, reported = state_with(ORGANIZER), []
     for number, now in enumerate((NOW, NOW, NOW, later(24 * 3600), later(24 * 3600 + 60))):
         granted = allowed(state, authorise(f"au_{number}", bounds=(day, month)), now)
@@ -189,7 +189,7 @@ def test_an_extension_fits_into_the_budget_with_all_that_the_call_holds() -> Non
 
 
 def test_counters_that_were_not_at_hand_are_reported_later() -> None:
-    bounds = (budget(20 * CENT, Period.DAY, Scope.ORGANIZER, ORGANIZER),)
+    bounds = (budget(20 * CENT, BudgetPeriod.DAY, Scope.ORGANIZER, ORGANIZER),)
     state = placed(account(), authorise(bounds=bounds))
     state = debited(state, SettledDebit("au_1", None, 9 * CENT))
     assert [item.key for item in state.unposted] == [ORGANIZER]

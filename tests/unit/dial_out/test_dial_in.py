@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from shared.domain.dial_out.dial_in_checks import DialInFacts, check_admission, explain_admission
 from shared.domain.dial_out.dial_out_checks import credit_line
-from shared.domain.dial_out.facts import Outcome
+from shared.domain.dial_out.facts import CheckOutcome
 from shared.domain.dial_out.policy import License
 
 from .cases import ACCOUNT, ORGANIZER, RATE, organizer
@@ -50,6 +50,6 @@ def test_explain_gives_every_check_and_skips_what_lacks_its_fact():
     assert [line.check for line in lines] == [
         "account", "account_active", "organizer", "license", "toll_free", "rate", "credit",
     ]  # fmt: skip
-    assert {line.outcome for line in lines} == {Outcome.PASS}
+    assert {line.outcome for line in lines} == {CheckOutcome.PASS}
     unknown = explain_admission(replace(CALLER, account=None, organizer=None), lines[-1])
     assert [line.outcome for line in unknown[:5]] == ["fail"] + ["skipped"] * 4

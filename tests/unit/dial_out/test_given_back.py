@@ -15,8 +15,8 @@ from shared.adapters.dial_out import rows
 from shared.domain.common.calendar import local_day
 from shared.domain.common.canonical import content_digest
 from shared.domain.dial_out import hold_book
-from shared.domain.dial_out.budgets import Period, Scope
-from shared.domain.dial_out.hold_book import Correction, LedgerView
+from shared.domain.dial_out.budgets import BudgetPeriod, Scope
+from shared.domain.dial_out.hold_book import CounterCorrection, LedgerView
 from shared.domain.dial_out.usage_counters import Counters, minute_of
 from shared.domain.ledger.model import RerateLeg, ReverseLeg, SettledDebit
 from shared.ports.holds import PlaceHold
@@ -29,7 +29,7 @@ from tests.support.product import Product
 from tests.unit.dial_out.test_counters import state_with
 
 KEN = "organizer|ken"
-BOUNDS = (budget(10_000 * CENT), budget(10_000 * CENT, Period.MONTH, Scope.ORGANIZER, KEN))
+BOUNDS = (budget(10_000 * CENT), budget(10_000 * CENT, BudgetPeriod.MONTH, Scope.ORGANIZER, KEN))
 
 
 @pytest.fixture(name="calls")
@@ -98,7 +98,7 @@ def test_what_a_re_rating_lowers_is_free_for_other_calls(calls: Calls) -> None:
 def _used(calls: Calls) -> int:
     view = calls.app.run(calls.app.container.holds.view("contoso"))
     day = local_day(calls.app.clock.now(), "UTC")
-    return int(view.counters.spent_micros(Period.DAY, day, 0, running=False))
+    return int(view.counters.spent_micros(BudgetPeriod.DAY, day, 0, running=False))
 
 
 def test_a_reversal_of_yesterdays_call_leaves_todays_budget_as_it_is(calls: Calls) -> None:
@@ -148,7 +148,7 @@ def test_a_scope_whose_counters_are_not_at_hand_gets_it_later() -> None:
     state = placed(state_with(), authorise(bounds=BOUNDS))
     state = debited(state, SettledDebit("au_1", None, 3 * CENT))
     view = LedgerView(state.ledger_commit + 1, 0, 0)
-    change = Correction("2026-11-23", (KEN,), minute_of(NOW), -3 * CENT)
+    change = CounterCorrection("2026-11-23", (KEN,), minute_of(NOW), -3 * CENT)
     state = hold_book.catch_up(state, view, [], NOW, [change])
     assert state.counters.days == (("2026-11-23", 0),)
     read = hold_book.with_scopes(state, {KEN: Counters()})
@@ -219,9 +219,9 @@ async def _played(steps: Sequence[tuple[str, int]]) -> None:
     for counters in (view.counters, view.scopes[KEN]):
         for day in {today, yesterday} & {day for day, _ in spent.values()}:
             net = sum(micros for each, micros in spent.values() if each == day)
-            assert counters.spent_micros(Period.DAY, day, 0, running=False) == net
+            assert counters.spent_micros(BudgetPeriod.DAY, day, 0, running=False) == net
         net = sum(micros for each, micros in spent.values() if each[:7] == today[:7])
-        assert counters.spent_micros(Period.MONTH, today, 0, running=False) == net
+        assert counters.spent_micros(BudgetPeriod.MONTH, today, 0, running=False) == net
 
 
 def _dated(place: PlaceHold, placed_at: Any) -> Any:

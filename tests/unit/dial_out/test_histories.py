@@ -12,7 +12,7 @@ from shared.adapters.dial_out import rows
 from shared.adapters.tables.packing import pack
 from shared.domain.common.canonical import content_digest
 from shared.domain.dial_out import usage_counters
-from shared.domain.dial_out.budgets import Period, Scope
+from shared.domain.dial_out.budgets import BudgetPeriod, Scope
 from shared.domain.dial_out.hold_book import HoldState, budget_uses, minute_of
 from shared.domain.ledger.model import Configure, DebitLeg, LegCharge, PoolRequest
 from shared.ports.holds import StoredDecision
@@ -40,8 +40,8 @@ class Histories(HoldBooks):
 
     def bounds(self, organizer: str) -> tuple:
         return (
-            budget(BUDGET_MICROS[""], Period.DAY),
-            budget(BUDGET_MICROS[organizer], Period.DAY, Scope.ORGANIZER, organizer),
+            budget(BUDGET_MICROS[""], BudgetPeriod.DAY),
+            budget(BUDGET_MICROS[organizer], BudgetPeriod.DAY, Scope.ORGANIZER, organizer),
         )
 
     def _check(self, old: HoldState, new: HoldState) -> None:
@@ -141,7 +141,7 @@ def test_budgets_and_pool_hold_at_every_commit_and_counters_are_what_was_charged
         assert dict(view.pools_used).get(MONTH, 0) == books.pooled_seconds <= POOL_SECONDS
         for key in BUDGET_MICROS:
             spent = view.counters_of(key).spent_micros(
-                Period.DAY, DAY, minute_of(now), running=False
+                BudgetPeriod.DAY, DAY, minute_of(now), running=False
             )
             assert spent == books.charged[key]
         assert (await books.ledger.verify(ACCOUNT)).problems == ()

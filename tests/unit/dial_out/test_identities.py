@@ -7,7 +7,7 @@ import pytest
 
 from shared.contracts.dial_out.policy import DialOutPolicyBody
 from shared.domain.dial_out.dial_out_checks import check_rules, credit_line, explain
-from shared.domain.dial_out.facts import AccountFacts, Outcome
+from shared.domain.dial_out.facts import AccountFacts, CheckOutcome
 from shared.domain.dial_out.policy import (
     DEFAULT_IDENTITY,
     IDENTITIES,
@@ -115,7 +115,7 @@ def test_a_users_own_emergency_call_is_under_no_policy(identity):
     """It is left to the bridge all the same; but it is not the policy that refuses it."""
     known = facts("112", organizer=organizer(identity=identity), half=CallContext.PSTN)
     lines = {line.check: line for line in explain(known, credit_line(None, None))}
-    assert lines["policy"].outcome is Outcome.PASS
+    assert lines["policy"].outcome is CheckOutcome.PASS
     assert "emergency" in lines["policy"].detail
     assert check_rules(known) == check_rules(facts("112"))
 

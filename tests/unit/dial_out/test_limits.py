@@ -3,9 +3,9 @@
 from shared.domain.dial_out.budgets import (
     Budget,
     BudgetMode,
+    BudgetPeriod,
     BudgetUse,
     NewRegion,
-    Period,
     Scope,
     Velocity,
     VelocityUse,
@@ -20,7 +20,7 @@ from .cases import RATE, facts
 
 
 def use(used: int, amount: int = 100_000, mode: BudgetMode = BudgetMode.HARD) -> BudgetUse:
-    return BudgetUse(Scope.COST_CENTER, "sales", Period.MONTH, Budget(amount, mode), used)
+    return BudgetUse(Scope.COST_CENTER, "sales", BudgetPeriod.MONTH, Budget(amount, mode), used)
 
 
 def test_a_budget_must_cover_what_an_answered_call_costs_at_least():

@@ -7,15 +7,22 @@ from pathlib import Path
 import pytest
 
 from shared.domain.dial_out import denials
-from shared.domain.dial_out.budgets import Budget, BudgetUse, Period, Scope, Velocity, VelocityUse
+from shared.domain.dial_out.budgets import (
+    Budget,
+    BudgetPeriod,
+    BudgetUse,
+    Scope,
+    Velocity,
+    VelocityUse,
+)
 from shared.domain.dial_out.dial_out_checks import check_rules, credit_line, explain
-from shared.domain.dial_out.facts import AccountFacts, DialOutFacts, Outcome, Reason
+from shared.domain.dial_out.facts import AccountFacts, CheckOutcome, DenialReason, DialOutFacts
 from shared.domain.dial_out.policy import AccountPolicy, DialRules, License
 from shared.domain.numbers.numbers import DialledNumber, classify
 
 from .cases import ACCOUNT, facts, organizer
 
-SPENT = BudgetUse(Scope.ORGANIZER, "ken", Period.DAY, Budget(10), 10)
+SPENT = BudgetUse(Scope.ORGANIZER, "ken", BudgetPeriod.DAY, Budget(10), 10)
 TOO_FAST = VelocityUse(Scope.ACCOUNT, Velocity(), concurrent=100)
 
 
@@ -81,7 +88,7 @@ def test_every_check_answers_before_all_those_that_follow_it():
 
 def test_the_reasons_stand_in_the_order_of_the_contract():
     steps = [reason for reason, _ in reversed(STEPS)]
-    order = [reason.value for reason in Reason]
+    order = [reason.value for reason in DenialReason]
     assert [reason for reason in order if reason in steps] == sorted(steps, key=order.index)
     assert set(order) - set(steps) == {
         "policy_zone_a_only",
@@ -94,7 +101,9 @@ def test_the_reasons_stand_in_the_order_of_the_contract():
 def test_the_documentation_names_every_reason_in_this_order():
     page = (Path(__file__).parents[3] / "docs/dial-out-policies.md").read_text("utf-8")
     documented = re.findall(r"^\| `([a-z_]+)` \| [^|]+ \| [^|]+ \|$", page, re.MULTILINE)
-    assert [name for name in documented if name in set(Reason)] == [each.value for each in Reason]
+    assert [name for name in documented if name in set(DenialReason)] == [
+        each.value for each in DenialReason
+    ]
 
 
 @pytest.mark.parametrize(("reason", "broken"), STEPS)
@@ -118,7 +127,7 @@ def test_explain_gives_every_check_in_order_with_its_outcome():
         "dial_out_running", "organizer", "license", "policy", "region_lists", "number_lists",
         "budget", "velocity", "rate", "rate_ceiling", "credit",
     ]  # fmt: skip
-    assert {line.outcome for line in lines} == {Outcome.PASS}
+    assert {line.outcome for line in lines} == {CheckOutcome.PASS}
     assert all(line.detail and line.reason is None for line in lines)
 
 
@@ -130,12 +139,12 @@ def test_explain_gives_later_failures_too_and_the_first_is_the_answer():
         rate=None,
     )
     lines = explain(known, credit_line(None, None))
-    failed = [line.reason for line in lines if line.outcome is Outcome.FAIL]
+    failed = [line.reason for line in lines if line.outcome is CheckOutcome.FAIL]
     assert failed == ["account_suspended", "policy_disabled", "rate_missing"]
     denial = check_rules(known)
     assert denial is not None
     assert denial.reason == failed[0]
-    assert lines[-1].outcome is Outcome.SKIPPED
+    assert lines[-1].outcome is CheckOutcome.SKIPPED
 
 
 def test_what_needs_a_missing_fact_is_skipped():
@@ -143,7 +152,7 @@ def test_what_needs_a_missing_fact_is_skipped():
     skipped = {
         line.check
         for line in explain(known, credit_line(None, None))
-        if line.outcome is Outcome.SKIPPED
+        if line.outcome is CheckOutcome.SKIPPED
     }
     assert skipped == {
         "region", "number_class", "account_active", "dial_out_running", "organizer", "license",
@@ -153,7 +162,7 @@ def test_what_needs_a_missing_fact_is_skipped():
 
 def test_without_an_organizer_the_bridges_country_is_the_domestic_one():
     policy = AccountPolicy(default_identity="DialoutCPCandPSTNDomestic")
-    for to, outcome in [("+12125551234", Outcome.PASS), ("+33170123456", Outcome.FAIL)]:
+    for to, outcome in [("+12125551234", CheckOutcome.PASS), ("+33170123456", CheckOutcome.FAIL)]:
         lines = explain(facts(to, organizer=None, policy=policy), credit_line(None, None))
         assert next(line for line in lines if line.check == "policy").outcome is outcome
 
@@ -161,7 +170,7 @@ def test_without_an_organizer_the_bridges_country_is_the_domestic_one():
 def test_the_hold_books_refusal_is_the_last_line():
     denial = denials.no_credit(10_000, "USD")
     line = credit_line(denial, None)
-    assert (line.outcome, line.reason) == (Outcome.FAIL, "credit_exhausted")
+    assert (line.outcome, line.reason) == (CheckOutcome.FAIL, "credit_exhausted")
     assert "0.01 USD" in line.detail
 
 

@@ -11,7 +11,14 @@ from dataclasses import replace
 import pytest
 
 from shared.domain.dial_out import hold_decisions
-from shared.domain.dial_out.budgets import Budget, BudgetUse, NewRegion, Period, Scope, Velocity
+from shared.domain.dial_out.budgets import (
+    Budget,
+    BudgetPeriod,
+    BudgetUse,
+    NewRegion,
+    Scope,
+    Velocity,
+)
 from shared.domain.dial_out.budgets import VelocityUse as Use
 from shared.domain.dial_out.dial_out_checks import check_rules
 from shared.domain.dial_out.facts import DialOutFacts
@@ -95,7 +102,7 @@ def _case(rng: random.Random) -> DialOutFacts:
         organizer=own,
         policy=policy,
         rate=rng.choice((None, *[RATE] * 7)),
-        budgets=(BudgetUse(Scope.ACCOUNT, "", Period.DAY, Budget(150_000), used),),
+        budgets=(BudgetUse(Scope.ACCOUNT, "", BudgetPeriod.DAY, Budget(150_000), used),),
         velocities=(Use(Scope.ACCOUNT, Velocity(5, 5), rng.randrange(3, 6), 2, region_is_new=new),),
     )
 
@@ -183,7 +190,7 @@ STRICTER_BOOKS: list[Callable[[HoldState, Authorise], tuple[HoldState, Authorise
     lambda state, command: (placed(state, authorise("au_more", 60, bounds=())), command),
     lambda state, command: (state, replace(command, wanted_seconds=command.wanted_seconds // 2)),
     lambda state, command: (state, _more_bounds(command, budget(3 * CENT))),
-    lambda state, command: (state, _more_bounds(command, budget(9 * CENT, Period.MONTH))),
+    lambda state, command: (state, _more_bounds(command, budget(9 * CENT, BudgetPeriod.MONTH))),
     lambda state, command: (state, _more_bounds(command, velocity(concurrent_max=1))),
     lambda state, command: (state, _more_bounds(command, velocity(per_hour_max=1))),
 ]

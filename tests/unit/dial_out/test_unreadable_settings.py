@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from shared.contracts.dial_out.policy import DialOutPolicyBody, OrganizerBody
 from shared.domain.common.errors import SettingsUnreadable
 from shared.domain.legs.leg import encode_leg_key
-from shared.ports.records import Record
+from shared.ports.records import StoredDocument
 from shared.ports.tables import Delete, Insert, Row, Upsert, Value
 from shared.usecases.charging.charge_legs import ChargeStatus
 from shared.usecases.directory import codecs
@@ -312,7 +312,7 @@ def test_every_organizer_is_stored_and_read_back_and_so_is_its_former_wire_form(
         codecs.organizer_document(organizer),
         stated.model_dump(mode="json", by_alias=True),
     ):
-        assert codecs.organizer(Record("contoso|ken", document, 1)) == organizer
+        assert codecs.organizer(StoredDocument("contoso|ken", document, 1)) == organizer
 
 
 @given(body=POLICIES)
@@ -325,7 +325,7 @@ def test_every_policy_is_stored_and_read_back_and_so_is_its_former_wire_form(
         codecs.policy_document(policy),
         stated.model_dump(mode="json", by_alias=True),
     ):
-        assert codecs.policy(Record("contoso", document, 1)) == policy
+        assert codecs.policy(StoredDocument("contoso", document, 1)) == policy
 
 
 _JSON = st.recursive(
@@ -350,7 +350,7 @@ def test_whatever_is_stored_is_read_or_named_as_unreadable(document: dict[str, A
         codecs.policy,
         codecs.registrations,
     ):
-        error = _refusal(lambda read=read: read(Record("contoso|ken", document, 3)))
+        error = _refusal(lambda read=read: read(StoredDocument("contoso|ken", document, 3)))
         assert error is None or (error.code, error.etag) == ("settings_unreadable", '"3"')
 
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from shared.domain.common.errors import StoreUnavailable
-from shared.ports.records import Record, Saved
+from shared.ports.records import SavedDocument, StoredDocument
 from shared.usecases.directory.codecs import Kind
 from shared.usecases.directory.directory_cache import DirectoryCache
 from tests.support.product import ManualClock
@@ -33,22 +33,22 @@ class CountingRecords:
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def get(self, kind: str, key: str) -> Record | None:
+    async def get(self, kind: str, key: str) -> StoredDocument | None:
         self.reads[kind, key] += 1
         self.read_began.set()
         document = self.documents.get((kind, key))
         await self.gate.wait()
         if document == {}:
             raise StoreUnavailable("down")
-        return Record(key, document, 1) if document is not None else None
+        return StoredDocument(key, document, 1) if document is not None else None
 
-    async def put(self, *_: object, **__: object) -> Saved:
+    async def put(self, *_: object, **__: object) -> SavedDocument:
         raise NotImplementedError
 
     async def delete(self, *_: object) -> bool:
         raise NotImplementedError
 
-    async def list(self, *_: object, **__: object) -> tuple[list[Record], str | None]:
+    async def list(self, *_: object, **__: object) -> tuple[list[StoredDocument], str | None]:
         raise NotImplementedError
 
 

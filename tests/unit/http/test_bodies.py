@@ -6,7 +6,7 @@ import azure.functions as func
 import pytest
 
 import function_app
-from functions.http import ROUTES, Call
+from functions.http import ROUTES, ApiCall
 from shared.contracts.common.routes import (
     ANY_MEDIA_TYPE,
     CSV_MEDIA_TYPE,
@@ -114,9 +114,9 @@ def test_media_types_that_a_body_takes(
 def test_a_handler_reads_no_if_match_that_its_route_does_not_declare() -> None:
     request = func.HttpRequest("PUT", "http://x", headers={"if-match": '"1"'}, body=b"")
 
-    assert Call(request, "id", Route("", "PUT", "", if_match=True)).if_match() == '"1"'
+    assert ApiCall(request, "id", Route("", "PUT", "", if_match=True)).if_match() == '"1"'
     with pytest.raises(LookupError):
-        Call(request, "id", Route("", "PUT", "")).if_match()
+        ApiCall(request, "id", Route("", "PUT", "")).if_match()
 
 
 def test_each_put_and_patch_of_a_setting_has_if_match() -> None:

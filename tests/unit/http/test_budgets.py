@@ -18,7 +18,7 @@ from shared import pacing
 from shared.adapters.tables.paced_tables import PacedTables
 from shared.domain.common import limits
 from shared.domain.common.errors import RateLimited
-from shared.pacing import Allowance, Budgets, Turns, Work
+from shared.pacing import CallerBudgets, RequestQuota, Work, WorkScheduler
 from tests.support.memory_tables import MemoryTables
 from tests.support.product import SETTINGS, Answer, Product
 
@@ -56,9 +56,9 @@ def app(monotonic: Monotonic) -> Iterator[Product]:
     made = Product(CountedReads())
     container = made.container
     container.tables = PacedTables(made.tables)
-    container.budgets = Budgets(monotonic)
+    container.budgets = CallerBudgets(monotonic)
     container.settings = replace(
-        SETTINGS, caller_allowance=Allowance(1, 100), bridge_allowance=Allowance(1, 100)
+        SETTINGS, caller_allowance=RequestQuota(1, 100), bridge_allowance=RequestQuota(1, 100)
     )
     yield made
     made.close()
@@ -163,12 +163,12 @@ def test_nobody_gets_more_requests_than_the_burst_and_what_came_in(
     bursts: list[tuple[int, float]], per_second: int
 ) -> None:
     monotonic = Monotonic()
-    budgets = Budgets(monotonic)
+    budgets = CallerBudgets(monotonic)
     let_in = 0
     for count, pause in bursts:
         for _ in range(count):
             with contextlib.suppress(RateLimited):
-                budgets.admit("somebody", Allowance(per_second, 1))
+                budgets.admit("somebody", RequestQuota(per_second, 1))
                 let_in += 1
         monotonic.seconds += pause
 
@@ -177,15 +177,15 @@ def test_nobody_gets_more_requests_than_the_burst_and_what_came_in(
 
 
 def test_the_number_of_budgets_is_bounded() -> None:
-    budgets = Budgets(Monotonic())
+    budgets = CallerBudgets(Monotonic())
     for number in range(limits.BUDGET_CALLERS_MAX + 10):
-        budgets.admit(str(number), Allowance(1, 1))
+        budgets.admit(str(number), RequestQuota(1, 1))
 
     assert len(budgets._callers) == limits.BUDGET_CALLERS_MAX
 
 
 async def test_callers_take_turns_in_rotation() -> None:
-    turns, order = Turns(), []
+    turns, order = WorkScheduler(), []
     go = asyncio.Event()
 
     async def report(caller: str) -> None:
@@ -206,7 +206,7 @@ async def test_callers_take_turns_in_rotation() -> None:
 
 
 async def test_too_many_waiting_reports_are_refused() -> None:
-    turns = Turns(reports=limits.REPORTS_AT_ONCE)
+    turns = WorkScheduler(reports=limits.REPORTS_AT_ONCE)
 
     async def report(caller: str) -> None:
         async with turns.report(caller):
@@ -234,7 +234,7 @@ async def test_too_many_waiting_reports_are_refused() -> None:
 
 
 async def test_a_turn_that_nobody_takes_goes_to_the_next_one() -> None:
-    turns, done = Turns(reports=limits.REPORTS_AT_ONCE), []
+    turns, done = WorkScheduler(reports=limits.REPORTS_AT_ONCE), []
 
     async def report(caller: str) -> None:
         async with turns.report(caller):
@@ -253,12 +253,12 @@ async def test_a_turn_that_nobody_takes_goes_to_the_next_one() -> None:
 async def test_a_report_gives_way_while_a_call_is_served(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "SLICE_SECONDS", 0.0)
     monkeypatch.setattr(limits, "GIVE_WAY_STEPS_MAX", 1_000_000)
-    turns, order = Turns(), []
+    turns, order = WorkScheduler(), []
     loop = asyncio.get_running_loop()
 
     async def report() -> None:
-        with pacing.working(Work(Budgets(), "a", turns, deadline=loop.time() + 10**6)):
-            await pacing.breathe()
+        with pacing.working(Work(CallerBudgets(), "a", turns, deadline=loop.time() + 10**6)):
+            await pacing.yield_to_others()
             order.append("report")
 
     with turns.call():
@@ -273,16 +273,16 @@ async def test_a_report_gives_way_while_a_call_is_served(monkeypatch: pytest.Mon
 
 async def test_a_report_ends_at_its_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "SLICE_SECONDS", 0.0)
-    with pacing.working(Work(Budgets(), "a", Turns(), deadline=0.0)):
+    with pacing.working(Work(CallerBudgets(), "a", WorkScheduler(), deadline=0.0)):
         with pytest.raises(RateLimited):
-            await pacing.breathe()
+            await pacing.yield_to_others()
         with pytest.raises(RateLimited):
             await PacedTables(MemoryTables()).query("ledger", "contoso")
 
 
 async def test_a_task_that_serves_several_requests_is_nobodys_work() -> None:
-    tables, budgets = PacedTables(MemoryTables()), Budgets()
-    work = Work(budgets, "a", Turns(), deadline=0.0)
+    tables, budgets = PacedTables(MemoryTables()), CallerBudgets()
+    work = Work(budgets, "a", WorkScheduler(), deadline=0.0)
     with pacing.working(work):
         task = asyncio.create_task(tables.get("ledger", "a", "b"), context=pacing.NO_REQUEST())
         await task

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from functions import http
-from functions.http import Call
+from functions.http import ApiCall
 from shared.contracts.common.queries import SPAN
 from shared.contracts.common.routes import Route
 from shared.domain.common.errors import BadRequest, Invalid, QueueUnavailable, StoreUnavailable
@@ -20,12 +20,12 @@ from tests.support.product import ADMIN_KEY, Product
 PATH = "/api/v1/accounts/contoso"
 
 
-def call(**headers: str) -> Call:
+def call(**headers: str) -> ApiCall:
     import azure.functions as func
 
     fields = {name.replace("_", "-"): value for name, value in headers.items()}
     request = func.HttpRequest("POST", "http://x/y", headers=fields, body=b"")
-    return Call(request, "id", Route("", "POST", ""))
+    return ApiCall(request, "id", Route("", "POST", ""))
 
 
 def test_every_answer_carries_the_request_id_and_is_not_kept(app: Product) -> None:
@@ -160,7 +160,7 @@ def test_times_in_a_query_may_have_a_plus_that_forms_decode() -> None:
 
     def moment(text: str) -> str:
         request = func.HttpRequest("GET", f"http://x?from={text}", route_params={}, body=b"")
-        made = Call(request, "id", Route("", "GET", "", queries=SPAN))
+        made = ApiCall(request, "id", Route("", "GET", "", queries=SPAN))
         made.check_query()
         return str(asyncio.run(made.moment("from")))
 

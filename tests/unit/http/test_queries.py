@@ -81,7 +81,7 @@ def test_a_caller_without_a_key_learns_nothing_of_parameters(app: Product) -> No
 
 def test_a_handler_cannot_read_a_parameter_that_its_route_does_not_declare() -> None:
     request = func.HttpRequest("GET", "http://x?a=1", route_params={}, body=b"")
-    call = http.Call(request, "id", Route("", "GET", "", queries=(Query("b", "B."),)))
+    call = http.ApiCall(request, "id", Route("", "GET", "", queries=(Query("b", "B."),)))
 
     with pytest.raises(LookupError):
         call.query("a")
@@ -236,7 +236,7 @@ def test_a_request_that_is_refused_carries_its_request_id(app: Product) -> None:
 def test_reading_a_moment_without_an_account_is_utc() -> None:
     request = func.HttpRequest("GET", "http://x?at=2026-11-01", route_params={}, body=b"")
     route = Route("", "GET", "", queries=(Query("at", "", QueryKind.TIME),))
-    call = http.Call(request, "id", route)
+    call = http.ApiCall(request, "id", route)
     call.check_query()
 
     assert asyncio.run(call.moment("at")) == datetime(2026, 11, 1, tzinfo=UTC)

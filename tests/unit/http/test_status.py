@@ -11,7 +11,7 @@ from shared import bootstrap
 from shared.domain.common import limits
 from shared.domain.common.errors import QueueUnavailable, StoreUnavailable
 from shared.domain.common.kinds import LegKind
-from shared.domain.delivery.webhooks import Reply
+from shared.domain.delivery.webhooks import ReceiverResponse
 from shared.domain.legs.dead_letters import DeadLetter
 from shared.domain.legs.leg import QueuedLeg, queued_leg_bytes
 from shared.ports.activity import BEGINNING
@@ -309,8 +309,8 @@ def test_a_dead_event_is_delivered_to_the_webhooks_that_want_it_and_published_to
     charging: ChargingApp,
 ) -> None:
     class Receiver:
-        async def post(self, url: str, headers: object, body: bytes) -> Reply:
-            return Reply(200)
+        async def post(self, url: str, headers: object, body: bytes) -> ReceiverResponse:
+            return ReceiverResponse(200)
 
     charging.container.webhook_sender = Receiver()
     hook = {"url": "https://receiver.example/hook", "events": [EVENT["type"]]}

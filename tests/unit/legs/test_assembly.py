@@ -20,7 +20,7 @@ from shared.domain.directory.request_signatures import AuthScheme
 from shared.domain.legs.bridge_payloads import BridgePayload
 from shared.domain.legs.parking import ParkStatus
 from shared.ports.tables import Delete, Insert, Operation
-from shared.usecases.legs.receive_legs import Received
+from shared.usecases.legs.receive_legs import ReceivedLeg
 from tests.bench.cost import CountingTables
 from tests.support.ledger import START
 from tests.support.memory_tables import MemoryTables
@@ -124,7 +124,7 @@ class Calls:
 
     async def post(
         self, *events: object, process: Process | None = None, bridge: str | None = None
-    ) -> list[Received]:
+    ) -> list[ReceivedLeg]:
         app = (process or self.process).container
         known = await self.bridge(bridge)
         post = BridgePayload(known.id, json.dumps(events).encode())

@@ -24,11 +24,11 @@ from shared.domain.credits.lots import Draw, Lot, LotKind
 from shared.domain.ledger.model import Entry, EntryKind
 from shared.domain.legs.leg import QueuedLeg
 from shared.domain.proof.commits import GENESIS, PublicCommit, document_hash, public_entry
-from shared.domain.proof.days import Day, ProvenDay
+from shared.domain.proof.days import DayTree, ProvenDay
 from shared.domain.proof.merkle import tree_path, tree_root
 from shared.domain.proof.month_file import MonthFile
 from shared.domain.proof.rates import rate_document, rates_root
-from shared.domain.proof.receipts import Correction, Proven, receipt_document
+from shared.domain.proof.receipts import EntryCorrection, Proven, receipt_document
 from shared.domain.proof.roots import SignedRoot, key_id, signed_bytes
 from shared.domain.rating.rating import paid_seconds, rest_after
 from shared.usecases.charging.charge_legs import Charged
@@ -291,7 +291,7 @@ class Story:
         while (day := label.date().isoformat()) <= last:
             label += timedelta(days=1)
             until = day_start(label.date().isoformat(), ZONE)
-            made = Day("contoso", found[-1].signed if found else None)
+            made = DayTree("contoso", found[-1].signed if found else None)
             taken: list[PublicCommit] = []
             while rest and rest[0].at < until:
                 taken.append(rest.pop(0))
@@ -352,7 +352,7 @@ def _receipt(
     proven, corrections = [], []
     for commit in commits:
         for entry in commit.entries:
-            link = Correction.of(entry)
+            link = EntryCorrection.of(entry)
             if link and (link.entry in sequences or link.corrects in sequences):
                 corrections.append(link)
             if entry.sequence in sequences:

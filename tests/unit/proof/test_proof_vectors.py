@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from shared.domain.common.canonical import canonical_json
 from shared.domain.proof.commits import document_hash
 from shared.domain.proof.days import follows
-from shared.domain.proof.merkle import Path, leaf_hash, node_hash, tree_root
+from shared.domain.proof.merkle import MerklePath, leaf_hash, node_hash, tree_root
 from shared.domain.proof.rates import rates_root
 from shared.domain.proof.roots import read_root, signed_bytes
 from tests.unit.proof import proof_vectors
@@ -19,12 +19,12 @@ from tests.unit.proof import proof_vectors
 VECTORS: dict[str, Any] = json.loads(proof_vectors.FILE.read_text("utf-8"))
 
 
-def path(document: dict[str, Any]) -> Path:
+def path(document: dict[str, Any]) -> MerklePath:
     hashes = tuple(bytes.fromhex(each) for each in document["hashes"])
-    return Path(document["index"], document["size"], hashes)
+    return MerklePath(document["index"], document["size"], hashes)
 
 
-def path_root(leaf: bytes, path: Path) -> bytes | None:
+def path_root(leaf: bytes, path: MerklePath) -> bytes | None:
     """The root that a path leads to from leaf data; None for a path of no tree of that size."""
     if not 0 <= path.index < path.size:
         return None
@@ -79,9 +79,9 @@ def test_a_path_leads_to_its_root_and_to_no_other() -> None:
             good = path(document)
             assert path_root(leaves[index], good) == tree_root(leaves)
             for bad in (
-                Path(good.index + 1, good.size, good.hashes),
-                Path(good.index, good.size, (*good.hashes, b"x" * 32)),
-                Path(good.index, good.size + len(leaves), good.hashes),
-                Path(-1, good.size, good.hashes),
+                MerklePath(good.index + 1, good.size, good.hashes),
+                MerklePath(good.index, good.size, (*good.hashes, b"x" * 32)),
+                MerklePath(good.index, good.size + len(leaves), good.hashes),
+                MerklePath(-1, good.size, good.hashes),
             ):
                 assert path_root(leaves[index], bad) != tree_root(leaves)

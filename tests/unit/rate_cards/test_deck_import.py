@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from shared.contracts.common.validation import parse_body
-from shared.contracts.rate_cards.deck_cells import PrefixReader, Span
+from shared.contracts.rate_cards.deck_cells import PrefixRange, PrefixReader
 from shared.contracts.rate_cards.deck_import import DeckMapping, DeckReport, import_deck, read_names
 from shared.contracts.rate_cards.deck_rows import csv_rows
 from shared.domain.common import limits
@@ -29,7 +29,7 @@ def mapping(**fields: Any) -> DeckMapping:
 
 
 def imported(
-    deck: str | bytes, names: Mapping[str, Sequence[Span]] | None = None, **fields: Any
+    deck: str | bytes, names: Mapping[str, Sequence[PrefixRange]] | None = None, **fields: Any
 ) -> tuple[RateCardVersion, DeckReport]:
     body = deck.encode() if isinstance(deck, str) else deck
     return import_deck(body, mapping(**fields), "carrier", VERSION_FROM, names)
@@ -584,7 +584,11 @@ def test_later_slots_go_to_the_rate_of_their_own_name() -> None:
     deck = "who,rate,inc,start\nFrance,1,60,0\nSpain,2,1,60\n"
     columns = {"destination": ["who"], "price": "rate", "slot_start": "start", "increment": "inc"}
     with pytest.raises(Invalid) as refused:
-        imported(deck, {"france": [Span("33", "33")], "spain": [Span("34", "34")]}, columns=columns)
+        imported(
+            deck,
+            {"france": [PrefixRange("33", "33")], "spain": [PrefixRange("34", "34")]},
+            columns=columns,
+        )
 
     assert refused.value.errors[0].pointer.startswith("/lines/3")
 

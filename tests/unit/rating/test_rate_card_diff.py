@@ -7,7 +7,7 @@ from fractions import Fraction
 import pytest
 
 from shared.domain.common.kinds import LegKind
-from shared.domain.rating.diff import ChangeKind, LegFacts, RateChange, changes, effect
+from shared.domain.rating.diff import ChangeKind, PastLegFacts, RateChange, changes, effect
 from shared.domain.rating.rate_card import Rate, decode_version, encode_chunks
 from tests.unit.rating.cases import ANSWERED_AT, VERSION_FROM, card, rate, slot
 
@@ -18,8 +18,8 @@ SPAIN = rate(slot("60", "0.30"), prefix="34")
 TOLL = rate(slot("60", "0.01"), prefix="33", kind=LegKind.DIAL_IN)
 
 
-def leg(to_digits: str, seconds: int = 60) -> LegFacts:
-    return LegFacts(LegKind.DIAL_OUT, to_digits, None, ANSWERED_AT, seconds)
+def leg(to_digits: str, seconds: int = 60) -> PastLegFacts:
+    return PastLegFacts(LegKind.DIAL_OUT, to_digits, None, ANSWERED_AT, seconds)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from shared.contracts.rate_cards.reports import (
 )
 from shared.domain.common.kinds import LegKind
 from shared.domain.numbers.example_numbers import typical_numbers
-from shared.domain.rating.diff import LegFacts, changes, effect
+from shared.domain.rating.diff import PastLegFacts, changes, effect
 from shared.domain.rating.lint import lint
 from shared.domain.rating.price_list import price_list
 from tests.unit.rating.cases import ANSWERED_AT, card, rate, slot
@@ -47,7 +47,9 @@ def test_changes() -> None:
 
 def test_effect() -> None:
     """Sums in the card's currency."""
-    legs = [LegFacts(LegKind.DIAL_OUT, digits, None, ANSWERED_AT, 60) for digits in ("442", "12")]
+    legs = [
+        PastLegFacts(LegKind.DIAL_OUT, digits, None, ANSWERED_AT, 60) for digits in ("442", "12")
+    ]
 
     assert render_effect(effect(OLD, NEW, legs), "USD") == {
         "currency": "USD",

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from shared.domain.common.kinds import LegKind
 from shared.domain.reconciliation.matching import (
-    Field,
-    Hidden,
-    Leg,
+    CarrierRecord,
+    ComparedField,
+    MaskedDigits,
     Period,
+    ProductLeg,
     Reconciliation,
-    Record,
     Tolerance,
     mask,
     reconcile,
@@ -28,13 +28,15 @@ LONDON, PARIS = "+442079460000", "+33170000000"
 CENT = 10_000
 
 
-def leg(key: str = "pbx~a", at: int = 0, **changes: object) -> Leg:
-    facts = Leg(key, LegKind.DIAL_OUT, LONDON, "", NOON + timedelta(seconds=at), 60, {"USD": CENT})
+def leg(key: str = "pbx~a", at: int = 0, **changes: object) -> ProductLeg:
+    facts = ProductLeg(
+        key, LegKind.DIAL_OUT, LONDON, "", NOON + timedelta(seconds=at), 60, {"USD": CENT}
+    )
     return replace(facts, **changes)  # type: ignore[arg-type]
 
 
-def record(line: int = 1, at: int = 0, **changes: object) -> Record:
-    facts = Record(
+def record(line: int = 1, at: int = 0, **changes: object) -> CarrierRecord:
+    facts = CarrierRecord(
         line=line,
         answered_at=NOON + timedelta(seconds=at),
         seconds=60,
@@ -45,7 +47,9 @@ def record(line: int = 1, at: int = 0, **changes: object) -> Record:
     return replace(facts, **changes)  # type: ignore[arg-type]
 
 
-def compare(records: Sequence[Record], legs: Sequence[Leg], seconds: int = 2) -> Reconciliation:
+def compare(
+    records: Sequence[CarrierRecord], legs: Sequence[ProductLeg], seconds: int = 2
+) -> Reconciliation:
     return reconcile(records, legs, Tolerance(seconds, 0), NOVEMBER, "USD")
 
 
@@ -54,23 +58,23 @@ def compare(records: Sequence[Record], legs: Sequence[Leg], seconds: int = 2) ->
     [
         ({}, ()),
         ({"at": 2}, ()),
-        ({"at": 3}, (Field.ANSWERED_AT,)),
-        ({"at": -3600}, (Field.ANSWERED_AT,)),
+        ({"at": 3}, (ComparedField.ANSWERED_AT,)),
+        ({"at": -3600}, (ComparedField.ANSWERED_AT,)),
         ({"seconds": 62}, ()),
-        ({"seconds": 63}, (Field.SECONDS,)),
-        ({"amount_micros": CENT + 1}, (Field.AMOUNT,)),
+        ({"seconds": 63}, (ComparedField.SECONDS,)),
+        ({"amount_micros": CENT + 1}, (ComparedField.AMOUNT,)),
         ({"amount_micros": None}, ()),
-        ({"number": mask(LONDON, Hidden(3, 0))}, ()),
+        ({"number": mask(LONDON, MaskedDigits(3, 0))}, ()),
         ({"kind": None}, ()),
-        ({"id": "a", "number": PARIS}, (Field.NUMBER,)),
-        ({"id": "a", "number": mask(PARIS, Hidden(4, 0))}, (Field.NUMBER,)),
-        ({"id": "a", "kind": LegKind.DIAL_IN}, (Field.KIND,)),
-        ({"id": "a", "at": 86_400 * 3}, (Field.ANSWERED_AT,)),
+        ({"id": "a", "number": PARIS}, (ComparedField.NUMBER,)),
+        ({"id": "a", "number": mask(PARIS, MaskedDigits(4, 0))}, (ComparedField.NUMBER,)),
+        ({"id": "a", "kind": LegKind.DIAL_IN}, (ComparedField.KIND,)),
+        ({"id": "a", "at": 86_400 * 3}, (ComparedField.ANSWERED_AT,)),
         ({"id": "another", "at": 1}, ()),
     ],
 )
 def test_a_record_and_its_leg_differ_in_the_fields_beyond_the_tolerance(
-    change: dict[str, object], fields: tuple[Field, ...]
+    change: dict[str, object], fields: tuple[ComparedField, ...]
 ) -> None:
     found = compare([record(**change)], [leg()])  # type: ignore[arg-type]
     assert [each.fields for each in found.different] == ([fields] if fields else [])
@@ -79,7 +83,7 @@ def test_a_record_and_its_leg_differ_in_the_fields_beyond_the_tolerance(
 
 def test_an_amount_in_a_currency_that_the_leg_has_not_differs_by_currency() -> None:
     found = reconcile([record()], [leg()], Tolerance(2, 0), NOVEMBER, "EUR")
-    assert [each.fields for each in found.different] == [(Field.CURRENCY,)]
+    assert [each.fields for each in found.different] == [(ComparedField.CURRENCY,)]
 
 
 def test_a_doubled_record_names_the_record_that_it_repeats() -> None:
@@ -188,5 +192,5 @@ def test_the_nearest_pair_is_always_assigned_first() -> None:
             left_rows.remove(row)
             left_legs.remove(nearest)
             pairs += 1
-        shifted = sum(Field.ANSWERED_AT in each.fields for each in found.different)
+        shifted = sum(ComparedField.ANSWERED_AT in each.fields for each in found.different)
         assert found.matched + len(found.different) - shifted == pairs

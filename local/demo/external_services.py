@@ -12,7 +12,7 @@ from local.demo.mailbox import Mailbox
 from local.demo.payments import PaymentProvider
 
 
-class Outside:
+class ExternalServices:
     """Both listen from the moment that this is made."""
 
     def __init__(self, data: Path | None = None) -> None:

@@ -49,7 +49,7 @@ def events_bridge(run: str) -> str:
     return f"{run}-events"
 
 
-class Story:
+class Scenario:
     """The steps of one run."""
 
     def __init__(
@@ -349,7 +349,7 @@ def play(
         name = f"{os.getpid()}-{datetime.now(UTC).timestamp()}"
         with (place / f"{name}.history.jsonl").open("a", encoding="utf-8") as file:
             history = History(file, name)
-            story = Story(run, datetime.fromisoformat(base), app, place, history, chapters)
+            story = Scenario(run, datetime.fromisoformat(base), app, place, history, chapters)
             await story.play(tables)
         await inner.close()
 
