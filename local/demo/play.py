@@ -108,11 +108,7 @@ class Play:
         seed(self._base_url, self._admin_key)
         freeswitch = {
             "dialect": "freeswitch",
-            "auth": {
-                "scheme": "basic",
-                "username": FREESWITCH_BRIDGE,
-                "secrets": [self._password],
-            },
+            "auth": {"scheme": "basic", "username": FREESWITCH_BRIDGE, "secrets": [self._password]},
             "accounts": [ACCOUNT],
             "default_account": ACCOUNT,
         }

@@ -7,7 +7,7 @@ from typing import Any
 
 from shared.domain.common.errors import PerminuteError
 from shared.domain.delivery.webhooks import masked_url
-from shared.ports.audit import Action, SettingChange
+from shared.ports.audit import Action, Change
 from shared.ports.records import StoredDocument
 from shared.usecases.directory import codecs
 from shared.usecases.directory.codecs import Kind
@@ -27,7 +27,7 @@ _REGISTERED = {
 
 def described(
     kind: str, before: StoredDocument | None, after: StoredDocument | None
-) -> list[SettingChange]:
+) -> list[Change]:
     """A change of a document of the directory for each account that it is about."""
     record = after or before
     assert record is not None, "a change has a document before or after it"
@@ -41,7 +41,7 @@ def described(
     shown_before, shown_after = _shown(show, owner, before), _shown(show, owner, after)
     if shown_before and shown_after and _secrets(before) != _secrets(after):
         shown_after["secrets_changed"] = True
-    return [SettingChange(_action(before, after), name, key, account, shown_before, shown_after)]
+    return [Change(_action(before, after), name, key, account, shown_before, shown_after)]
 
 
 def _place(name: str, owner: str, key: str) -> tuple[str | None, str]:
@@ -69,16 +69,14 @@ def _shown(
 
 def _registrations(
     name: str, before: StoredDocument | None, after: StoredDocument | None
-) -> list[SettingChange]:
+) -> list[Change]:
     """For each account whose registrations differ, its own."""
     was, now = _of_accounts(name, before), _of_accounts(name, after)
     record = after or before
     key = str(record.document.get("conference", record.key)) if record else ""
     kind = Kind.CONFERENCE if name == codecs.CONFERENCE_OF_ACCOUNT else name
     return [
-        SettingChange(
-            _action(was.get(each), now.get(each)), kind, key, each, was.get(each), now.get(each)
-        )
+        Change(_action(was.get(each), now.get(each)), kind, key, each, was.get(each), now.get(each))
         for each in sorted({*was, *now})
         if was.get(each) != now.get(each)
     ]

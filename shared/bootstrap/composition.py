@@ -131,7 +131,7 @@ class _Closable(Protocol):
     async def close(self) -> None: ...
 
 
-class _LazyPart[Part]:
+class _Lazy[Part]:
     """A part of a container, made at its first use. Tests put another one in by assignment."""
 
     def __init__(self, make: "Callable[[Container], Part]") -> None:
@@ -257,15 +257,15 @@ class Container:
         """The answer to a vendor's handshake; None where the body is another post."""
         return handshakes.answer(bridge, headers, body, self.clock.now())
 
-    clock = _LazyPart[Clock](lambda _: SystemClock())
-    ids = _LazyPart[Ids](lambda _: RandomIds())
-    budgets = _LazyPart(lambda _: CallerBudgets())
-    refusals = _LazyPart(lambda _: RefusalLog())
-    turns = _LazyPart(lambda _: WorkScheduler())
+    clock = _Lazy[Clock](lambda _: SystemClock())
+    ids = _Lazy[Ids](lambda _: RandomIds())
+    budgets = _Lazy(lambda _: CallerBudgets())
+    refusals = _Lazy(lambda _: RefusalLog())
+    turns = _Lazy(lambda _: WorkScheduler())
 
-    tables = _LazyPart[TableStore](_tables)
-    audit_log = _LazyPart(lambda c: TableAuditLog(c.tables, c.clock, c.ids))
-    records = _LazyPart(
+    tables = _Lazy[TableStore](_tables)
+    audit_log = _Lazy(lambda c: TableAuditLog(c.tables, c.clock, c.ids))
+    records = _Lazy(
         lambda c: DocumentStore(
             c.tables,
             Sealing(SEALED_LABEL, c.settings.secrets_keys, c.ids)
@@ -275,62 +275,58 @@ class Container:
             c.ids,
         )
     )
-    facts = _LazyPart(lambda c: DirectoryCache(c.records, c.clock))
-    key_uses = _LazyPart[KeyUses](lambda c: TableKeyUses(c.tables, c.clock))
-    due = _LazyPart[DueMarks](lambda c: TableDueMarks(c.tables))
-    deliveries = _LazyPart[Deliveries](lambda c: TableDeliveries(c.tables, c.ids))
-    delivery_marks = _LazyPart[DueMarks](lambda c: TableDueMarks(c.tables, DELIVERIES_TABLE))
-    notices = _LazyPart[Notices](lambda c: TableNotices(c.tables))
-    ledger = _LazyPart[Ledger](
+    facts = _Lazy(lambda c: DirectoryCache(c.records, c.clock))
+    key_uses = _Lazy[KeyUses](lambda c: TableKeyUses(c.tables, c.clock))
+    due = _Lazy[DueMarks](lambda c: TableDueMarks(c.tables))
+    deliveries = _Lazy[Deliveries](lambda c: TableDeliveries(c.tables, c.ids))
+    delivery_marks = _Lazy[DueMarks](lambda c: TableDueMarks(c.tables, DELIVERIES_TABLE))
+    notices = _Lazy[Notices](lambda c: TableNotices(c.tables))
+    ledger = _Lazy[Ledger](
         lambda c: TableLedger(c.tables, c.due, c.clock, c.ids, c.settings.chain_key)
     )
-    bridge_posts = _LazyPart[BridgePosts](lambda c: TableBridgePosts(c.tables, c.clock, c.ids))
-    runs = _LazyPart[Runs](lambda c: TableRuns(c.tables, c.clock))
-    proofs = _LazyPart[Proofs](lambda c: TableProofs(c.tables))
-    signer = _LazyPart[Signer | None](
+    bridge_posts = _Lazy[BridgePosts](lambda c: TableBridgePosts(c.tables, c.clock, c.ids))
+    runs = _Lazy[Runs](lambda c: TableRuns(c.tables, c.clock))
+    proofs = _Lazy[Proofs](lambda c: TableProofs(c.tables))
+    signer = _Lazy[Signer | None](
         lambda c: Ed25519Signer(c.settings.proof_key) if c.settings.proof_key else None
     )
-    proof_keys = _LazyPart(lambda c: ProofKeys(c.records, c.signer, is_signed, c.clock))
-    backlog = _LazyPart[Backlog](lambda c: TableBacklog(c.tables, c.clock))
-    holds = _LazyPart[HoldBook](
+    proof_keys = _Lazy(lambda c: ProofKeys(c.records, c.signer, is_signed, c.clock))
+    backlog = _Lazy[Backlog](lambda c: TableBacklog(c.tables, c.clock))
+    holds = _Lazy[HoldBook](
         lambda c: TableHoldBook(
             c.tables, c.ledger, c.due, c.backlog, c.clock, c.ids, log=c.audit_log
         )
     )
-    claims = _LazyPart[Claims](lambda c: TableClaims(c.tables, c.clock))
-    parking = _LazyPart[ParkingLot](lambda c: TableParkingLot(c.tables))
-    inbox = _LazyPart[Inbox](lambda c: TableInbox(c.tables))
-    rate_cards = _LazyPart[RateCardStore](lambda c: TableRateCards(c.tables, c.clock, c.audit_log))
-    queue = _LazyPart[CallQueue](
+    claims = _Lazy[Claims](lambda c: TableClaims(c.tables, c.clock))
+    parking = _Lazy[ParkingLot](lambda c: TableParkingLot(c.tables))
+    inbox = _Lazy[Inbox](lambda c: TableInbox(c.tables))
+    rate_cards = _Lazy[RateCardStore](lambda c: TableRateCards(c.tables, c.clock, c.audit_log))
+    queue = _Lazy[CallQueue](
         lambda c: c._opening(ServiceBusQueue(c.settings.call_ended_queue, _bus(c.settings)))
     )
-    topic = _LazyPart[EventTopic](
+    topic = _Lazy[EventTopic](
         lambda c: c._opening(ServiceBusTopic(c.settings.credit_events_topic, _bus(c.settings)))
     )
-    queue_check = _LazyPart[QueueState](
+    queue_check = _Lazy[QueueState](
         lambda c: QueueCheck(c.settings.call_ended_queue, lambda: _bus(c.settings))
     )
-    queue_management = _LazyPart[QueueManagement](
-        lambda c: _management(c, c.settings.call_ended_queue)
-    )
-    webhooks_management = _LazyPart[QueueManagement](
+    queue_management = _Lazy[QueueManagement](lambda c: _management(c, c.settings.call_ended_queue))
+    webhooks_management = _Lazy[QueueManagement](
         lambda c: _management(c, c.settings.credit_events_topic, "webhooks")
     )
-    webhook_sender = _LazyPart[WebhookSender](
+    webhook_sender = _Lazy[WebhookSender](
         lambda c: HttpWebhookSender(allow_loopback=c.settings.webhooks_allow_loopback)
     )
-    mailer = _LazyPart[Mailer | None](
+    mailer = _Lazy[Mailer | None](
         lambda c: SmtpMailer(c.settings.smtp) if c.settings.smtp else None
     )
-    archive = _LazyPart[Archive | None](_archive)
-    anchors = _LazyPart[Anchors | None](_anchors)
-    entra = _LazyPart(_entra)
+    archive = _Lazy[Archive | None](_archive)
+    anchors = _Lazy[Anchors | None](_anchors)
+    entra = _Lazy(_entra)
 
-    open_ledger = _LazyPart(lambda c: OpenLedger(c.ledger))
-    publish_events = _LazyPart(
-        lambda c: PublishEvents(c.ledger, c.holds, c.notices, c.topic, c.clock)
-    )
-    authenticate_bridge = _LazyPart(
+    open_ledger = _Lazy(lambda c: OpenLedger(c.ledger))
+    publish_events = _Lazy(lambda c: PublishEvents(c.ledger, c.holds, c.notices, c.topic, c.clock))
+    authenticate_bridge = _Lazy(
         lambda c: BridgeAuthenticator(
             c.facts,
             c.clock,
@@ -338,7 +334,7 @@ class Container:
             c.settings.bridge_allowance,
         )
     )
-    administrators = _LazyPart(
+    administrators = _Lazy(
         lambda c: Administrators(
             c.facts,
             c.settings.bootstrap_admin_key,
@@ -347,27 +343,27 @@ class Container:
             c.entra,
         )
     )
-    receive_legs = _LazyPart(
+    receive_legs = _Lazy(
         lambda c: ReceiveLegs(c.queue, c.inbox, c.parking, c.clock, c.archive, c.facts)
     )
-    forward_inbox = _LazyPart(lambda c: ForwardInbox(c.inbox, c.queue))
-    list_legs = _LazyPart(lambda c: ListLegs(c.facts, c.ledger, c.parking, c.clock))
-    read_usage = _LazyPart(lambda c: ReadUsage(c.facts, c.ledger, c.clock))
-    calls_in_progress = _LazyPart(
+    forward_inbox = _Lazy(lambda c: ForwardInbox(c.inbox, c.queue))
+    list_legs = _Lazy(lambda c: ListLegs(c.facts, c.ledger, c.parking, c.clock))
+    read_usage = _Lazy(lambda c: ReadUsage(c.facts, c.ledger, c.clock))
+    calls_in_progress = _Lazy(
         lambda c: CallsInProgress(
             c.facts, c.rate_cards, c.holds, c.list_legs.of_conference, c.clock
         )
     )
-    minutes_left = _LazyPart(lambda c: MinutesLeft(c.calls_in_progress, c.ledger, c.publish_events))
-    watch_calls = _LazyPart(
+    minutes_left = _Lazy(lambda c: MinutesLeft(c.calls_in_progress, c.ledger, c.publish_events))
+    watch_calls = _Lazy(
         lambda c: WatchCalls(c.facts, c.holds, c.due, c.webhook_sender, c.clock, c.minutes_left)
     )
-    watch_spend = _LazyPart(
+    watch_spend = _Lazy(
         lambda c: WatchSpend(
             c.facts, c.read_usage, c.ledger, c.publish_events, c.clock, c.watch_calls.mark
         )
     )
-    accounts = _LazyPart(
+    accounts = _Lazy(
         lambda c: Accounts(
             c.records,
             c.facts,
@@ -379,7 +375,7 @@ class Container:
             shards=1 + len(c.settings.ledger_shards),
         )
     )
-    charge_legs = _LazyPart(
+    charge_legs = _Lazy(
         lambda c: ChargeLegs(
             resolve=ResolveLeg(c.facts, c.claims, c.holds, c.clock),
             rate_cards=c.rate_cards,
@@ -394,7 +390,7 @@ class Container:
             debited=c.watch_spend.evaluate_later,
         )
     )
-    assemble_calls = _LazyPart(
+    assemble_calls = _Lazy(
         lambda c: AssembleCalls(
             TableCallEvents(c.tables),
             c.receive_legs,
@@ -406,7 +402,7 @@ class Container:
             c.charge_legs.resolve.knows_account,
         )
     )
-    parked_legs = _LazyPart(
+    parked_legs = _Lazy(
         lambda c: ParkedLegs(
             c.parking,
             c.charge_legs,
@@ -416,8 +412,8 @@ class Container:
             lambda bridge, value: read_leg(bridge, value, pointer="/leg", refuse_unknown=True),
         )
     )
-    past_legs = _LazyPart(lambda c: PastLegs(c.ledger))
-    rerate_legs = _LazyPart(
+    past_legs = _Lazy(lambda c: PastLegs(c.ledger))
+    rerate_legs = _Lazy(
         lambda c: RerateLegs(
             c.facts,
             c.accounts,
@@ -428,28 +424,26 @@ class Container:
             c.watch_spend.evaluate_later,
         )
     )
-    propose_rerating = _LazyPart(
+    propose_rerating = _Lazy(
         lambda c: ProposeRerating(c.rate_cards, c.accounts, c.past_legs, c.clock)
     )
-    explain_leg = _LazyPart(lambda c: ExplainLeg(c.rate_cards))
-    credit_account = _LazyPart(
+    explain_leg = _Lazy(lambda c: ExplainLeg(c.rate_cards))
+    credit_account = _Lazy(
         lambda c: CreditAccount(
             c.facts, c.ledger, c.open_ledger, c.holds, c.publish_events, c.clock
         )
     )
-    read_ledger = _LazyPart(
+    read_ledger = _Lazy(
         lambda c: ReadLedger(c.facts, c.ledger, c.proofs, c.parking, c.anchors, c.clock)
     )
-    close_days = _LazyPart(
-        lambda c: CloseDays(c.ledger, c.proofs, c.rate_cards, c.proof_keys, c.clock)
-    )
-    read_proofs = _LazyPart(
+    close_days = _Lazy(lambda c: CloseDays(c.ledger, c.proofs, c.rate_cards, c.proof_keys, c.clock))
+    read_proofs = _Lazy(
         lambda c: ReadProofs(c.facts, c.ledger, c.proofs, c.rate_cards, c.proof_keys, c.clock)
     )
-    denials = _LazyPart[Denials](lambda c: TableDenials(c.tables))
-    read_denials = _LazyPart(lambda c: ReadDenials(c.facts, c.denials, c.clock))
-    renderer = _LazyPart(lambda _: ResponseRenderer(allowed_body, denied_body, extended_body))
-    authorise_dial_out = _LazyPart(
+    denials = _Lazy[Denials](lambda c: TableDenials(c.tables))
+    read_denials = _Lazy(lambda c: ReadDenials(c.facts, c.denials, c.clock))
+    renderer = _Lazy(lambda _: ResponseRenderer(allowed_body, denied_body, extended_body))
+    authorise_dial_out = _Lazy(
         lambda c: AuthoriseCall(
             ResolveDialOut(c.facts, c.rate_cards, c.holds, c.clock),
             c.holds,
@@ -460,7 +454,7 @@ class Container:
             c.denials,
         )
     )
-    authorise_dial_in = _LazyPart(
+    authorise_dial_in = _Lazy(
         lambda c: AuthoriseCall(
             ResolveDialIn(c.facts, c.rate_cards, c.holds, c.clock),
             c.holds,
@@ -471,18 +465,18 @@ class Container:
             c.denials,
         )
     )
-    active_calls = _LazyPart(
+    active_calls = _Lazy(
         lambda c: ActiveCalls(
             c.facts, c.rate_cards, c.holds, c.publish_events, c.clock, c.renderer, c.watch_calls
         )
     )
-    simulate_policy = _LazyPart(lambda c: SimulatePolicy(c.facts, c.ledger))
-    dial_out_settings = _LazyPart(
+    simulate_policy = _Lazy(lambda c: SimulatePolicy(c.facts, c.ledger))
+    dial_out_settings = _Lazy(
         lambda c: DialOutSettings(
             c.records, c.facts, c.holds, c.parking, c.publish_events, c.clock, c.watch_calls
         )
     )
-    watch_balances = _LazyPart(
+    watch_balances = _Lazy(
         lambda c: WatchBalances(
             c.due,
             c.ledger,
@@ -493,12 +487,12 @@ class Container:
             c.watch_spend,
         )
     )
-    alerts = _LazyPart(lambda c: Alerts(c.facts, c.ledger, c.notices, c.publish_events, c.clock))
-    read_outlook = _LazyPart(lambda c: ReadOutlook(c.accounts, c.clock))
-    recharge_service = _LazyPart(
+    alerts = _Lazy(lambda c: Alerts(c.facts, c.ledger, c.notices, c.publish_events, c.clock))
+    read_outlook = _Lazy(lambda c: ReadOutlook(c.accounts, c.clock))
+    recharge_service = _Lazy(
         lambda c: RechargeService(c.facts, c.ledger, c.holds, c.notices, c.publish_events)
     )
-    webhooks = _LazyPart(
+    webhooks = _Lazy(
         lambda c: Webhooks(
             c.records,
             c.facts,
@@ -509,7 +503,7 @@ class Container:
             allow_loopback=c.settings.webhooks_allow_loopback,
         )
     )
-    deliver_events = _LazyPart(
+    deliver_events = _Lazy(
         lambda c: DeliverEvents(
             c.facts,
             c.webhooks,
@@ -520,21 +514,19 @@ class Container:
             c.clock,
         )
     )
-    rate_card_service = _LazyPart(
-        lambda c: RateCardService(c.rate_cards, c.accounts, c.facts, c.clock)
-    )
-    rate_card_reports = _LazyPart(
+    rate_card_service = _Lazy(lambda c: RateCardService(c.rate_cards, c.accounts, c.facts, c.clock))
+    rate_card_reports = _Lazy(
         lambda c: RateCardReports(
             c.rate_card_service, c.rate_cards, c.facts, c.rerate_legs, c.clock
         )
     )
-    read_regions = _LazyPart(lambda c: ReadRegions(c.facts, c.rate_cards, c.clock))
-    answered_legs = _LazyPart(lambda c: AnsweredLegs(c.rerate_legs, c.ledger))
-    reconcile_legs = _LazyPart(lambda c: ReconcileLegs(c.facts, c.answered_legs))
-    export_usage = _LazyPart(lambda c: ExportUsage(c.facts, c.answered_legs, c.clock))
-    registrations = _LazyPart(lambda c: Registrations(c.records, c.facts, c.clock))
-    loads = _LazyPart(lambda c: LoadDirectory(c.records, c.facts, c.registrations, c.clock))
-    bridges = _LazyPart(
+    read_regions = _Lazy(lambda c: ReadRegions(c.facts, c.rate_cards, c.clock))
+    answered_legs = _Lazy(lambda c: AnsweredLegs(c.rerate_legs, c.ledger))
+    reconcile_legs = _Lazy(lambda c: ReconcileLegs(c.facts, c.answered_legs))
+    export_usage = _Lazy(lambda c: ExportUsage(c.facts, c.answered_legs, c.clock))
+    registrations = _Lazy(lambda c: Registrations(c.records, c.facts, c.clock))
+    loads = _Lazy(lambda c: LoadDirectory(c.records, c.facts, c.registrations, c.clock))
+    bridges = _Lazy(
         lambda c: Bridges(
             c.records,
             c.facts,
@@ -543,16 +535,14 @@ class Container:
             partial(url_fault, allow_loopback=c.settings.webhooks_allow_loopback),
         )
     )
-    try_post = _LazyPart(
-        lambda c: TryPost(c.bridges, parse, c.assemble_calls, c.charge_legs, c.clock)
-    )
-    absent = _LazyPart(lambda c: Absent(c.facts, c.rate_cards))
-    api_keys = _LazyPart(lambda c: ApiKeys(c.records, c.facts, c.key_uses, c.clock, c.ids))
-    read_audit_log = _LazyPart(lambda c: ReadAuditLog(c.audit_log))
-    erase_person = _LazyPart(
+    try_post = _Lazy(lambda c: TryPost(c.bridges, parse, c.assemble_calls, c.charge_legs, c.clock))
+    absent = _Lazy(lambda c: Absent(c.facts, c.rate_cards))
+    api_keys = _Lazy(lambda c: ApiKeys(c.records, c.facts, c.key_uses, c.clock, c.ids))
+    read_audit_log = _Lazy(lambda c: ReadAuditLog(c.audit_log))
+    erase_person = _Lazy(
         lambda c: ErasePerson(c.facts, c.records, TableEraser(c.tables), c.denials, c.loads, c.ids)
     )
-    audit_ledgers = _LazyPart(
+    audit_ledgers = _Lazy(
         lambda c: AuditLedgers(
             c.accounts,
             c.ledger,
@@ -567,7 +557,7 @@ class Container:
             c.clock,
         )
     )
-    health = _LazyPart(
+    health = _Lazy(
         lambda c: HealthChecks(
             lambda: c.records.get("account", "health"),
             c.queue_check,
@@ -577,7 +567,7 @@ class Container:
             c.clock,
         )
     )
-    read_status = _LazyPart(
+    read_status = _Lazy(
         lambda c: ReadStatus(
             c.health,
             c.runs,
@@ -593,7 +583,7 @@ class Container:
             c.clock,
         )
     )
-    dead_letters = _LazyPart(
+    dead_letters = _Lazy(
         lambda c: DeadLetters(
             c.queue,
             {

@@ -33,7 +33,7 @@ class Action(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class SettingChange:
+class Change:
     """A change of one setting as people see it, without secrets.
 
     `account` is None for a setting that all accounts share; `before` is None for a new setting,
@@ -55,7 +55,7 @@ class LoggedChange:
     at: datetime
     actor: str
     request_id: str | None
-    change: SettingChange
+    change: Change
 
 
 @dataclass(frozen=True, slots=True)

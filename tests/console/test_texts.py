@@ -11,7 +11,7 @@ from shared.domain.credits.alerts import EVENT_TYPES
 from shared.domain.credits.lots import LotKind
 from shared.domain.credits.recharge import RechargeStatus
 from shared.domain.dial_out.budgets import Scope
-from shared.domain.dial_out.facts import CheckOutcome, DenialReason
+from shared.domain.dial_out.facts import CheckOutcome, Reason
 from shared.domain.dial_out.policy import License
 from shared.domain.directory.entities import OnOutage
 from shared.domain.ledger.model import EntryKind
@@ -25,16 +25,7 @@ from shared.usecases.directory.codecs import Kind
 
 SHOWN: tuple[type[StrEnum], ...] = (
     *(Action, ChargeLineKind, EntryKind, Kind, LegKind, License, LintCode, LotKind, NumberClass),
-    *(
-        OnOutage,
-        CheckOutcome,
-        ParkReason,
-        ParkStatus,
-        DenialReason,
-        RechargeStatus,
-        RoundingMode,
-        Scope,
-    ),
+    *(OnOutage, CheckOutcome, ParkReason, ParkStatus, Reason, RechargeStatus, RoundingMode, Scope),
     *(ServiceNumberKind, Status, SkipReason),
 )
 STATUS = ROOT / "shared" / "usecases" / "operations" / "read_status.py"

@@ -218,9 +218,7 @@ class Scenario:
         path = f"dial-outs/{quote(authorization, safe='')}/extend"
         wanted = {"authorization": authorization, "seconds": 600}
         await self._recorded(
-            "extend",
-            {"bridge": BRIDGE, **wanted},
-            lambda: self._product.bridge(path, wanted),
+            "extend", {"bridge": BRIDGE, **wanted}, lambda: self._product.bridge(path, wanted)
         )
         return authorization
 

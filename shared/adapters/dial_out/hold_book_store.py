@@ -43,7 +43,7 @@ from shared.domain.dial_out.facts import Denial
 from shared.domain.dial_out.hold_book import HoldState
 from shared.domain.dial_out.hold_decisions import Granted
 from shared.pacing import NO_REQUEST
-from shared.ports.audit import Action, SettingChange
+from shared.ports.audit import Action, Change
 from shared.ports.clock import Clock, Ids
 from shared.ports.holds import DialOutControl, ExtendHold, HoldRecord, PlaceHold, StoredDecision
 from shared.ports.ledger import Ledger, Outbox
@@ -178,7 +178,7 @@ class TableHoldBook:
         marker: Operation | None = None
         if command.stop is not None and self._log is not None:
             was = (await self.view(account)).stopped
-            change = SettingChange(
+            change = Change(
                 Action.STOPPED if command.stop else Action.RESTARTED,
                 "dial_out",
                 account,

@@ -26,7 +26,7 @@ from typing import Any, cast
 from shared.adapters.tables.packing import pack, unpack
 from shared.adapters.tables.schema import is_unknown
 from shared.domain.common.errors import Invalid, OutcomeUnknown, StoreUnavailable
-from shared.ports.audit import ACTING, Action, Actor, ChangeFilter, LoggedChange, SettingChange
+from shared.ports.audit import ACTING, Action, Actor, Change, ChangeFilter, LoggedChange
 from shared.ports.clock import Clock, Ids
 from shared.ports.tables import Operation, Row, TableStore, Upsert, Value
 
@@ -50,9 +50,7 @@ class TableAuditLog:
         self._ids = ids
         self._last_micros = 0
 
-    async def propose(
-        self, table: str, partition: str, changes: Sequence[SettingChange]
-    ) -> Operation:
+    async def propose(self, table: str, partition: str, changes: Sequence[Change]) -> Operation:
         """The operations of the transaction that makes the changes, in `partition` of `table`.
 
         Call this again for each try. The actor is `ACTING`. Raises StoreUnavailable.
@@ -131,7 +129,7 @@ def _descending(moment: datetime) -> str:
 
 
 def _values(
-    change: SettingChange, actor: Actor, now: datetime, marker: tuple[str, str, str]
+    change: Change, actor: Actor, now: datetime, marker: tuple[str, str, str]
 ) -> dict[str, Value]:
     table, partition, key = marker
     return {
@@ -166,7 +164,7 @@ def _read(row: Row) -> LoggedChange:
             at=at,
             actor=str(values["actor"]),
             request_id=str(values["request_id"]) or None,
-            change=SettingChange(
+            change=Change(
                 action=Action(str(values["action"])),
                 kind=str(values["kind"]),
                 key=str(values["key"]),

@@ -46,7 +46,7 @@ from shared.domain.common.errors import (
 from shared.domain.common.ids import is_id
 from shared.domain.common.opaque import from_cursor, to_cursor
 from shared.domain.common.preconditions import check_etag
-from shared.ports.audit import SettingChange
+from shared.ports.audit import Change
 from shared.ports.clock import Ids
 from shared.ports.records import SavedDocument, StoredDocument
 from shared.ports.tables import Delete, Insert, Operation, Replace, Row, TableStore, Value
@@ -69,9 +69,7 @@ _FIRST_VERSION_BYTES = 6
 _PLACES = "~"  # sorts behind every id
 LISTED_KINDS = frozenset({"account", "api_key", "bridge", "dial_out_policy", "proof_key"})
 
-type Describe = Callable[
-    [str, StoredDocument | None, StoredDocument | None], Sequence[SettingChange]
-]
+type Describe = Callable[[str, StoredDocument | None, StoredDocument | None], Sequence[Change]]
 """(kind, before, after) → what a change of a document means for each account that it is about,
 without secrets; nothing for a kind that is no setting."""
 

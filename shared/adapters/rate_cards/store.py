@@ -42,7 +42,7 @@ from shared.domain.rating.rate_card import (
 )
 from shared.domain.rating.versioning import CardVersion, PutRules, check_put
 from shared.pacing import NO_REQUEST
-from shared.ports.audit import Action, SettingChange
+from shared.ports.audit import Action, Change
 from shared.ports.clock import Clock
 from shared.ports.tables import Insert, Operation, Replace, Row, TableStore, Upsert, Value
 
@@ -256,9 +256,9 @@ def _in_force(card: _Card, answered_at: datetime) -> _Stored | None:
     return card.at(start) if start is not None else None
 
 
-def _change(present: _Stored | None, about: CardVersion, header: Header) -> SettingChange:
+def _change(present: _Stored | None, about: CardVersion, header: Header) -> Change:
     """The audit-log entry of a version: its rates are named by their digest."""
-    return SettingChange(
+    return Change(
         Action.CHANGED if present else Action.CREATED,
         "rate_card",
         f"{about.card}/{format_time(about.effective_from)}",

@@ -25,10 +25,7 @@ def status_body(found: SystemStatus, version: str) -> dict[str, object]:
             "oldest_seconds": found.queue_oldest_seconds,
             "dead_letters": queue.dead_letters if queue else None,
         },
-        "inbox": {
-            "messages": found.inbox_messages,
-            "oldest_seconds": found.inbox_oldest_seconds,
-        },
+        "inbox": {"messages": found.inbox_messages, "oldest_seconds": found.inbox_oldest_seconds},
         "outbox": {"oldest_seconds": found.outbox_oldest_seconds},
         "parked": {
             "open": sum(found.parked_by_reason.values()),

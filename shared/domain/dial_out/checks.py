@@ -11,9 +11,9 @@ from shared.domain.dial_out.facts import (
     CheckOutcome,
     CheckResult,
     Denial,
-    DenialReason,
     OrganizerFacts,
     RateFacts,
+    Reason,
 )
 from shared.domain.dial_out.policy import License
 
@@ -84,7 +84,7 @@ def _result[F](check: Check[F], facts: F) -> CheckResult:
 def _account(facts: CreditSource) -> CheckAnswer:
     if facts.account is not None:
         return None
-    return Denial(DenialReason.ACCOUNT_UNKNOWN, "No account is known that this call belongs to.")
+    return Denial(Reason.ACCOUNT_UNKNOWN, "No account is known that this call belongs to.")
 
 
 def _account_active(facts: CreditSource) -> CheckAnswer:
@@ -101,8 +101,7 @@ def _organizer(facts: CreditSource) -> CheckAnswer:
     if facts.organizer is not None:
         return None
     return Denial(
-        DenialReason.ORGANIZER_UNKNOWN,
-        "No organizer is registered for this meeting in the account.",
+        Reason.ORGANIZER_UNKNOWN, "No organizer is registered for this meeting in the account."
     )
 
 
@@ -112,7 +111,7 @@ def _license(facts: CreditSource) -> CheckAnswer:
     if facts.organizer.license is not License.NONE:
         return None
     return Denial(
-        DenialReason.LICENSE_MISSING,
+        Reason.LICENSE_MISSING,
         f"The organizer {facts.organizer.organizer} has no license for audio conferencing.",
     )
 

@@ -16,9 +16,9 @@ from shared.domain.dial_out.facts import (
     AccountFacts,
     CheckResult,
     Denial,
-    DenialReason,
     OrganizerFacts,
     RateFacts,
+    Reason,
 )
 
 
@@ -52,7 +52,7 @@ def _toll_free(facts: DialInFacts) -> CheckAnswer:
     if facts.organizer.toll_free_dial_in:
         return None
     return Denial(
-        DenialReason.TOLL_FREE_DISABLED,
+        Reason.TOLL_FREE_DISABLED,
         f"Meetings of {facts.organizer.organizer} can't be joined through a toll-free number.",
     )
 
@@ -60,7 +60,7 @@ def _toll_free(facts: DialInFacts) -> CheckAnswer:
 def _rate(facts: DialInFacts) -> CheckAnswer:
     if facts.rate is not None:
         return None
-    return Denial(DenialReason.RATE_MISSING, facts.unpriced)
+    return Denial(Reason.RATE_MISSING, facts.unpriced)
 
 
 _CHECKS: tuple[Check[DialInFacts], ...] = (

@@ -17,13 +17,7 @@ from shared.domain.dial_out.checks import (
     rate_passed,
     results,
 )
-from shared.domain.dial_out.facts import (
-    CheckOutcome,
-    CheckResult,
-    Denial,
-    DenialReason,
-    DialOutFacts,
-)
+from shared.domain.dial_out.facts import CheckOutcome, CheckResult, Denial, DialOutFacts, Reason
 from shared.domain.dial_out.policy import (
     IDENTITIES,
     CallContext,
@@ -77,7 +71,7 @@ def _emergency(facts: DialOutFacts) -> CheckAnswer:
     if not facts.dialled.emergency:
         return None
     return Denial(
-        DenialReason.EMERGENCY_NUMBER,
+        Reason.EMERGENCY_NUMBER,
         "This is an emergency number: the bridge has to route it itself, and it is never charged.",
     )
 
@@ -86,8 +80,7 @@ def _special(facts: DialOutFacts) -> CheckAnswer:
     if not facts.dialled.special:
         return None
     return Denial(
-        DenialReason.SPECIAL_NUMBER,
-        "This is a short number of a country's network, not dialled here.",
+        Reason.SPECIAL_NUMBER, "This is a short number of a country's network, not dialled here."
     )
 
 
@@ -95,7 +88,7 @@ def _number(facts: DialOutFacts) -> CheckAnswer:
     if facts.dialled.number.valid:
         return None
     return Denial(
-        DenialReason.NUMBER_INVALID,
+        Reason.NUMBER_INVALID,
         "The number is not a valid one in international form: + and 7 to 15 digits.",
     )
 
@@ -107,11 +100,9 @@ def _region(facts: DialOutFacts) -> CheckAnswer:
     if facts.policy.serves(number.region):
         return None
     if number.region in {None, INTERNATIONAL}:
-        return Denial(
-            DenialReason.REGION_NOT_SERVED, "The number belongs to no country that is served."
-        )
+        return Denial(Reason.REGION_NOT_SERVED, "The number belongs to no country that is served.")
     return Denial(
-        DenialReason.REGION_NOT_SERVED, f"The account does not serve {country_name(number.region)}."
+        Reason.REGION_NOT_SERVED, f"The account does not serve {country_name(number.region)}."
     )
 
 
@@ -122,9 +113,7 @@ def _number_class(facts: DialOutFacts) -> CheckAnswer:
     if class_allowed(number_class, facts.rules):
         return None
     words = number_class.value.replace("_", " ")
-    return Denial(
-        DenialReason.NUMBER_CLASS_BLOCKED, f"Numbers of the class {words} are not dialled."
-    )
+    return Denial(Reason.NUMBER_CLASS_BLOCKED, f"Numbers of the class {words} are not dialled.")
 
 
 def _dial_out_running(facts: DialOutFacts) -> CheckAnswer:
@@ -141,8 +130,7 @@ def _policy(facts: DialOutFacts) -> CheckAnswer:
     reach = IDENTITIES[facts.identity].reach(facts.half)
     if reach is DialScope.NONE:
         return Denial(
-            DenialReason.POLICY_DISABLED,
-            f"The policy {facts.identity} does not let anybody dial out.",
+            Reason.POLICY_DISABLED, f"The policy {facts.identity} does not let anybody dial out."
         )
     number = facts.dialled.number
     if not number.valid:
@@ -151,13 +139,10 @@ def _policy(facts: DialOutFacts) -> CheckAnswer:
         return None
     where = country_name(number.region)
     if reach is DialScope.ZONE_A:
-        return Denial(
-            DenialReason.POLICY_ZONE_A_ONLY, f"The policy allows Zone A only: {where} is not."
-        )
+        return Denial(Reason.POLICY_ZONE_A_ONLY, f"The policy allows Zone A only: {where} is not.")
     home = country_name(facts.domestic_region) or "an unknown country"
     return Denial(
-        DenialReason.POLICY_DOMESTIC_ONLY,
-        f"The policy allows {home} only; the number is in {where}.",
+        Reason.POLICY_DOMESTIC_ONLY, f"The policy allows {home} only; the number is in {where}."
     )
 
 
@@ -168,9 +153,7 @@ def _region_lists(facts: DialOutFacts) -> CheckAnswer:
     if all(rule.admits_region(number.region) for rule in facts.rules):
         return None
     where = country_name(number.region)
-    return Denial(
-        DenialReason.REGION_BLOCKED, f"The account's lists do not let {where} be dialled."
-    )
+    return Denial(Reason.REGION_BLOCKED, f"The account's lists do not let {where} be dialled.")
 
 
 def _number_lists(facts: DialOutFacts) -> CheckAnswer:
@@ -179,14 +162,12 @@ def _number_lists(facts: DialOutFacts) -> CheckAnswer:
         return _NO_NUMBER
     if facts.policy.block_high_risk and number.high_risk:
         return Denial(
-            DenialReason.NUMBER_BLOCKED,
+            Reason.NUMBER_BLOCKED,
             f"The account blocks ranges known for toll fraud ({number.high_risk}).",
         )
     if all(rule.admits_digits(number.digits) for rule in facts.rules):
         return None
-    return Denial(
-        DenialReason.NUMBER_BLOCKED, "The account's lists do not let this number be dialled."
-    )
+    return Denial(Reason.NUMBER_BLOCKED, "The account's lists do not let this number be dialled.")
 
 
 def _budget(facts: DialOutFacts) -> CheckAnswer:
@@ -209,7 +190,7 @@ def _rate(facts: DialOutFacts) -> CheckAnswer:
         return _NO_NUMBER
     if facts.rate is not None:
         return None
-    return Denial(DenialReason.RATE_MISSING, facts.unpriced or no_rate(facts.dialled))
+    return Denial(Reason.RATE_MISSING, facts.unpriced or no_rate(facts.dialled))
 
 
 def _rate_ceiling(facts: DialOutFacts) -> CheckAnswer:
@@ -220,7 +201,7 @@ def _rate_ceiling(facts: DialOutFacts) -> CheckAnswer:
         return None
     price = format_price(facts.rate.price_per_minute_picos)
     return Denial(
-        DenialReason.RATE_OVER_CEILING,
+        Reason.RATE_OVER_CEILING,
         f"The price per minute of {price} is above the ceiling of {format_price(ceiling)}.",
     )
 

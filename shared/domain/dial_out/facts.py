@@ -19,7 +19,7 @@ from shared.domain.numbers.classes import NumberClass
 from shared.domain.numbers.numbers import DialledNumber
 
 
-class DenialReason(StrEnum):
+class Reason(StrEnum):
     """Why it may not ring, in order of precedence (the last only for dial-in)."""
 
     EMERGENCY_NUMBER = "emergency_number"
@@ -137,7 +137,7 @@ class DialOutFacts:
 class Denial:
     """Why it may not ring: a stable reason, and a sentence for a person."""
 
-    reason: DenialReason
+    reason: Reason
     message: str
 
 
@@ -148,7 +148,7 @@ class CheckResult:
     check: str
     outcome: CheckOutcome
     detail: str
-    reason: DenialReason | None = None
+    reason: Reason | None = None
 
 
 @dataclass(frozen=True, slots=True)

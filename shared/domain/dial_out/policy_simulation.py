@@ -14,7 +14,7 @@ from shared.domain.common import limits
 from shared.domain.dial_out import hold_book, hold_decisions
 from shared.domain.dial_out.budgets import Limit
 from shared.domain.dial_out.dial_out_checks import check_rules
-from shared.domain.dial_out.facts import Denial, DenialReason, DialOutFacts
+from shared.domain.dial_out.facts import Denial, DialOutFacts, Reason
 from shared.domain.dial_out.hold_book import HoldState, LedgerView
 from shared.domain.dial_out.hold_decisions import Authorise
 from shared.domain.dial_out.usage_counters import Counters
@@ -114,7 +114,7 @@ def _requested(
     missing = {bound.key for bound in call.bounds if bound.key} - state.scopes.keys()
     state = hold_book.with_scopes(state, {key: Counters() for key in missing})
     denial = check_rules(call.facts)
-    if denial is not None and denial.reason is not DenialReason.RATE_MISSING:
+    if denial is not None and denial.reason is not Reason.RATE_MISSING:
         return state, denial
     command = Authorise(
         authorization=call.leg,

@@ -28,7 +28,7 @@ class TimerState:
 
 
 @dataclass(frozen=True, slots=True)
-class StatusReason:
+class Cause:
     """Why the status is not `ok`: a code, and a sentence for people."""
 
     code: str
@@ -53,7 +53,7 @@ class SystemStatus:
     """The whole status. Counts and ages are None where they are not known; ages in seconds."""
 
     status: Status
-    reasons: tuple[StatusReason, ...]
+    reasons: tuple[Cause, ...]
     queue: QueueCounts | None
     queue_oldest_seconds: int | None
     inbox_messages: int

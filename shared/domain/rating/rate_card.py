@@ -290,10 +290,7 @@ def encode_chunks(version: RateCardVersion) -> tuple[Header, list[bytes]]:
 
 
 def decode_version(
-    card: str,
-    effective_from: datetime,
-    header: Mapping[str, str | int],
-    chunks: Sequence[bytes],
+    card: str, effective_from: datetime, header: Mapping[str, str | int], chunks: Sequence[bytes]
 ) -> RateCardVersion:
     """The version that `encode_chunks` wrote; decodes no row.
 

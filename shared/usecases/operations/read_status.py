@@ -12,13 +12,7 @@ from shared.domain.common.errors import QueueUnavailable
 from shared.domain.directory.access import Principal
 from shared.domain.legs.dead_letters import QueueCounts
 from shared.domain.legs.parking import ParkStatus
-from shared.domain.operations.status import (
-    BridgeState,
-    Status,
-    StatusReason,
-    SystemStatus,
-    TimerState,
-)
+from shared.domain.operations.status import BridgeState, Cause, Status, SystemStatus, TimerState
 from shared.ports.activity import BEGINNING, CHARGE, BridgePosts, Runs
 from shared.ports.clock import Clock
 from shared.ports.deliveries import Deliveries
@@ -149,32 +143,26 @@ async def _counts(management: QueueManagement) -> QueueCounts | None:
 
 def _reasons(
     health: Health, queue: QueueCounts | None, webhooks: QueueCounts | None
-) -> list[StatusReason]:
+) -> list[Cause]:
     found = [
-        StatusReason(f"{name}_{outcome}", f"The check of the {name} answers: {outcome}.")
+        Cause(f"{name}_{outcome}", f"The check of the {name} answers: {outcome}.")
         for name, outcome in health.checks.items()
         if outcome != "ok"
     ]
     if health.legs_wait:
         found.append(
-            StatusReason(
-                "legs_wait", f"A leg has waited {health.waiting_seconds} seconds to be charged."
-            )
+            Cause("legs_wait", f"A leg has waited {health.waiting_seconds} seconds to be charged.")
         )
     if health.has_forgotten_legs:
         found.append(
-            StatusReason(
-                "parked_legs_wait", f"A leg has been parked for {_days(health.parked_seconds)}."
-            )
+            Cause("parked_legs_wait", f"A leg has been parked for {_days(health.parked_seconds)}.")
         )
     dead = max(queue.dead_letters if queue else 0, health.dead_letters or 0)
     if dead:
-        found.append(
-            StatusReason("dead_letters", f"{dead} messages of the queue are dead letters.")
-        )
+        found.append(Cause("dead_letters", f"{dead} messages of the queue are dead letters."))
     if webhooks and webhooks.dead_letters:
         count = webhooks.dead_letters
-        found.append(StatusReason("dead_letters", f"{count} events for webhooks are dead letters."))
+        found.append(Cause("dead_letters", f"{count} events for webhooks are dead letters."))
     return found
 
 
@@ -183,17 +171,15 @@ def _days(seconds: int | None) -> str:
     return f"{days} day{'s' * (days != 1)}"
 
 
-def _delays(timers: tuple[TimerState, ...], outbox_seconds: int | None) -> list[StatusReason]:
+def _delays(timers: tuple[TimerState, ...], outbox_seconds: int | None) -> list[Cause]:
     found = [
-        StatusReason("timer_late", f"The timer {timer.name} has had no success for {_late_after(timer)}.")
+        Cause("timer_late", f"The timer {timer.name} has had no success for {_late_after(timer)}.")
         for timer in timers
         if timer.is_late
     ]
     if outbox_seconds is not None and outbox_seconds >= limits.OUTBOX_AGE_SECONDS_MAX:
         found.append(
-            StatusReason(
-                "outbox_waits", f"An event waits to be published for {outbox_seconds} seconds."
-            )
+            Cause("outbox_waits", f"An event waits to be published for {outbox_seconds} seconds.")
         )
     return found
 

@@ -16,7 +16,7 @@ from shared.domain.dial_out.budgets import (
     VelocityUse,
 )
 from shared.domain.dial_out.dial_out_checks import check_rules, credit_line, explain
-from shared.domain.dial_out.facts import AccountFacts, CheckOutcome, DenialReason, DialOutFacts
+from shared.domain.dial_out.facts import AccountFacts, CheckOutcome, DialOutFacts, Reason
 from shared.domain.dial_out.policy import AccountPolicy, DialRules, License
 from shared.domain.numbers.numbers import DialledNumber, classify
 
@@ -88,7 +88,7 @@ def test_every_check_answers_before_all_those_that_follow_it():
 
 def test_the_reasons_stand_in_the_order_of_the_contract():
     steps = [reason for reason, _ in reversed(STEPS)]
-    order = [reason.value for reason in DenialReason]
+    order = [reason.value for reason in Reason]
     assert [reason for reason in order if reason in steps] == sorted(steps, key=order.index)
     assert set(order) - set(steps) == {
         "policy_zone_a_only",
@@ -101,9 +101,7 @@ def test_the_reasons_stand_in_the_order_of_the_contract():
 def test_the_documentation_names_every_reason_in_this_order():
     page = (Path(__file__).parents[3] / "docs/dial-out-policies.md").read_text("utf-8")
     documented = re.findall(r"^\| `([a-z_]+)` \| [^|]+ \| [^|]+ \|$", page, re.MULTILINE)
-    assert [name for name in documented if name in set(DenialReason)] == [
-        each.value for each in DenialReason
-    ]
+    assert [name for name in documented if name in set(Reason)] == [each.value for each in Reason]
 
 
 @pytest.mark.parametrize(("reason", "broken"), STEPS)
