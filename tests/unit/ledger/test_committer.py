@@ -453,7 +453,7 @@ async def test_what_is_kept_of_partitions_is_bounded(monkeypatch: pytest.MonkeyP
     app = LedgerProcess()
     for number in range(100):
         await app.ledger.submit(f"account-{number}", configure())
-        assert len(app.ledger._committer._lanes) <= 10
+        assert len(app.ledger._committer._queues) <= 10
     await asyncio.gather(
         *(app.ledger.submit(f"account-{number}", top_up(5)) for number in range(100))
     )
