@@ -25,12 +25,12 @@ JUDGED_TWICE = """
 import sys
 from local.demo import __main__, meeting
 reported = __main__._report
-def judged_twice(story, data):
-    code = reported(story, data)
+def judged_twice(result, data):
+    code = reported(result, data)
     print("---- a cent more")
     data.mkdir()
     meeting.BALANCE_AT_LAST = "104.1297"
-    print("exit code", reported(story, data))
+    print("exit code", reported(result, data))
     return code
 __main__._report = judged_twice
 sys.exit(__main__.main())
