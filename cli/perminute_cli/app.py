@@ -1,9 +1,11 @@
 """Parts that commands share: options, the client, output, confirmation, groups with a default."""
 
 import functools
+import hashlib
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +17,8 @@ from perminute_cli import api
 from perminute_cli.calls import Call, Listing
 from perminute_cli.client import Client
 from perminute_cli.connection import Connection, find
-from perminute_cli.failures import ANSWER_IS_NO, USAGE, Failure
+from perminute_cli.failures import ANSWER_IS_NO, DECIDED, USAGE, Failure, NoAnswer, Problem
+from perminute_cli.pending import PendingKey, pending_key
 from perminute_cli.terminal import (
     Column,
     fields_text,
@@ -68,7 +71,7 @@ class App:
         stated = self.account_option or os.environ.get("PERMINUTE_ACCOUNT")
         if stated:
             return stated
-        found: list[str] = [each["id"] for each in self.client.items(api.list_accounts(), limit=6)]
+        found: list[str] = [each["id"] for each in self.search(api.list_accounts(), 6)]
         if len(found) == 1:
             return found[0]
         if not found:
@@ -108,6 +111,46 @@ class App:
         """The answer to a call, with its header fields."""
         with progress("Waiting for the server"):
             return self.client.answer(call)
+
+    def search(self, call: Listing[Any], limit: int | None = None) -> list[Any]:
+        """The items of a list, with progress."""
+        with progress("Reading") as report:
+            found: list[Any] = []
+            for item in self.client.items(call, limit):
+                found.append(item)
+                report(f"{len(found):,} rows")
+            return found
+
+    @contextmanager
+    def once(self, call: Call[Any], content: object) -> Iterator[PendingKey]:
+        """Around the requests of a command that makes what `call` names, from `content`: where the
+        answer is lost, the same command knows that it runs again."""
+        digest = hashlib.sha256(repr((call.query, content)).encode()).hexdigest()
+        address = f"{call.method} {call.path}"
+        with pending_key(self.connection.base_url, address, digest, None) as pending:
+            try:
+                yield pending
+            except (NoAnswer, KeyboardInterrupt):
+                raise
+            except Exception as error:
+                is_decided = isinstance(error, Problem) and error.status in DECIDED
+                if is_decided or not pending.is_repeated:
+                    pending.settle()
+                raise
+            pending.settle()
+
+    def make(
+        self, pending: PendingKey, call: Call[Any], found: Call[Any], about: str = "Storing"
+    ) -> Any:
+        """The answer to a call that makes something; that of `found` where an earlier run of the
+        command made it, whose answer was lost."""
+        try:
+            return self.fetch(call, about)
+        except Problem as problem:
+            if not (pending.is_repeated and problem.code == "if_match_missing"):
+                raise
+            note("An earlier run of this command got no answer, but was carried out.")
+            return self.fetch(found)
 
     def rows(self, call: Listing[Any]) -> tuple[list[Any], bool]:
         """(items of a list as far as they are shown, whether there are more)."""
@@ -395,6 +438,12 @@ def _key_of(_context: click.Context, _parameter: click.Parameter, value: str | N
         warn("Others see a key in the arguments, and the shell keeps it: use `perminute login`.")
         return value
     try:
-        return Path(value).read_text("utf-8").strip()
+        return Path(value).read_text("utf-8-sig").strip()
     except (OSError, ValueError):
-        raise click.BadParameter(f"there is no readable file {value}.") from None
+        shown = "of this name (a key, perhaps)" if "pm_" in value else value
+        raise click.BadParameter(f"there is no readable file {shown}.") from None
+
+
+def without_mark(content: bytes) -> bytes:
+    """A text without the byte order mark that editors put before UTF-8."""
+    return content.removeprefix(b"\xef\xbb\xbf")

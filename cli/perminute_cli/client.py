@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from perminute_cli import __version__
 from perminute_cli.calls import Call, Listing
-from perminute_cli.failures import Failure, NoAnswer, Problem, advice
+from perminute_cli.failures import USAGE, Failure, NoAnswer, Problem, advice
 
 if TYPE_CHECKING:
     import httpx
@@ -76,10 +76,13 @@ class Client:
                 if response.status_code >= 400:
                     response.read()
                     raise _problem(response, self.base_url)
+                kind = response.headers.get("content-type", "").partition(";")[0].strip()
+                if kind != accept or response.status_code >= 300:
+                    raise _no_perminute(self.base_url)
                 yield from response.iter_bytes()
             finally:
                 response.close()
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise _transport_failure(error, self.base_url, is_known=True) from None
 
     def send(self, call: Call[Any]) -> "httpx.Response":
@@ -95,7 +98,7 @@ class Client:
             except (httpx.ConnectError, httpx.ConnectTimeout) as error:
                 is_first = number == 1 or call.method == "GET"
                 raise _transport_failure(error, self.base_url, is_known=is_first) from None
-            except httpx.TransportError as error:
+            except httpx.RequestError as error:
                 if is_last or not is_safe:
                     raise _transport_failure(
                         error, self.base_url, is_known=call.method == "GET"
@@ -115,12 +118,19 @@ class Client:
         import httpx
 
         host = urlsplit(self.base_url).hostname or ""
-        return httpx.Client(
-            base_url=self.base_url,
-            timeout=httpx.Timeout(ANSWER_SECONDS_MAX, connect=CONNECT_SECONDS_MAX),
-            transport=self.transport,
-            trust_env=host not in LOOPBACK,
-        )
+        try:
+            return httpx.Client(
+                base_url=self.base_url,
+                timeout=httpx.Timeout(ANSWER_SECONDS_MAX, connect=CONNECT_SECONDS_MAX),
+                transport=self.transport,
+                trust_env=host not in LOOPBACK,
+            )
+        except (httpx.InvalidURL, ImportError, OSError, ValueError) as error:
+            raise Failure(
+                f"The URL, the proxy or the certificates can't be used ({error}).",
+                "Check the URL, and HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and SSL_CERT_FILE.",
+                USAGE,
+            ) from None
 
     def _request(self, call: Call[Any]) -> "httpx.Request":
         headers = {
@@ -196,7 +206,7 @@ def _no_perminute(base_url: str, status: int | None = None) -> Failure:
     )
 
 
-def _transport_failure(error: "httpx.TransportError", base_url: str, *, is_known: bool) -> Failure:
+def _transport_failure(error: "httpx.RequestError", base_url: str, *, is_known: bool) -> Failure:
     import httpx
 
     never_sent = httpx.ConnectError | httpx.ConnectTimeout | httpx.UnsupportedProtocol

@@ -15,6 +15,7 @@ from perminute_cli.failures import USAGE, Failure
 SERVICE = "perminute"
 KEY_CHARS_MAX = 8192
 _KEY = re.compile(r"[!-~]+", re.ASCII)
+_NO_URL = re.compile(r"[\s\x00-\x1f\x7f<>\"\\^`{|}]")
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,10 @@ def checked_url(url: str) -> str:
         host, port = parts.hostname, parts.port
     except ValueError:
         host, port, parts = None, None, urlsplit("")
-    if parts.scheme not in {"http", "https"} or not host or parts.username or parts.query:
+    is_wrong = (
+        parts.scheme not in {"http", "https"} or not host or bool(_NO_URL.search(url.strip()))
+    )
+    if is_wrong or parts.username or parts.query or parts.fragment:
         raise Failure(
             f"“{url}” is no URL of a server.", "Give it as https://HOST or http://HOST:PORT.", USAGE
         )
@@ -89,7 +93,7 @@ def checked_url(url: str) -> str:
 
 def checked_key(key: str) -> str:
     """The key. Raises Failure where it can't be one."""
-    key = key.strip()
+    key = key.strip().removeprefix("\ufeff").strip()
     if not _KEY.fullmatch(key) or len(key) > KEY_CHARS_MAX:
         raise Failure(
             "This can't be a key: it has spaces or other characters than printable ASCII.",

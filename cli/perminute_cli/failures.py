@@ -5,6 +5,8 @@ from typing import Any
 
 ANSWER_IS_NO = 1
 USAGE = 2
+DECIDED = frozenset({400, 404, 409, 412, 413, 415, 422, 428})
+"""Statuses that prove that a request, or an earlier one under its key, changed nothing."""
 
 
 @dataclass(eq=False)

@@ -9,7 +9,7 @@ import click
 
 from perminute_cli import __version__
 from perminute_cli.failures import USAGE, Failure
-from perminute_cli.terminal import safe
+from perminute_cli.terminal import ENCODING_ERRORS, safe
 
 ABOUT = """Perminute: what conference calls cost, and what to do about it.
 
@@ -131,4 +131,4 @@ def _open_streams() -> None:
         if stream is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
         elif hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
+            stream.reconfigure(errors=ENCODING_ERRORS)

@@ -1,5 +1,6 @@
 """Text for people: safe for terminals, local times, tables that fit, progress."""
 
+import codecs
 import json
 import os
 import re
@@ -29,9 +30,34 @@ _UNSAFE = re.compile(
 _ISOLATE, _POP = "\u2068", "\u2069"
 
 
+_PLAIN = {"─": "-", "→": ">", "…": "~", "“": '"', "”": '"', "’": "'", "–": "-", "×": "x", "·": "."}
+
+
+def _plainer(error: UnicodeError) -> tuple[str, int]:
+    """Characters that a stream can't write: the product's own as similar ones of the same width,
+    others as escapes."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    text = error.object[error.start : error.end]
+    return "".join(_PLAIN.get(each) or _escaped(each) for each in text), error.end
+
+
+def _escaped(character: str) -> str:
+    return character.encode("ascii", "backslashreplace").decode()
+
+
+ENCODING_ERRORS = "perminute"
+codecs.register_error(ENCODING_ERRORS, _plainer)
+
+
 def safe(value: object) -> str:
-    """The text with controls written out, so that no name steers a terminal."""
-    return _UNSAFE.sub(lambda found: _written_out(found[0]), str(value))
+    """The text with controls written out, so that no name steers a terminal, in characters that
+    the terminal has."""
+    text = _UNSAFE.sub(lambda found: _written_out(found[0]), str(value))
+    if text.isascii():
+        return text
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    return text.encode(encoding, ENCODING_ERRORS).decode(encoding)
 
 
 def _written_out(character: str) -> str:

@@ -19,6 +19,8 @@ from tests.support.product import Product
 
 URL = "http://127.0.0.1:7071"
 KEY = "pm_0123456789abcdef_of-the-tests-only"
+ENCODING = "utf-8"
+"""Of the streams that a command writes."""
 
 
 @dataclass
@@ -127,13 +129,13 @@ class _Stream(TextIOWrapper):
 
 
 def _stream() -> _Stream:
-    return _Stream(BytesIO(), encoding="utf-8", write_through=True)
+    return _Stream(BytesIO(), encoding=ENCODING, write_through=True)
 
 
 def _text(stream: _Stream) -> str:
     buffer = stream.buffer
     assert isinstance(buffer, BytesIO)
-    return buffer.getvalue().decode()
+    return buffer.getvalue().decode(stream.encoding)
 
 
 @contextmanager

@@ -52,12 +52,15 @@ def register(root: click.Group) -> None:
         app.show_list(api.list_accounts(), COLUMNS, "There is no account.")
 
     @command(
-        accounts, "show", examples="perminute accounts show contoso\nperminute accounts show --json"
+        accounts,
+        "show",
+        account=True,
+        examples="perminute accounts show contoso\nperminute accounts show --json",
     )
     @click.argument("account", required=False)
     def show_account(app: App, account: str | None) -> None:
         """An account: balance, available, held, credits by lot, settings."""
-        app.account_option = account
+        app.account_option = account or app.account_option
         found = app.fetch(api.get_account(app.account))
         if app.is_json:
             app.json(found)
@@ -77,7 +80,9 @@ def register(root: click.Group) -> None:
         """Create an account."""
         body: Any = {"currency": currency, **_body(stated)}
         app.confirm(f"Create the account {account}: {_words(body)}.")
-        made: Any = app.fetch(api.put_account(account, body))
+        call = api.put_account(account, body)
+        with app.once(call, body) as pending:
+            made: Any = app.make(pending, call, api.get_account(account))
         _saved(app, made, f"The account {account} is created.")
 
     @command(

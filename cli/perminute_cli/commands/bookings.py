@@ -8,7 +8,7 @@ import click
 from perminute_cli import api
 from perminute_cli.app import App, command, note
 from perminute_cli.calls import Call
-from perminute_cli.failures import USAGE, Failure, Problem
+from perminute_cli.failures import DECIDED, USAGE, Failure, Problem
 from perminute_cli.money import amount_of, shown
 from perminute_cli.pending import pending_key
 from perminute_cli.terminal import local_time, safe
@@ -16,8 +16,6 @@ from perminute_cli.terminal import local_time, safe
 _KEY = click.option(
     "--idempotency-key", metavar="K", help="The key under which it is booked once; made if absent."
 )
-_DECIDED = frozenset({400, 404, 409, 413, 415, 422})
-"""Statuses that prove that nothing was booked under the key, by this run or by an earlier one."""
 _SIGNED = {"ignore_unknown_options": True}
 
 
@@ -120,7 +118,7 @@ def _book(
         try:
             made, headers = app.answer(call(account, body, idempotency_key=pending.key))
         except Problem as problem:
-            if problem.status in _DECIDED:
+            if problem.status in DECIDED:
                 pending.settle()
             raise
         pending.settle()

@@ -1,6 +1,8 @@
 """`perminute bridges`: conferencing systems, and what they post, tried without them."""
 
+import base64
 import getpass
+import hashlib
 import os
 import secrets
 import sys
@@ -10,7 +12,7 @@ from typing import Any
 import click
 
 from perminute_cli import api
-from perminute_cli.app import App, command, group, note
+from perminute_cli.app import App, command, group, note, without_mark
 from perminute_cli.commands.legs import show_charge
 from perminute_cli.connection import write_private
 from perminute_cli.failures import USAGE, Failure, Problem
@@ -110,10 +112,12 @@ def _create(bridges: click.Group) -> None:
     @click.option("--service-number", metavar="NUMBER", help="The number that callers dial (zoom).")
     @click.option("--secret-file", type=_FILE, help="The vendor's secret; - is standard input.")
     @click.option(
-        "--save-secret", type=click.Path(path_type=Path), help="For a secret that is made."
+        "--save-secret",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="For a secret that is made.",
     )
     def create(app: App, bridge: str, dialect: str, accounts: tuple[str, ...], **more: Any) -> None:
-        """Register a bridge. A secret that the server makes is shown once."""
+        """Register a bridge. A secret that the command makes is shown once."""
         scheme = more["scheme"] or USUAL[dialect]
         auth: dict[str, Any] = {"scheme": scheme}
         if scheme in {"basic", "livekit"}:
@@ -121,9 +125,6 @@ def _create(bridges: click.Group) -> None:
         secret = _secret_of(more["secret_file"])
         if secret is None and scheme != "standard-webhooks":
             secret = _typed_secret(f"The secret of {bridge} ({scheme}), empty to make one: ")
-            secret = secret or secrets.token_urlsafe(24)
-        if secret:
-            auth["secrets"] = [secret]
         only = accounts[0] if len(accounts) == 1 and accounts[0] != "*" else None
         stated = {
             "default_account": more["default_account"] or only,
@@ -136,20 +137,41 @@ def _create(bridges: click.Group) -> None:
         app.confirm(
             f"Register the bridge {bridge}: dialect {dialect}, {scheme}, for {', '.join(accounts)}."
         )
-        made: Any = app.fetch(api.put_bridge(bridge, body))
-        shown = (made["auth"].get("secrets") or [secret])[0] if not more["secret_file"] else None
-        if shown and more["save_secret"]:
-            write_private(more["save_secret"], f"{shown}\n")
+        call = api.put_bridge(bridge, body)
+        with app.once(call, repr(body)) as pending:
+            auth["secrets"] = [secret or _made_secret(scheme, pending.key)]
+            made: Any = app.make(pending, call, api.get_bridge(bridge))
+        shown: str = "" if more["secret_file"] else auth["secrets"][0]
+        is_kept = bool(shown and more["save_secret"]) and _kept(more["save_secret"], shown)
         if app.is_json:
             app.json(made)
             return
         app.say(f"The bridge {bridge} is registered. It posts to:")
         app.text(f"  {app.connection.base_url}/api/v1/bridges/{bridge}/call-ended")
-        if shown and more["save_secret"]:
+        if is_kept:
             app.say(f"Its secret is in {more['save_secret']} (mode 0600).")
         elif shown:
             app.say("Its secret, which is shown once:")
             app.text(f"  {shown}")
+
+
+def _made_secret(scheme: str, key: str) -> str:
+    """A secret that a repeated command makes again: its answer may be lost, and is the only one
+    that shows the secret."""
+    digest = hashlib.sha256(f"secret of a bridge {key}".encode()).digest()
+    if scheme == "standard-webhooks":
+        return f"whsec_{base64.b64encode(digest).decode()}"
+    return base64.urlsafe_b64encode(digest[:24]).decode()
+
+
+def _kept(path: Path, secret: str) -> bool:
+    """Write the secret; where that fails it is shown, since the bridge has it already."""
+    try:
+        write_private(path, f"{secret}\n")
+    except OSError as error:
+        note(f"{safe(path)} can't be written ({error.strerror}).")
+        return False
+    return True
 
 
 def _try_post(bridges: click.Group) -> None:
@@ -267,7 +289,7 @@ def _bridge(app: App, dialect: str, name: str | None, account: str | None) -> An
     if name is None:
         known: list[Any] = [
             each
-            for each in app.client.items(api.list_bridges())
+            for each in app.search(api.list_bridges())
             if account is None or {"*", account} & {*each["accounts"]}
         ]
         own = [each for each in known if each["dialect"] == dialect]
@@ -302,7 +324,7 @@ def _sample(dialect: str, account: str, more: Any) -> bytes:
 
 
 def _read(file: Path) -> bytes:
-    return sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+    return without_mark(sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes())
 
 
 def _kind(content: bytes) -> str:

@@ -55,7 +55,7 @@ def register(root: click.Group) -> None:
         }
         found: Any = app.fetch(api.try_dial_out(app.account, body))
         if organizer and found.get("reason") == "organizer_unknown":
-            named = list(app.client.items(api.list_organizers(app.account, prefix=organizer), 2))
+            named = app.search(api.list_organizers(app.account, prefix=organizer), 2)
             if len(named) == 1:
                 note(f"{organizer} is taken as {safe(named[0]['id'])}.")
                 body["organizer_id"] = named[0]["id"]
@@ -70,7 +70,7 @@ def register(root: click.Group) -> None:
         if denied:
             raise Failure(
                 f"Denied: {found.get('message') or found.get('reason')} ({found.get('reason')})",
-                "See docs/dial-out-policies.md has each reason and what helps.",
+                "See docs/dial-out-policies.md: each reason has its remedy there.",
             )
 
     @command(

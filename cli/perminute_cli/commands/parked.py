@@ -1,13 +1,16 @@
 """`perminute parked`: legs that could not be charged; see them, correct them, charge them."""
 
+import base64
+import json
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import click
 
 from perminute_cli import api
-from perminute_cli.app import App, command, group, note
+from perminute_cli.app import App, command, group, note, without_mark
 from perminute_cli.calls import Call
 from perminute_cli.commands.legs import show_charge
 from perminute_cli.failures import USAGE, Failure, Problem
@@ -46,8 +49,12 @@ _FIELD = {
     "rate_missing": "to",
     "authorization_used": "authorization",
 }
+_SETTINGS = frozenset({"currency_mismatch", "settings_unreadable"})
+"""Reasons that no correction of the leg removes."""
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _NUMBERS = frozenset({"talk_seconds"})
 _BULK = 100
+_POSTED_BYTES_SHOWN = 2000
 
 
 def register(root: click.Group) -> None:
@@ -108,19 +115,25 @@ def _fix(parked: click.Group) -> None:
         "fix",
         writes=True,
         examples="""perminute parked fix studio~9f2c-3 --set to=+442079460123
-        perminute parked fix studio~9f2c-4 --set authorization=null --yes""",
+        perminute parked fix studio~9f2c-4 --set authorization=null --yes
+        perminute parked fix studio~9f2c-5 --whole leg.json""",
     )
     @click.argument("leg")
     @click.option(
         "--set", "changes", multiple=True, metavar="FIELD=VALUE", help="A field; null empties it."
     )
+    @click.option("--whole", type=_FILE, help="The whole leg as JSON, in the dialect perminute.")
     @click.option("--charge-as", metavar="ID", help="For a conflict: both calls were real.")
-    def fix(app: App, leg: str, changes: tuple[str, ...], charge_as: str | None) -> None:
+    def fix(
+        app: App, leg: str, changes: tuple[str, ...], whole: Path | None, charge_as: str | None
+    ) -> None:
         """Correct fields of a parked leg, by leg or id, replay it, and show its charge."""
-        stated = _changes(changes)
+        stated = {**(_whole(whole) if whole else {}), **_changes(changes)}
         if not stated and charge_as is None:
             raise Failure("No correction is stated.", "Add --set FIELD=VALUE.", USAGE)
         item = _named(app, leg)
+        if _is_done(app, item, "replayed"):
+            return
         original = item.get("original") or {}
         app.confirm(
             f"Replay {item['leg']}, parked for {item['reason']}, with:",
@@ -147,6 +160,8 @@ def _bulk(parked: click.Group) -> None:
         """Charge parked legs as they are: after a rate or a setting was put right."""
         if leg is not None:
             item = _named(app, leg)
+            if _is_done(app, item, "replayed"):
+                return
             app.confirm(f"Replay {item['leg']}, parked for {item['reason']}.")
             _replay(app, item, {})
             return
@@ -173,6 +188,8 @@ def _bulk(parked: click.Group) -> None:
         """Dismiss parked legs: they are never charged."""
         if leg is not None:
             item = _named(app, leg)
+            if _is_done(app, item, "dismissed"):
+                return
             app.confirm(f"Dismiss {item['leg']}, parked for {item['reason']}: it is never charged.")
             made = app.fetch(api.dismiss_parked_leg(item["id"], {"note": why}))
             if app.is_json:
@@ -249,13 +266,43 @@ def _value(name: str, text: str) -> Any:
     return text
 
 
+def _whole(file: Path) -> dict[str, Any]:
+    """The leg in a file. Raises Failure."""
+    try:
+        found = json.loads(without_mark(file.read_bytes()))
+    except (OSError, ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise Failure(f"{file} is no leg.", "Write one JSON object: docs/leg-fields.md.", USAGE)
+    return found
+
+
+def _is_done(app: App, item: Any, status: str) -> bool:
+    """Whether an earlier command did it, perhaps one whose answer was lost; then that is shown."""
+    if item["status"] != status:
+        return False
+    if app.is_json:
+        app.json(item)
+    elif status == "replayed":
+        note(f"{safe(item['leg'])} was replayed before.")
+        _show(app, item, item.get("account"))
+    else:
+        app.say(f"{item['leg']} was dismissed before.")
+    return True
+
+
 def _named(app: App, name: str) -> Any:
-    """The parked leg with this id, or the open one of this leg. Raises Failure."""
+    """The parked leg with this id, or that of this leg, open ones first. Raises Failure."""
+    done: Any = None
     with progress("Searching") as report:
         for number, item in enumerate(app.client.items(api.list_parked_legs()), 1):
             report(f"{number:,} parked legs")
             if item["id"] == name or (item["leg"] == name and item["status"] == "open"):
                 return item
+            if item["leg"] == name:
+                done = item
+    if done is not None:
+        return done
     raise Failure(
         f"No parked leg is named {name}.", "Check it with `perminute parked list`, leg or id."
     )
@@ -272,15 +319,19 @@ def _replay(app: App, item: Any, body: Any) -> bool:
             f"{made['leg']} stays parked: {made.get('detail')} ({made.get('reason')})",
             "Correct it with `perminute parked fix`, or what it needs, and replay it.",
         )
-    leg = made.get("charged_as") or made["leg"]
-    account = (body.get("leg") or {}).get("account") or made.get("account")
     app.say(f"{made['leg']} is replayed.")
+    _show(app, made, (body.get("leg") or {}).get("account") or made.get("account"))
+    return True
+
+
+def _show(app: App, made: Any, account: str | None) -> None:
+    """The charge of a replayed leg."""
+    leg = made.get("charged_as") or made["leg"]
     if account:
         try:
             show_charge(app, app.fetch(api.get_leg(account, leg)))
         except Problem:
             app.say(f"Its charge follows: `perminute legs show {leg} --account {account}`.")
-    return True
 
 
 def _sweep(app: App, where: Any, call: Callable[..., Call[Any]], doing: str) -> None:
@@ -337,7 +388,7 @@ def _visit(app: App, reason: str, item: Any) -> str:
             ("Leg", item["leg"]),
             ("Reason", f"{reason}: {item.get('detail')}"),
             ("Received", local_time(item.get("received_at"))),
-            *((name, value) for name, value in original.items() if value is not None),
+            *_posted(original),
         ]
     )
     while True:
@@ -346,7 +397,7 @@ def _visit(app: App, reason: str, item: Any) -> str:
         try:
             match choice:
                 case "f":
-                    _replay(app, item, {"leg": _correction(reason, original)})
+                    _replay(app, item, _correction(reason, item))
                     return choice
                 case "r":
                     _replay(app, item, {})
@@ -365,12 +416,45 @@ def _visit(app: App, reason: str, item: Any) -> str:
                 note(safe(line))
 
 
-def _correction(reason: str, original: Any) -> dict[str, Any]:
+def _posted(original: Any) -> list[tuple[str, Any]]:
+    """The fields of the post, or its text where it could not be read."""
+    if set(original) != {"base64"}:
+        return [(name, value) for name, value in original.items() if value is not None]
+    try:
+        content = base64.b64decode(original["base64"])
+    except (TypeError, ValueError):
+        return list(original.items())
+    return [("Posted", content[:_POSTED_BYTES_SHOWN].decode("utf-8", "replace"))]
+
+
+def _correction(reason: str, item: Any) -> dict[str, Any]:
+    """The body of a replay that corrects what the reason is about. Raises Failure."""
+    original = item.get("original") or {}
+    if reason in _SETTINGS:
+        raise Failure(
+            "No correction of the leg helps: a setting is wrong.",
+            "Correct the setting that the reason names, then choose r.",
+        )
+    if reason == "conflict":
+        note("Charge as (the id of the other call): ", end="")
+        return {"charge_as": _typed()}
+    if reason == "unreadable":
+        note("File with the whole leg as JSON: ", end="")
+        return {"leg": _whole(Path(_typed()))}
+    if reason == "incomplete":
+        missing = str(item.get("detail")).removeprefix("Missing: ").rstrip(".").split(", ")
+        names = ["conference_id" if name == "conference" else name for name in missing]
+        stated = {name: _changed(name, original) for name in names}
+        return {"leg": {name: value for name, value in stated.items() if value != ""}}
     usual = _FIELD.get(reason, "to")
     note(f"Field [{usual}]: ", end="")
     name = _typed() or usual
-    note(f"{name}, now {safe(original.get(name))}: ", end="")
-    return {name: _value(name, _typed())}
+    return {"leg": {name: _changed(name, original)}}
+
+
+def _changed(name: str, original: Any) -> Any:
+    note(f"{safe(name)}, now {safe(original.get(name))}: ", end="")
+    return _value(name, _typed())
 
 
 def _typed() -> str:

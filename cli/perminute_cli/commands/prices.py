@@ -10,7 +10,8 @@ from typing import Any
 import click
 
 from perminute_cli import api
-from perminute_cli.app import App, command, group
+from perminute_cli.app import App, command, group, without_mark
+from perminute_cli.calls import Call
 from perminute_cli.commands.legs import show_charge
 from perminute_cli.failures import USAGE, Failure
 from perminute_cli.terminal import Column, money_column, safe, text_column, time_column
@@ -263,23 +264,15 @@ def _writes(cards: click.Group) -> None:
         **legs: Any,
     ) -> None:
         """Put a whole version of a rate card, from JSON or CSV; it is checked first."""
-        content = file.read_bytes()
+        content = without_mark(file.read_bytes())
         kind = "application/json" if content.lstrip()[:1] == b"{" else "text/csv"
         options: Any = {"backdate": backdate or None, "content_type": kind}
         body: Any = content
-        checked: Any = app.fetch(
-            api.put_rate_card_version(
-                card, effective_from, body, dry_run=True, lint=True, **legs, **options
-            ),
-            "Checking",
+        check = api.put_rate_card_version(
+            card, effective_from, body, dry_run=True, lint=True, **legs, **options
         )
-        _checked(app, checked)
-        if not dry_run:
-            app.confirm(f"Put {checked['rate_count']} rates as {card} from {effective_from} on.")
-            checked = app.fetch(
-                api.put_rate_card_version(card, effective_from, body, **options), "Storing"
-            )
-        _stored(app, checked, dry_run=dry_run)
+        call = api.put_rate_card_version(card, effective_from, body, **options)
+        _publish(app, (card, effective_from), (check, call), content, "Put", dry_run=dry_run)
 
     @command(
         cards,
@@ -316,22 +309,42 @@ def _writes(cards: click.Group) -> None:
             "backdate": more["backdate"] or None,
             "content_type": kind,
         }
-        checked: Any = app.fetch(
-            api.import_rate_card_version(
-                card, body, dry_run=True, account=more["account"], month=more["month"], **options
-            ),
-            "Checking",
+        check = api.import_rate_card_version(
+            card, body, dry_run=True, account=more["account"], month=more["month"], **options
         )
-        if not app.is_json:
-            counts = checked.get("deck", {})
-            app.fields(
-                [(name.replace("_", " ").capitalize(), _count(counts[name])) for name in counts]
-            )
+        call = api.import_rate_card_version(card, body, **options)
+        named = (card, effective_from)
+        _publish(app, named, (check, call), parts, "Import", dry_run=more["dry_run"])
+
+
+def _publish(
+    app: App,
+    named: tuple[str, str],
+    calls: tuple[Call[Any], Call[Any]],
+    content: object,
+    doing: str,
+    *,
+    dry_run: bool,
+) -> None:
+    """Check a version, and store it after a yes. `named`: card and time of the version. `calls`:
+    the dry run and the storing. `content` identifies the file, for a command that is repeated."""
+    (card, effective_from), (check, call) = named, calls
+    found = api.get_rate_card(card)
+    with app.once(call, (effective_from, content)) as pending:
+        checked = _of(app.make(pending, check, found, "Checking"), effective_from)
         _checked(app, checked)
-        if not more["dry_run"]:
-            app.confirm(f"Import {checked['rate_count']} rates as {card} from {effective_from} on.")
-            checked = app.fetch(api.import_rate_card_version(card, body, **options), "Storing")
-        _stored(app, checked, dry_run=more["dry_run"])
+        if not dry_run:
+            app.confirm(
+                f"{doing} {checked['rate_count']} rates as {card} from {effective_from} on."
+            )
+            checked = _of(app.make(pending, call, found), effective_from)
+    _stored(app, checked, dry_run=dry_run)
+
+
+def _of(answer: Any, effective_from: str) -> Any:
+    """The version in an answer about the whole card; other answers as they are."""
+    versions = answer.get("versions", [answer])
+    return next((each for each in versions if each["effective_from"] == effective_from), answer)
 
 
 def form(parts: dict[str, tuple[str, bytes]]) -> tuple[bytes, str]:
@@ -346,8 +359,7 @@ def form(parts: dict[str, tuple[str, bytes]]) -> tuple[bytes, str]:
 
 def _mapping(stated: Any) -> bytes:
     if stated["mapping"]:
-        content: bytes = stated["mapping"].read_bytes()
-        return content
+        return without_mark(stated["mapping"].read_bytes())
     if not stated["columns"] or not stated["currency"]:
         raise Failure(
             "The columns of the deck are not stated.",
@@ -377,6 +389,9 @@ def _checked(app: App, checked: Any) -> None:
     """The report of a dry run; --json prints the answer alone."""
     if app.is_json:
         return
+    counts = checked.get("deck", {})
+    if counts:
+        app.fields([(name.replace("_", " ").capitalize(), _count(counts[name])) for name in counts])
     _findings(app, checked.get("findings", []))
     if "effect" in checked:
         _effect(app, checked["effect"])

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from perminute_cli import api
-from perminute_cli.app import App, command
+from perminute_cli.app import App, command, without_mark
 from perminute_cli.commands.prices import form
 from perminute_cli.failures import Failure
 from perminute_cli.terminal import Column, money_column, text_column
@@ -47,7 +47,7 @@ def register(root: click.Group) -> None:
         """
         if mapping not in PRESETS:
             try:
-                text = Path(mapping).read_bytes()
+                text = without_mark(Path(mapping).read_bytes())
             except OSError:
                 known = ", ".join(PRESETS)
                 raise click.BadParameter(
