@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from shared.adapters.ledger.anchors import BlobAnchors, BlobStore
+from shared.adapters.ledger.anchors import BlobAnchors
 from shared.domain.common.errors import QueueUnavailable, StoreUnavailable
 from shared.domain.delivery.webhooks import ReceiverResponse
 from shared.domain.directory.entities import Account
@@ -146,7 +146,7 @@ class StoryReceiver(WebhookSender):
         return ReceiverResponse(200)
 
 
-class FolderBlobs(BlobStore):
+class FolderBlobs:
     """Blobs in a folder, each written once."""
 
     def __init__(self, folder: Path, passage: Passage) -> None:

@@ -18,6 +18,7 @@ from shared.adapters.bridges.fields import (
     identifier,
     json_values,
     labels,
+    mapping,
     number_text,
     read_time,
     text_of,
@@ -48,9 +49,9 @@ def validation_code(body: bytes) -> str | None:
     if _VALIDATION.encode() not in body:
         return None
     for item in json_values(body):
-        event = _mapping(item)
+        event = mapping(item)
         if event.get("eventType") == _VALIDATION or event.get("type") == _VALIDATION:
-            return text_of(_mapping(event.get("data")).get("validationCode"))
+            return text_of(mapping(event.get("data")).get("validationCode"))
     return None
 
 
@@ -60,7 +61,7 @@ def parse(post: BridgePayload) -> list[Posted]:
 
 
 def _event(post: BridgePayload, item: object) -> Posted:
-    event = _mapping(item)
+    event = mapping(item)
     full = text_of(event.get("type")) or text_of(event.get("eventType"))
     if full is None:
         return Unreadable(None, "The event has no type.", post.body)
@@ -69,12 +70,12 @@ def _event(post: BridgePayload, item: object) -> Posted:
     data = data[0] if isinstance(data, list) and data else data
     facts_of = _READ.get(name)
     named = ("correlationId", "serverCallId", "callConnectionId")
-    call = next((text for each in named if (text := identifier(_mapping(data).get(each)))), None)
+    call = next((text for each in named if (text := identifier(mapping(data).get(each)))), None)
     if facts_of is None:
         return Ignored(call or "-", f"{name} does not concern a phone leg.")
     if call is None:
         return Unreadable(None, f"{name} names no call.", post.body)
-    found = _mapping(data)
+    found = mapping(data)
     facts = {
         "type": name,
         "at": time_text(read_time(event.get("time") or event.get("eventTime"))),
@@ -98,7 +99,7 @@ def _context(data: Mapping[str, object]) -> dict[str, object]:
         value = json.loads(text)
     except (ValueError, RecursionError):
         return {"has_context": True}
-    stated = _mapping(value)
+    stated = mapping(value)
     leg_id = identifier(stated.get("leg_id"))
     return {"has_context": True, **labels(stated), **({"leg_id": leg_id} if leg_id else {})}
 
@@ -108,7 +109,7 @@ def _list(data: Mapping[str, object]) -> dict[str, object]:
     phones = {
         phone
         for each in (participants if isinstance(participants, list) else [])
-        if (phone := _phone(_mapping(each).get("identifier")))
+        if (phone := _phone(mapping(each).get("identifier")))
     }
     sequence = data.get("sequenceNumber")
     is_number = isinstance(sequence, int) and not isinstance(sequence, bool)
@@ -116,7 +117,7 @@ def _list(data: Mapping[str, object]) -> dict[str, object]:
 
 
 def _added(data: Mapping[str, object]) -> dict[str, object]:
-    result = _mapping(data.get("resultInformation"))
+    result = mapping(data.get("resultInformation"))
     code = text_of(result.get("code"))
     phone = _phone(data.get("participant"))
     return {"phone": phone, "cause": f"SIP {code}" if code else None, **_context(data)}
@@ -141,8 +142,8 @@ _READ: Mapping[str, Callable[[Mapping[str, object]], dict[str, object]]] = {
 
 def _phone(value: object) -> str | None:
     """The number of a phone identifier, `anonymous` where it is withheld; None for others."""
-    found = _mapping(value)
-    number = _mapping(found.get("phoneNumber")).get("value")
+    found = mapping(value)
+    number = mapping(found.get("phoneNumber")).get("value")
     raw = text_of(found.get("rawId")) or ""
     if number is None and raw.startswith(_PHONE):
         number = raw.removeprefix(_PHONE)
@@ -301,7 +302,3 @@ def _phones(event: CallEvent) -> list[str]:
 def _sequence(event: CallEvent) -> int:
     sequence = event.facts["sequence"]
     return sequence if isinstance(sequence, int) else 0
-
-
-def _mapping(value: object) -> Mapping[str, object]:
-    return value if isinstance(value, Mapping) else {}

@@ -14,10 +14,12 @@ from shared.adapters.bridges.fields import (
     authorization_in,
     distinct,
     end_of,
+    first_of,
     form_fields,
     identifier,
     json_values,
     labels,
+    mapping,
     number_text,
     read_time,
     text_of,
@@ -219,8 +221,8 @@ def _ari(post: BridgePayload, event: Mapping[str, object]) -> Posted:
         if name == "ChannelDestroyed":
             return Unreadable(None, "The event has no channel.", post.body)
         return Ignored("-", f"{name} is about no channel.")
-    plan = _mapping(channel.get("dialplan"))
-    bridge = _mapping(event.get("bridge"))
+    plan = mapping(channel.get("dialplan"))
+    bridge = mapping(event.get("bridge"))
     is_conference = bool(bridge) and bridge.get("bridge_class") != "basic"
     return _channel_event(
         name=str(channel.get("name") or ""),
@@ -231,8 +233,8 @@ def _ari(post: BridgePayload, event: Mapping[str, object]) -> Posted:
             "at": time_text(read_time(event.get("timestamp"))),
             "state": text_of(channel.get("state")),
             "start": time_text(read_time(channel.get("creationtime"))),
-            "caller": number_text(_mapping(channel.get("caller")).get("number")),
-            "connected": number_text(_mapping(channel.get("connected")).get("number")),
+            "caller": number_text(mapping(channel.get("caller")).get("number")),
+            "connected": number_text(mapping(channel.get("connected")).get("number")),
             "to": number_text(plan.get("exten")),
             "context": text_of(plan.get("context")),
             "cause": text_of(event.get("cause")),
@@ -352,17 +354,17 @@ def _of_records(settings: DialectSettings, records: Sequence[CallEvent]) -> list
     leg = EndedLeg(
         bridge=settings.bridge,
         leg_id=call,
-        conference_id=_first(named, "conference"),
+        conference_id=first_of(named, "conference"),
         kind=_kind(settings, facts),
-        from_number=_first(facts, "from"),
-        to_number=_first(facts, "to"),
+        from_number=first_of(facts, "from"),
+        to_number=first_of(facts, "to"),
         started_at=min(started_at, answered_at or started_at),
         answered_at=answered_at,
         ended_at=ended_at,
         talk_seconds=talk,
-        account=_first(facts, "account"),
-        organizer=_first(facts, "organizer"),
-        authorization=_first(facts, "authorization"),
+        account=first_of(facts, "account"),
+        organizer=first_of(facts, "organizer"),
+        authorization=first_of(facts, "authorization"),
         hangup_cause=text_of(counted[-1]["cause"]),
     )
     # No record states how many a channel has. Those in one post are all of them, unless the first
@@ -404,7 +406,7 @@ def _of_events(
     elif kind is LegKind.DIAL_OUT:  # a channel that was originated: its caller id is the callee
         from_number, to_number = connected, caller
     conferences = [each for each in ordered[1:] if each["type"] == "conference"]
-    conference = _first([*ordered, *conferences], "conference")
+    conference = first_of([*ordered, *conferences], "conference")
     leg = EndedLeg(
         bridge=settings.bridge,
         leg_id=end.call,
@@ -415,9 +417,9 @@ def _of_events(
         started_at=started_at,
         answered_at=answered_at,
         ended_at=end_of(answered_at or ended_at, ended_at),
-        account=_first(ordered, "account"),
-        organizer=_first(ordered, "organizer"),
-        authorization=_first(ordered, "authorization"),
+        account=first_of(ordered, "account"),
+        organizer=first_of(ordered, "organizer"),
+        authorization=first_of(ordered, "authorization"),
         hangup_cause=text_of(last["cause"]),
     )
     lacks = (CONFERENCE,) if answered_at is not None and conference is None else ()
@@ -436,10 +438,6 @@ def _kind(settings: DialectSettings, facts: Iterable[Mapping[str, object]]) -> L
     return LegKind.DIAL_OUT if is_dialled else None
 
 
-def _first(facts: Iterable[Mapping[str, object]], name: str) -> str | None:
-    return next((str(each[name]) for each in facts if each.get(name)), None)
-
-
 def _times(facts: Iterable[Mapping[str, object]], name: str) -> list[datetime]:
     return [moment for each in facts if (moment := read_time(each.get(name)))]
 
@@ -450,9 +448,5 @@ def _created(channel_id: str) -> datetime | None:
     return datetime.fromtimestamp(int(match[1]), UTC) if match else None
 
 
-def _mapping(value: object) -> Mapping[str, object]:
-    return value if isinstance(value, Mapping) else {}
-
-
 def _lower(value: object) -> Mapping[str, object]:
-    return {str(name).lower(): each for name, each in _mapping(value).items()}
+    return {str(name).lower(): each for name, each in mapping(value).items()}

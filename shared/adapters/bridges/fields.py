@@ -187,6 +187,16 @@ def labels(*sources: Mapping[str, object]) -> dict[str, str]:
     return found
 
 
+def mapping(value: object) -> Mapping[str, object]:
+    """An object of JSON; empty where the value is none."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def first_of(facts: Iterable[Mapping[str, object]], name: str) -> str | None:
+    """The first value of this name that is not empty."""
+    return next((str(each[name]) for each in facts if each.get(name)), None)
+
+
 def time_text(moment: datetime | None) -> str | None:
     """A time as facts hold it."""
     return None if moment is None else moment.isoformat()

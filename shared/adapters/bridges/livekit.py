@@ -11,9 +11,11 @@ from collections.abc import Mapping, Sequence
 from shared.adapters.bridges.fields import (
     authorization_in,
     end_of,
+    first_of,
     identifier,
     json_values,
     labels,
+    mapping,
     number_text,
     read_time,
     text_of,
@@ -50,8 +52,8 @@ def _event(post: BridgePayload, item: object) -> Posted:
     name = text_of(event.get("event"))
     if name is None:
         return Unreadable(None, "The webhook has no event.", post.body)
-    participant = _mapping(event.get("participant"))
-    attributes = _mapping(participant.get("attributes"))
+    participant = mapping(event.get("participant"))
+    attributes = mapping(participant.get("attributes"))
     named = (attributes.get("sip.callID"), participant.get("sid"), participant.get("identity"))
     leg_id = next((text for each in named if (text := identifier(each))), None)
     if name not in {"participant_joined", "participant_left"}:
@@ -61,7 +63,7 @@ def _event(post: BridgePayload, item: object) -> Posted:
     is_sip = (text_of(participant.get("kind")) or "").lower() in _SIP_KINDS
     if not is_sip and not any(str(each).startswith("sip.") for each in attributes):
         return Ignored(leg_id, "The participant is no phone participant.")
-    room = _mapping(event.get("room"))
+    room = mapping(event.get("room"))
     created = event.get("createdAt") if "createdAt" in event else event.get("created_at")
     joined = participant.get("joinedAt") if "joinedAt" in participant else None
     status = (text_of(attributes.get("sip.callStatus")) or "").lower()
@@ -121,22 +123,22 @@ def _leg(
     ]
     leg_id = end.leg_id
     ended_at, joined_at = read_time(end.facts["at"]), next(iter(times), None)
-    phone, trunk = _first(facts, "phone"), _first(facts, "trunk")
+    phone, trunk = first_of(facts, "phone"), first_of(facts, "trunk")
     missing = [
         name
         for name, value in (("createdAt", ended_at), ("joinedAt", joined_at), ("number", phone))
         if value is None
     ]
     if ended_at is None or joined_at is None or missing:
-        known = {"conference": _first(facts, "room"), "from": phone, "to": trunk}
+        known = {"conference": first_of(facts, "room"), "from": phone, "to": trunk}
         return Waiting(leg_id, tuple(missing), uses, end.id, known)
-    authorization = _first(facts, "authorization")
+    authorization = first_of(facts, "authorization")
     kind = _kind(facts, authorization)
     numbers = (trunk, phone) if kind is LegKind.DIAL_OUT else (phone, trunk)
     if numbers[1] is None:
         return Waiting(leg_id, ("sip.trunkPhoneNumber",), uses, end.id, {"from": phone})
     answered_at = None if end.facts["is_unanswered"] else joined_at
-    room = _first(facts, "conference") or _first(facts, "room")
+    room = first_of(facts, "conference") or first_of(facts, "room")
     leg = EndedLeg(
         bridge=settings.bridge,
         leg_id=leg_id,
@@ -147,8 +149,8 @@ def _leg(
         started_at=joined_at,
         answered_at=answered_at,
         ended_at=end_of(joined_at, ended_at),
-        account=_first(facts, "account"),
-        organizer=_first(facts, "organizer"),
+        account=first_of(facts, "account"),
+        organizer=first_of(facts, "organizer"),
         authorization=authorization,
         hangup_cause=text_of(end.facts["cause"]),
     )
@@ -161,11 +163,3 @@ def _kind(facts: Sequence[Mapping[str, object]], authorization: str | None) -> L
         return LegKind.DIAL_IN
     is_dialled = authorization is not None or any(each["has_trunk"] for each in facts)
     return LegKind.DIAL_OUT if is_dialled else None
-
-
-def _first(facts: Sequence[Mapping[str, object]], name: str) -> str | None:
-    return next((str(each[name]) for each in facts if each.get(name)), None)
-
-
-def _mapping(value: object) -> Mapping[str, object]:
-    return value if isinstance(value, Mapping) else {}

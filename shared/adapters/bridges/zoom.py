@@ -14,6 +14,7 @@ from shared.adapters.bridges.fields import (
     identifier,
     json_values,
     labels,
+    mapping,
     number_text,
     read_time,
     text_of,
@@ -50,7 +51,7 @@ def _event(post: BridgePayload, item: object) -> Posted:
     name = text_of(event.get("event"))
     if name is None:
         return Unreadable(None, "The webhook has no event.", post.body)
-    found = _mapping(_mapping(event.get("payload")).get("object"))
+    found = mapping(mapping(event.get("payload")).get("object"))
     if match := _MEETING.fullmatch(name):
         return _participant(post, match[1], found)
     if match := _CALL_OUT.fullmatch(name):
@@ -63,7 +64,7 @@ def _event(post: BridgePayload, item: object) -> Posted:
 
 
 def _participant(post: BridgePayload, what: str, meeting: Mapping[str, object]) -> Posted:
-    participant = _mapping(meeting.get("participant"))
+    participant = mapping(meeting.get("participant"))
     named = (participant.get("participant_uuid"), participant.get("user_id"))
     leg_id = next((text for each in named if (text := identifier(each))), None)
     phone = _number(participant.get("phone_number"))
@@ -89,7 +90,7 @@ def _participant(post: BridgePayload, what: str, meeting: Mapping[str, object]) 
 def _call_out(
     post: BridgePayload, what: str, event: Mapping[str, object], meeting: Mapping[str, object]
 ) -> Posted:
-    phone = _number(_mapping(meeting.get("participant")).get("phone_number"))
+    phone = _number(mapping(meeting.get("participant")).get("phone_number"))
     uuid = identifier(meeting.get("uuid")) or identifier(meeting.get("id"))
     if phone is None or uuid is None:
         return Unreadable(None, "The call-out names no meeting or no number.", post.body)
@@ -104,7 +105,7 @@ def _phone(post: BridgePayload, side: str, what: str, call: Mapping[str, object]
     call_id = identifier(call.get("call_id"))
     if call_id is None:
         return Unreadable(None, "The event has no call_id.", post.body)
-    caller, callee = _mapping(call.get("caller")), _mapping(call.get("callee"))
+    caller, callee = mapping(call.get("caller")), mapping(call.get("callee"))
     other = callee if side == "caller" else caller
     if text_of(other.get("extension_type")) or text_of(other.get("user_id")):
         return Ignored(call_id, "The call is between users of Zoom Phone.")
@@ -226,7 +227,3 @@ def _number(value: object) -> str | None:
     if text is not None and re.fullmatch(r"[1-9][0-9]{6,14}", text, re.ASCII):
         return f"+{text}"
     return text
-
-
-def _mapping(value: object) -> Mapping[str, object]:
-    return value if isinstance(value, Mapping) else {}

@@ -12,11 +12,13 @@ same content however often, so publishers may do it twice, and in any order.
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from itertools import groupby
 from typing import Any, cast
 
 from shared.adapters.tables.packing import pack, unpack
+from shared.adapters.tables.parts import write_parts
 from shared.adapters.tables.schema import check_schema
 from shared.domain.common import limits
 from shared.domain.common.canonical import format_time, parse_time
@@ -44,9 +46,7 @@ class TableNotices:
             for place, event in enumerate(row.events)
             if (operation := _operation(event, row, place))
         ]
-        for start in range(0, len(operations), limits.TRANSACTION_OPERATIONS_MAX):
-            part = operations[start : start + limits.TRANSACTION_OPERATIONS_MAX]
-            await self._tables.transact(TABLE, account, part)
+        await write_parts(self._tables, TABLE, account, operations)
 
     async def alerts(
         self, account: str, *, limit: int, cursor: str | None
@@ -56,27 +56,20 @@ class TableNotices:
         return [_alert(rows) for rows in groups], following
 
     async def alert(self, account: str, number: int) -> Alert | None:
-        prefix = _prefix("alert", number)
-        rows = await self._tables.query(
-            TABLE, account, first=f"{prefix}|", before=f"{prefix}}}", limit=limits.NOTICE_PARTS_MAX
-        )
+        rows = await self._parts(account, "alert", number)
         return _alert(rows) if rows else None
 
     async def acknowledge(self, account: str, number: int, actor: str, at: datetime) -> None:
-        values: dict[str, Value] = {"schema": SCHEMA, "at": format_time(at), "actor": actor}
-        row = Insert(f"{_prefix('alert', number)}|a", values)
-        try:
-            await self._tables.transact(TABLE, account, [row])
-        except RowExists:
-            return
+        await self._insert(account, f"{_prefix('alert', number)}|a", at, actor=actor)
 
     async def end(self, account: str, number: int, at: datetime) -> None:
-        values: dict[str, Value] = {"schema": SCHEMA, "at": format_time(at)}
-        try:
-            row = Insert(f"{_prefix('alert', number)}|o", values)
+        await self._insert(account, f"{_prefix('alert', number)}|o", at)
+
+    async def _insert(self, account: str, key: str, at: datetime, **more: Value) -> None:
+        """The first row with this key stays."""
+        row = Insert(key, {"schema": SCHEMA, "at": format_time(at), **more})
+        with suppress(RowExists):
             await self._tables.transact(TABLE, account, [row])
-        except RowExists:
-            return
 
     async def recharges(
         self, account: str, *, limit: int, cursor: str | None
@@ -86,11 +79,14 @@ class TableNotices:
         return [_recharge(rows) for rows in groups], following
 
     async def recharge(self, account: str, number: int) -> Recharge | None:
-        prefix = _prefix("recharge", number)
-        rows = await self._tables.query(
+        rows = await self._parts(account, "recharge", number)
+        return _recharge(rows) if rows else None
+
+    async def _parts(self, account: str, kind: str, number: int) -> list[Row]:
+        prefix = _prefix(kind, number)
+        return await self._tables.query(
             TABLE, account, first=f"{prefix}|", before=f"{prefix}}}", limit=limits.NOTICE_PARTS_MAX
         )
-        return _recharge(rows) if rows else None
 
     async def _groups(
         self, account: str, kind: str, limit: int, cursor: str | None

@@ -8,8 +8,8 @@ import hashlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from shared.adapters.tables.parts import write_parts
 from shared.domain.common import limits
-from shared.domain.common.errors import RowMissing
 from shared.ports.notices import DueMark
 from shared.ports.tables import Delete, Operation, TableStore, Upsert
 
@@ -26,13 +26,7 @@ class TableDueMarks:
         self._table = table
 
     async def mark(self, marks: Sequence[DueMark]) -> None:
-        buckets: dict[str, list[Operation]] = {}
-        for mark in marks:
-            buckets.setdefault(_bucket(mark.account), []).append(Upsert(_key(mark), {"schema": 1}))
-        for partition, operations in buckets.items():
-            for start in range(0, len(operations), limits.TRANSACTION_OPERATIONS_MAX):
-                part = operations[start : start + limits.TRANSACTION_OPERATIONS_MAX]
-                await self._tables.transact(self._table, partition, part)
+        await self._write([(mark.account, Upsert(_key(mark), {"schema": 1})) for mark in marks])
 
     async def due(self, now: datetime, *, limit: int) -> list[DueMark]:
         """Marks whose time has come, the oldest of each partition first."""
@@ -52,23 +46,14 @@ class TableDueMarks:
 
     async def clear(self, marks: Sequence[DueMark]) -> None:
         """Delete marks that were acted upon; another timer may have been faster."""
-        buckets: dict[str, list[Operation]] = {}
-        for mark in marks:
-            buckets.setdefault(_bucket(mark.account), []).append(Delete(_key(mark)))
-        for partition, operations in buckets.items():
-            for start in range(0, len(operations), limits.TRANSACTION_OPERATIONS_MAX):
-                part = operations[start : start + limits.TRANSACTION_OPERATIONS_MAX]
-                try:
-                    await self._tables.transact(self._table, partition, part)
-                except RowMissing:
-                    await self._clear_singly(partition, part)
+        await self._write([(mark.account, Delete(_key(mark))) for mark in marks])
 
-    async def _clear_singly(self, partition: str, operations: Sequence[Operation]) -> None:
-        for operation in operations:
-            try:
-                await self._tables.transact(self._table, partition, [operation])
-            except RowMissing:
-                continue
+    async def _write(self, changes: Sequence[tuple[str, Operation]]) -> None:
+        buckets: dict[str, list[Operation]] = {}
+        for account, operation in changes:
+            buckets.setdefault(_bucket(account), []).append(operation)
+        for partition, operations in buckets.items():
+            await write_parts(self._tables, self._table, partition, operations)
 
 
 def _bucket(account: str) -> str:

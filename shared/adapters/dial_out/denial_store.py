@@ -11,6 +11,7 @@ import logging
 from collections import defaultdict, deque
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import batched
 
 from shared.adapters.tables.schema import check_schema
 from shared.domain.common import limits
@@ -97,9 +98,7 @@ class TableDenials:
             row = Upsert(f"{_prefix(denied.at)}|{denied.id}", _values(denied))
             by_account[account][row.key] = row
         for account, rows in by_account.items():
-            operations = list(rows.values())
-            for start in range(0, len(operations), limits.TRANSACTION_OPERATIONS_MAX):
-                part = operations[start : start + limits.TRANSACTION_OPERATIONS_MAX]
+            for part in batched(rows.values(), limits.TRANSACTION_OPERATIONS_MAX, strict=False):
                 await self._write(account, part)
         if self._lost:
             event("denials_lost", level=logging.WARNING, denials=self._lost)

@@ -27,6 +27,7 @@ from shared.adapters.directory.audit_log import TableAuditLog
 from shared.adapters.tables.coalescing import Coalescer
 from shared.adapters.tables.committable import LoadedPartition
 from shared.adapters.tables.group_commit import GroupCommitter
+from shared.adapters.tables.parts import write_parts
 from shared.concurrency import gather_bounded
 from shared.domain.common import limits
 from shared.domain.common.errors import (
@@ -36,7 +37,6 @@ from shared.domain.common.errors import (
     OutcomeUnknown,
     PerminuteError,
     RowExists,
-    RowMissing,
     Unavailable,
 )
 from shared.domain.dial_out.facts import Denial
@@ -228,10 +228,8 @@ class TableHoldBook:
         return [rows.read_outbox(row) for row in found]
 
     async def published(self, account: str, commit: int) -> None:
-        try:
-            await self._tables.transact(TABLE, account, [Delete(rows.event_key(commit))])
-        except RowMissing:
-            return  # another publisher took it out: it published the same events
+        # Another publisher may have taken it out: it published the same events.
+        await write_parts(self._tables, TABLE, account, [Delete(rows.event_key(commit))])
 
 
 def _stop_body(why: str) -> dict[str, object]:

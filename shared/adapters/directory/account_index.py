@@ -15,7 +15,7 @@ import zlib
 from collections import defaultdict
 from collections.abc import Mapping
 from contextlib import suppress
-from itertools import takewhile
+from itertools import batched, takewhile
 from typing import Any, cast
 
 from shared.adapters.tables.packing import unpack
@@ -48,8 +48,7 @@ class TableAccountIndex:
         for kind, account, entry in sorted(entries):
             by_partition[partition_of(kind, account)].append(entry)
         for partition, ids in by_partition.items():
-            for start in range(0, len(ids), limits.TRANSACTION_OPERATIONS_MAX):
-                part = ids[start : start + limits.TRANSACTION_OPERATIONS_MAX]
+            for part in batched(ids, limits.TRANSACTION_OPERATIONS_MAX, strict=False):
                 rows = [Upsert(_escaped(each), {"schema": SCHEMA, "id": each}) for each in part]
                 await self._write(partition, rows)
 

@@ -15,8 +15,8 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
-from typing import Protocol
 
+from shared.adapters.blobs import Blobs
 from shared.domain.common import limits
 from shared.domain.common.canonical import canonical_json, content_digest, format_time
 from shared.domain.common.errors import LedgerCorrupt
@@ -24,22 +24,10 @@ from shared.domain.proof.roots import read_root
 from shared.ports.proofs import Anchor
 
 
-class BlobStore(Protocol):
-    """Blobs that are written once."""
-
-    async def put_once(self, name: str, content: bytes) -> bool:
-        """Write a blob that is not there yet; False if it is."""
-        ...
-
-    async def get(self, name: str) -> bytes | None:
-        """The content of a blob, or None."""
-        ...
-
-
 class BlobAnchors:
     """Implements the port `Anchors` on blobs."""
 
-    def __init__(self, blobs: BlobStore) -> None:
+    def __init__(self, blobs: Blobs) -> None:
         self._blobs = blobs
 
     async def write(self, day: date, anchors: Sequence[Anchor]) -> int:

@@ -7,6 +7,7 @@ after the way through the file. The persons' parts are not in journals and stay 
 import base64
 import json
 from collections.abc import AsyncIterable, AsyncIterator, Iterator
+from itertools import batched
 from typing import cast
 
 from shared.adapters.ledger import rows
@@ -137,6 +138,5 @@ def _guards(entry: Entry, commit: int) -> Iterator[Operation]:
 
 
 async def _write(tables: TableStore, account: str, operations: list[Operation]) -> None:
-    for start in range(0, len(operations), limits.RESTORE_ROWS_AT_ONCE):
-        part = operations[start : start + limits.RESTORE_ROWS_AT_ONCE]
+    for part in batched(operations, limits.RESTORE_ROWS_AT_ONCE, strict=False):
         await tables.transact(rows.TABLE, account, part)

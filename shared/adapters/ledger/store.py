@@ -9,12 +9,12 @@ from shared.adapters.ledger.state_codec import rules_document
 from shared.adapters.ledger.verify import verify
 from shared.adapters.tables.committable import LoadedPartition, NoChange, StateChange
 from shared.adapters.tables.group_commit import GroupCommitter
+from shared.adapters.tables.parts import write_parts
 from shared.domain.common import limits
 from shared.domain.common.errors import (
     EtagMismatch,
     LedgerCorrupt,
     PerminuteError,
-    RowMissing,
     authorization_used,
 )
 from shared.domain.credits.recharge import RechargeStatus
@@ -280,10 +280,8 @@ class TableLedger:
         return [rows.read_outbox(row) for row in found]
 
     async def published(self, account: str, commit: int) -> None:
-        try:
-            await self._tables.transact(rows.TABLE, account, [Delete(rows.event_key(commit))])
-        except RowMissing:
-            return  # another publisher took it out: it published the same events
+        # Another publisher may have taken it out: it published the same events.
+        await write_parts(self._tables, rows.TABLE, account, [Delete(rows.event_key(commit))])
 
     async def head_at(self, account: str, commit: int) -> str | None:
         row = await self._tables.get(rows.TABLE, account, rows.journal_key(commit))

@@ -8,23 +8,23 @@ little more than none. Earlier versions kept an event under its own id in place 
 """
 
 import asyncio
-import contextlib
 import hashlib
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import batched
 from typing import cast
 
 from shared.adapters.tables.coalescing import Coalescer
 from shared.adapters.tables.packing import pack, unpack
+from shared.adapters.tables.parts import write_parts
 from shared.adapters.tables.schema import check_schema
 from shared.domain.common import limits
 from shared.domain.common.canonical import format_time, parse_time
 from shared.domain.common.errors import (
     OutcomeUnknown,
     RowExists,
-    RowMissing,
     StoreError,
     StoreUnavailable,
     Unavailable,
@@ -74,8 +74,8 @@ class TableCallEvents:
         """Keep events of one call (see the port)."""
         call = _call_key(bridge, events[0].event.call)
         found = [
-            await self._arrivals.submit(call, (bridge, events[start : start + _EVENTS_AT_ONCE]))
-            for start in range(0, len(events), _EVENTS_AT_ONCE)
+            await self._arrivals.submit(call, (bridge, part))
+            for part in batched(events, _EVENTS_AT_ONCE, strict=False)
         ]
         return found[-1][0], frozenset().union(*(added for _, added in found))
 
@@ -198,7 +198,7 @@ class TableCallEvents:
         deletes: list[Operation] = [Delete(key) for key in keys]
         try:
             for call in set(calls):
-                await self._write(call[:1], deletes)
+                await write_parts(self._tables, TABLE, call[:1], deletes)
         except OutcomeUnknown as unknown:
             raise StoreUnavailable("It is not certain that marks are gone.") from unknown
 
@@ -217,21 +217,10 @@ class TableCallEvents:
             by_partition.setdefault(partition, []).append(operation)
         for partition, operations in by_partition.items():
             try:
-                await self._write(partition, operations)
+                await write_parts(self._tables, TABLE, partition, operations)
             except (Unavailable, StoreError):
                 marks = {(partition, each.key): changes[partition, each.key] for each in operations}
                 self._later = {**marks, **self._later}
-
-    async def _write(self, partition: str, operations: Sequence[Operation]) -> None:
-        """Write marks, passing over those that are gone."""
-        for start in range(0, len(operations), limits.TRANSACTION_OPERATIONS_MAX):
-            part = operations[start : start + limits.TRANSACTION_OPERATIONS_MAX]
-            try:
-                await self._tables.transact(TABLE, partition, part)
-            except RowMissing:
-                for each in part:
-                    with contextlib.suppress(RowMissing):
-                        await self._tables.transact(TABLE, partition, [each])
 
 
 def _call_key(bridge: str, call: str) -> str:

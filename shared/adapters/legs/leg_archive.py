@@ -9,8 +9,8 @@ import json
 import zlib
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
-from typing import Protocol
 
+from shared.adapters.blobs import Blobs
 from shared.adapters.encryption import Sealing
 from shared.domain.common import limits
 from shared.domain.common.canonical import canonical_json
@@ -22,29 +22,13 @@ from shared.ports.clock import Clock, Ids
 FORMAT = b"PMA1"
 
 
-class BlobStore(Protocol):
-    """Blobs that are written once."""
-
-    async def put_once(self, name: str, content: bytes) -> bool:
-        """Write a blob that is not there yet; False if it is. Raises StoreUnavailable."""
-        ...
-
-    async def get(self, name: str) -> bytes | None:
-        """The content of a blob, or None. Raises StoreUnavailable."""
-        ...
-
-    async def names(self, prefix: str) -> list[str]:
-        """The names that begin with `prefix`, in order. Raises StoreUnavailable."""
-        ...
-
-
 class BlobArchive:
     """Implements the port `Archive` on blobs.
 
     Items accepted at the same time share a blob: the first waits a moment for the others.
     """
 
-    def __init__(self, blobs: BlobStore, keys: Sequence[bytes], clock: Clock, ids: Ids) -> None:
+    def __init__(self, blobs: Blobs, keys: Sequence[bytes], clock: Clock, ids: Ids) -> None:
         self._blobs = blobs
         self._sealing = Sealing(FORMAT, keys, ids)
         self._clock = clock

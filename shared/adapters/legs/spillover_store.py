@@ -3,12 +3,14 @@
 import hashlib
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import batched
 
 from shared.adapters.tables.packing import joined, split
+from shared.adapters.tables.parts import write_parts
 from shared.adapters.tables.schema import check_schema
 from shared.domain.common import limits
 from shared.domain.common.canonical import format_time, parse_time
-from shared.domain.common.errors import OutcomeUnknown, RowMissing, StoreUnavailable
+from shared.domain.common.errors import OutcomeUnknown, StoreUnavailable
 from shared.ports.queues import Message
 from shared.ports.tables import Delete, Operation, Row, TableStore, Upsert
 
@@ -36,9 +38,7 @@ class TableInbox:
             operation = Upsert(message.message_id, values)
             buckets.setdefault(_bucket(message.message_id), {})[message.message_id] = operation
         for partition, operations in buckets.items():
-            rows = list(operations.values())
-            for start in range(0, len(rows), limits.INBOX_ROWS_AT_ONCE):
-                part = rows[start : start + limits.INBOX_ROWS_AT_ONCE]
+            for part in batched(operations.values(), limits.INBOX_ROWS_AT_ONCE, strict=False):
                 try:
                     await self._tables.transact(TABLE, partition, part)
                 except OutcomeUnknown as unknown:
@@ -69,10 +69,7 @@ class TableInbox:
     async def sent(self, message: Message) -> None:
         """Take one out; another timer may have been faster."""
         key = message.message_id
-        try:
-            await self._tables.transact(TABLE, _bucket(key), [Delete(key)])
-        except RowMissing:
-            return
+        await write_parts(self._tables, TABLE, _bucket(key), [Delete(key)])
 
 
 def _bucket(message_id: str) -> str:

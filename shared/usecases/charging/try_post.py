@@ -1,10 +1,11 @@
 """Try what a bridge posts: read, assembled, resolved and rated, without keeping or charging."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl, urlsplit
 
 from shared.domain.charging.charge_record import Unchargeable
+from shared.domain.charging.leg_preview import LegPreview
 from shared.domain.common.errors import BadRequest, Invalid, NotAuthenticated
 from shared.domain.directory.credentials import verify_bridge
 from shared.domain.directory.entities import Bridge
@@ -16,20 +17,6 @@ from shared.ports.clock import Clock
 from shared.usecases.charging.charge_legs import ChargeLegs
 from shared.usecases.directory.bridges import Bridges
 from shared.usecases.legs.assemble_calls import AssembleCalls, dialect_settings
-
-
-@dataclass(frozen=True, slots=True)
-class LegPreview:
-    """The outcome of one leg or event, without a charge: `outcome` is `leg`, `waiting`, `ignored`
-    or `unreadable`. `steps` are (step, sentence). `why_parked` is a reason and a sentence."""
-
-    outcome: str
-    steps: tuple[tuple[str, str], ...]
-    missing: tuple[str, ...] = ()
-    leg: EndedLeg | None = None
-    account: str | None = None
-    charge: Mapping[str, object] | None = field(default=None, hash=False)
-    why_parked: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
