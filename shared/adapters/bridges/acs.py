@@ -1,15 +1,16 @@
 """Dialect `acs`: Azure Communication Services, events of Call Automation and of Event Grid.
 
 An event of a call contains neither duration nor direction. A phone participant (`4:+…`) is a leg
-from the first list that holds it to the first later list that does not, else to the end of the
+from each list that newly holds it to the first later list that does not, else to the end of the
 call. `IncomingCall` makes it a dial-in. `AddParticipantSucceeded`, or `operationContext` of the
-call for participants from its start, makes it a dial-out.
+call for participants from its start, makes it a dial-out. A participant that was moved from another
+call has no kind without an authorization.
 """
 
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 
 from shared.adapters.bridges.fields import (
@@ -23,6 +24,7 @@ from shared.adapters.bridges.fields import (
     read_time,
     text_of,
     time_text,
+    whole_seconds,
 )
 from shared.domain.common.kinds import LegKind
 from shared.domain.legs.assembly import (
@@ -39,6 +41,9 @@ from shared.domain.legs.leg import EndedLeg
 GAPS_NAMED_MAX = 10
 LATER_LISTS = "later lists of participants"
 SOURCE = "IncomingCall, AddParticipantSucceeded or an operationContext"
+_FAILED = frozenset({"AddParticipantFailed", "CreateCallFailed", "CancelAddParticipantSucceeded"})
+_ADDED = frozenset({"AddParticipantSucceeded", "MoveParticipantSucceeded"})
+_TIMES_DIFFER = timedelta(seconds=2)
 _PREFIX = "Microsoft.Communication."
 _VALIDATION = "Microsoft.EventGrid.SubscriptionValidationEvent"
 _PHONE = "4:"
@@ -84,7 +89,9 @@ def _event(post: BridgePayload, item: object) -> Posted:
         **facts_of(found),
     }
     leg_id = facts["connection"] or call
-    ends = name in {"CallDisconnected", "AddParticipantFailed", "CreateCallFailed"}
+    if name.startswith("Cancel") and facts.get("authorization") is None:
+        return Ignored(str(leg_id), f"{name} names no authorization.")
+    ends = name == "CallDisconnected" or name in _FAILED
     return CallEvent(call, str(leg_id), facts, ends=ends)
 
 
@@ -109,11 +116,12 @@ def _list(data: Mapping[str, object]) -> dict[str, object]:
     phones = {
         phone
         for each in (participants if isinstance(participants, list) else [])
-        if (phone := _phone(mapping(each).get("identifier")))
+        if (phone := _participant_phone(mapping(each).get("identifier")))
     }
     sequence = data.get("sequenceNumber")
     is_number = isinstance(sequence, int) and not isinstance(sequence, bool)
-    return {"sequence": sequence if is_number else None, "phones": sorted(phones)}
+    number = sequence if is_number else whole_seconds(sequence)
+    return {"sequence": number, "phones": sorted(phones)}
 
 
 def _added(data: Mapping[str, object]) -> dict[str, object]:
@@ -135,7 +143,9 @@ _READ: Mapping[str, Callable[[Mapping[str, object]], dict[str, object]]] = {
     "ParticipantsUpdated": _list,
     "AddParticipantSucceeded": _added,
     "AddParticipantFailed": _added,
+    "CancelAddParticipantSucceeded": _added,
     "CreateCallFailed": _added,
+    "MoveParticipantSucceeded": _added,
     "IncomingCall": _incoming,
 }
 
@@ -146,25 +156,35 @@ def _phone(value: object) -> str | None:
     number = mapping(found.get("phoneNumber")).get("value")
     raw = text_of(found.get("rawId")) or ""
     if number is None and raw.startswith(_PHONE):
-        number = raw.removeprefix(_PHONE)
+        number = raw.removeprefix(_PHONE).partition("_")[0]
     return number_text(number)
 
 
+def _participant_phone(value: object) -> str | None:
+    """The number of a phone participant. A further connection of one number has an asserted id
+    (`4:+…_…`), which remains part of it."""
+    phone = _phone(value)
+    found = mapping(value)
+    raw = (text_of(found.get("rawId")) or "").partition("_")[2]
+    asserted = text_of(mapping(found.get("phoneNumber")).get("assertedId")) or raw
+    return f"{phone}_{asserted}" if phone and asserted else phone
+
+
 def assemble(settings: DialectSettings, events: Sequence[CallEvent]) -> list[Assembled]:
-    """The legs of a call: one for each phone participant, and for each who did not answer."""
+    """The legs of a call: one for each stay of a phone participant, and for each who did not
+    answer."""
     uses = frozenset(event.id for event in events)
     made: list[Assembled] = [
-        _unanswered(settings, event)
-        for event in events
-        if event.facts["type"] in {"AddParticipantFailed", "CreateCallFailed"}
+        _unanswered(settings, event) for event in events if event.facts["type"] in _FAILED
     ]
     lists = sorted(
         (each for each in events if isinstance(each.facts.get("sequence"), int)),
-        key=lambda each: (int(str(each.facts["sequence"])), each.id),
+        key=lambda each: (_sequence(each), each.id),
     )
     phones = {phone for each in lists for phone in _phones(each)}
     ends = [event for event in events if event.facts["type"] == "CallDisconnected"]
-    made += [_participant(settings, events, lists, ends, phone, uses) for phone in sorted(phones)]
+    for phone in sorted(phones):
+        made += _participant(settings, events, lists, ends, phone, uses)
     is_started = any(each.facts["type"] == "CallConnected" for each in events)
     if not phones and not lists and (is_started or ends):
         ended_by = ends[0].id if ends else None
@@ -175,7 +195,8 @@ def assemble(settings: DialectSettings, events: Sequence[CallEvent]) -> list[Ass
 def _unanswered(settings: DialectSettings, event: CallEvent) -> Assembled:
     facts, uses = event.facts, frozenset({event.id})
     at, phone = read_time(facts["at"]), text_of(facts["phone"])
-    leg_id = _leg_id(facts, event, phone or "")
+    # One phone may be dialled again: each attempt has its own authorization.
+    leg_id = _leg_id(facts, event, f"{phone}|{event.id}" if phone else "")
     if at is None:
         return Waiting(leg_id, ("time",), uses, event.id)
     leg = EndedLeg(
@@ -203,54 +224,94 @@ def _participant(
     ends: Sequence[CallEvent],
     phone: str,
     uses: frozenset[str],
-) -> Assembled:
-    """The leg of a phone participant. The lists must be gapless from the first to the one that it
-    is gone from; who stays to the end may be gone from a list that is yet to come."""
-    present = [each for each in lists if phone in _phones(each)]
-    later = [each for each in lists if _sequence(each) > _sequence(present[0])]
-    gone = next((each for each in later if phone not in _phones(each)), None)
-    end = gone or (ends[0] if ends else None)
-    slot = _hashed(events[0], phone)
-    seen = {_sequence(each) for each in lists}
-    last = _sequence(gone) if gone is not None else max(seen)
-    # A number from outside may be huge: the search ends at as many gaps as are named.
-    gaps = islice((number for number in range(1, last) if number not in seen), GAPS_NAMED_MAX)
-    missing = [f"ParticipantsUpdated {number}" for number in gaps]
-    if end is None:
-        missing.append("CallDisconnected")
-    source = _source(events, lists[0], phone)
-    if source is None:
-        missing.append(SOURCE)
-    joined_at = read_time(present[0].facts["at"])
-    ended_at = read_time(end.facts["at"]) if end is not None else None
-    if joined_at is None or (end is not None and ended_at is None):
-        missing.append("time")
-    ended_by = end.id if end is not None else None
-    if missing or source is None or ended_at is None or joined_at is None or ended_by is None:
-        return Waiting(slot, tuple(missing), uses, ended_by, {"to": phone})
-    leg = _leg(settings, source, phone, (joined_at, ended_at), present[0])
-    return Complete(leg, uses, ended_by, () if gone is not None else (LATER_LISTS,), slot)
+) -> list[Assembled]:
+    """The legs of a phone participant, one for each stay. The lists must be gapless from the first
+    to the one that the participant is gone from; who stays to the end may be gone from a list that
+    is yet to come."""
+    stays = _stays(lists, phone)
+    made: list[Assembled] = []
+    since = None
+    for count, (first, gone) in enumerate(stays, 1):
+        end = gone or (ends[0] if ends else None)
+        slot = _hashed(events[0], phone if count == 1 else f"{phone}|{count}")
+        seen = {_sequence(each) for each in lists}
+        last = _sequence(gone) if gone is not None else max(seen)
+        # A number from outside may be huge: the search ends at as many gaps as are named.
+        gaps = islice((number for number in range(1, last) if number not in seen), GAPS_NAMED_MAX)
+        missing = [f"ParticipantsUpdated {number}" for number in gaps]
+        if end is None:
+            missing.append("CallDisconnected")
+        joined_at = read_time(first.facts["at"])
+        ended_at = read_time(end.facts["at"]) if end is not None else None
+        number = phone.partition("_")[0]
+        source = _added_in(events, number, since, ended_at if gone is not None else None)
+        if source is None and count == 1:
+            source = _source(events, lists[0], phone)
+        if source is None:
+            missing.append(SOURCE)
+        if joined_at is None or (end is not None and ended_at is None):
+            missing.append("time")
+        ended_by = end.id if end is not None else None
+        since = ended_at
+        if missing or source is None or ended_at is None or joined_at is None or ended_by is None:
+            made.append(Waiting(slot, tuple(missing), uses, ended_by, {"to": number}))
+            continue
+        leg = _leg(settings, source, phone, count, (joined_at, ended_at), first)
+        made.append(Complete(leg, uses, ended_by, () if gone is not None else (LATER_LISTS,), slot))
+    return made
+
+
+def _stays(lists: Sequence[CallEvent], phone: str) -> list[tuple[CallEvent, CallEvent | None]]:
+    """(the first list that contains a participant, the first later one that does not), for each
+    stay; a list that is repeated with another content counts as the first of them."""
+    stays: list[tuple[CallEvent, CallEvent | None]] = []
+    for each in lists:
+        is_present, is_open = phone in _phones(each), bool(stays) and stays[-1][1] is None
+        if is_present and not is_open:
+            stays.append((each, None))
+        elif not is_present and is_open and _sequence(each) > _sequence(stays[-1][0]):
+            stays[-1] = (stays[-1][0], each)
+    return stays
+
+
+def _added_in(
+    events: Sequence[CallEvent], number: str, since: datetime | None, until: datetime | None
+) -> CallEvent | None:
+    """The event that added a phone after its former stay and before the end of this one."""
+    found = [
+        (at or datetime.max.replace(tzinfo=UTC), event.id, event)
+        for event in events
+        if event.facts["type"] in _ADDED and event.facts["phone"] == number
+        for at in (read_time(event.facts["at"]),)
+        if (since is None or (at is not None and at > since))
+        and (until is None or at is None or at <= until + _TIMES_DIFFER)
+    ]
+    return min(found)[2] if found else None
 
 
 def _leg(
     settings: DialectSettings,
     source: CallEvent,
     phone: str,
+    count: int,
     times: tuple[datetime, datetime],
     first: CallEvent,
 ) -> EndedLeg:
-    facts = source.facts
+    facts, number = source.facts, phone.partition("_")[0]
     is_incoming = facts["type"] == "IncomingCall"
     main = first.facts["connection"] or first.call
     conference = None if is_incoming else text_of(facts["conference"])
     is_alone = facts["type"] == "CallConnected" and len(_phones(first)) == 1
+    own = phone if count == 1 else f"{phone}|{count}"
+    # A participant of another call may have called or been called.
+    is_moved = facts["type"] == "MoveParticipantSucceeded" and not facts.get("authorization")
     return EndedLeg(
         bridge=settings.bridge,
-        leg_id=str(main) if is_incoming else _leg_id(facts, source, "" if is_alone else phone),
+        leg_id=str(main) if is_incoming else _leg_id(facts, source, "" if is_alone else own),
         conference_id=conference or text_of(first.facts["conference"]),
-        kind=LegKind.DIAL_IN if is_incoming else LegKind.DIAL_OUT,
-        from_number=phone if is_incoming else None,
-        to_number=text_of(facts["to"]) if is_incoming else phone,
+        kind=None if is_moved else LegKind.DIAL_IN if is_incoming else LegKind.DIAL_OUT,
+        from_number=number if is_incoming or is_moved else None,
+        to_number=text_of(facts["to"]) if is_incoming else number,
         started_at=times[0],
         answered_at=times[0],
         ended_at=end_of(*times),
@@ -261,12 +322,9 @@ def _leg(
 
 
 def _source(events: Sequence[CallEvent], first_list: CallEvent, phone: str) -> CallEvent | None:
-    """The event that shows how a participant joined the call."""
+    """The event that shows how a participant joined the call, unless an event added that one."""
     for event in events:
-        facts = event.facts
-        if facts["type"] == "AddParticipantSucceeded" and facts["phone"] == phone:
-            return event
-        if facts["type"] == "IncomingCall" and facts["from"] == phone:
+        if event.facts["type"] == "IncomingCall" and event.facts["from"] == phone.partition("_")[0]:
             return event
     if phone not in _phones(first_list):
         return None

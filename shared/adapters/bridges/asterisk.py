@@ -42,29 +42,32 @@ from shared.domain.legs.bridge_payloads import BridgePayload, Ignored, Undecided
 from shared.domain.legs.leg import EndedLeg
 
 FURTHER_RECORDS = "further records of the channel"
+STATE = "the state of the channel"
 _COLUMNS = (
     *("accountcode", "src", "dst", "dcontext", "clid", "channel", "dstchannel", "lastapp"),
     *("lastdata", "start", "answer", "end", "duration", "billsec", "disposition", "amaflags"),
     *("uniqueid", "userfield", "linkedid", "peeraccount", "sequence"),
 )
 _COLUMNS_MIN = 17
-_OF_AMI = {
-    "AccountCode": "accountcode",
-    "Source": "src",
-    "Destination": "dst",
-    "DestinationContext": "dcontext",
-    "CallerID": "clid",
-    "Channel": "channel",
-    "DestinationChannel": "dstchannel",
-    "LastApplication": "lastapp",
-    "LastData": "lastdata",
-    "StartTime": "start",
-    "AnswerTime": "answer",
-    "EndTime": "end",
-    "BillableSeconds": "billsec",
-    "Disposition": "disposition",
-    "UniqueID": "uniqueid",
-    "UserField": "userfield",
+# The mapping `Master.csv` of the sample configuration of cdr_custom
+_CUSTOM_COLUMNS = (
+    *("clid", "src", "dst", "dcontext", "channel", "dstchannel", "lastapp", "lastdata"),
+    *("start", "answer", "end", "duration", "billsec", "disposition", "amaflags"),
+    *("accountcode", "uniqueid", "userfield", "sequence"),
+)
+# Names in AMI and in tables of databases, and those of a record
+_OTHER_NAMES = {
+    "source": "src",
+    "destination": "dst",
+    "destinationcontext": "dcontext",
+    "callerid": "clid",
+    "destinationchannel": "dstchannel",
+    "lastapplication": "lastapp",
+    "starttime": "start",
+    "calldate": "start",
+    "answertime": "answer",
+    "endtime": "end",
+    "billableseconds": "billsec",
 }
 _DISPOSITIONS = frozenset(
     {"ANSWERED", "NO ANSWER", "BUSY", "FAILED", "CONGESTION", "NOANSWER", "CANCEL"}
@@ -78,6 +81,7 @@ _CHANNEL_EVENTS = frozenset(
 )
 _CONFERENCES = frozenset({"confbridge", "meetme", "conference"})
 _AMI_TEXT = re.compile(rb"Event:", re.IGNORECASE)
+_FORM = re.compile(rb"[\w%+.()-]+=")
 _LOCAL_FIRST = re.compile(r"Local/.*;1", re.ASCII | re.DOTALL)
 _CREATED = re.compile(r"(?:.*-)?(\d{9,11})\.\d+", re.ASCII | re.DOTALL)
 _DIALLED = re.compile(r"\+?[0-9]{3,20}", re.ASCII)
@@ -88,13 +92,14 @@ _NOT_A_LEG = "The channel reached no conference, and no event shows that it was 
 
 def parse(post: BridgePayload) -> list[Posted]:
     """Records and events of a post. Raises BadRequest and TooLarge."""
-    start = post.body.lstrip()[:1]
-    if start in {b"{", b"["}:
+    body = post.body.lstrip()
+    is_form = post.content_type == "application/x-www-form-urlencoded"
+    if body[:1] in {b"{", b"["}:
         items = json_values(post.body)
-    elif post.content_type == "application/x-www-form-urlencoded":
-        items = [form_fields(post.body)]
-    elif _AMI_TEXT.match(post.body.lstrip()):
+    elif _AMI_TEXT.match(body):
         items = _ami_text(post.body)
+    elif is_form and _FORM.match(body):  # the type that curl states for any body
+        items = [form_fields(post.body)]
     else:
         return _csv(post)
     read = [_item(post, item) for item in items]
@@ -123,10 +128,15 @@ def _csv(post: BridgePayload) -> list[Posted]:
         raise TooLarge(f"The post has more than {CALL_ENDED_LEGS_MAX} records. Send smaller posts.")
     columns: Sequence[str] = _COLUMNS
     if rows and "uniqueid" in {cell.strip().lower() for cell in rows[0]}:
-        columns = [cell.strip().lower() for cell in rows[0]]
+        names = [cell.strip().lower() for cell in rows[0]]
+        columns = [_OTHER_NAMES.get(name, name) for name in names]
         rows = rows[1:]
     read: list[Posted] = []
+    is_usual = columns is _COLUMNS
     for row in rows:
+        if is_usual:
+            is_custom = row[_CUSTOM_COLUMNS.index("disposition") :][:1]
+            columns = _CUSTOM_COLUMNS if _DISPOSITIONS & {*is_custom} else _COLUMNS
         record: dict[str, object] = dict(zip(map(str, columns), row, strict=False))
         if len(row) < min(_COLUMNS_MIN, len(columns)):
             text = ",".join(row)
@@ -155,11 +165,11 @@ def _item(post: BridgePayload, item: object) -> Posted:
         return Unreadable(None, "The item is no object.", post.body)
     if isinstance(item.get("type"), str) and "disposition" not in item:
         return _ari(post, item)
-    name = item.get("Event")
-    if name == "Cdr":
-        record = {_OF_AMI.get(str(key), str(key)): value for key, value in item.items()}
-        return _record(post, record)
-    return _record(post, _lower(item)) if name is None else _ami(post, item, str(name))
+    fields = _lower(item)
+    name = fields.get("event")
+    if name is not None and str(name).lower() != "cdr":
+        return _ami(post, fields, str(name))
+    return _record(post, {_OTHER_NAMES.get(key, key): fields[key] for key in fields})
 
 
 def _record(post: BridgePayload, record: Mapping[str, object]) -> Posted:
@@ -183,6 +193,7 @@ def _record(post: BridgePayload, record: Mapping[str, object]) -> Posted:
         more["is_conference_named"] = True
     elif application in _CONFERENCES and data:
         more["conference"] = data.partition(",")[0]
+    times = _record_times(record)
     source = number_text(record.get("src"))
     if source is None and (match := _CLID.search(text_of(record.get("clid")) or "")):
         source = number_text(match[1])
@@ -195,13 +206,22 @@ def _record(post: BridgePayload, record: Mapping[str, object]) -> Posted:
         "to": number_text(record.get("dst")),
         "context": text_of(record.get("dcontext")),
         "has_pair": application in _CONFERENCES and bool(text_of(record.get("dstchannel"))),
-        "start": time_text(read_time(record.get("start"))),
-        "answer": time_text(read_time(record.get("answer"))),
-        "end": time_text(read_time(record.get("end"))),
+        **{name: time_text(moment) for name, moment in times.items()},
         "seconds": whole_seconds(record.get("billsec")),
         **more,
     }
     return CallEvent(channel_id, channel_id, facts, ends=True)
+
+
+def _record_times(record: Mapping[str, object]) -> Mapping[str, datetime | None]:
+    """Start, answer and end. The tables of databases have the start and the seconds only."""
+    start, answer, end = (read_time(record.get(name)) for name in ("start", "answer", "end"))
+    duration, billed = (whole_seconds(record.get(name)) for name in ("duration", "billsec"))
+    if "end" not in record and start is not None and duration is not None:
+        end = start + timedelta(seconds=duration)
+        if "answer" not in record and billed is not None:
+            answer = end - timedelta(seconds=billed)
+    return {"start": start, "answer": answer, "end": end}
 
 
 def _pairs(userfield: str) -> Mapping[str, object]:
@@ -245,44 +265,45 @@ def _ari(post: BridgePayload, event: Mapping[str, object]) -> Posted:
 
 
 def _ami(post: BridgePayload, event: Mapping[str, object], name: str) -> Posted:
-    channel_id = identifier(event.get("Uniqueid"))
+    channel_id = identifier(event.get("uniqueid"))
     if channel_id is None:
         return Ignored("-", f"{name} is about no channel.")
     variables = {
         str(key).partition("(")[2].rstrip(")"): value
         for key, value in event.items()
-        if str(key).startswith("ChanVariable(")
+        if str(key).startswith("chanvariable(")
     }
-    if isinstance(chosen := event.get("ChanVariable"), str | list):
+    if isinstance(chosen := event.get("chanvariable"), str | list):
         texts = chosen if isinstance(chosen, list) else [chosen]
         variables |= {str(text).partition("=")[0]: str(text).partition("=")[2] for text in texts}
     return _channel_event(
-        name=str(event.get("Channel") or ""),
+        name=str(event.get("channel") or ""),
         channel_id=channel_id,
-        kind=_kind_of_event(name, event.get("ChannelStateDesc"), is_conference=True),
+        kind=_kind_of_event(name, event.get("channelstatedesc"), is_conference=True),
         event=name,
         facts={
-            "at": time_text(read_time(event.get("Timestamp") or event.get("at"))),
-            "state": text_of(event.get("ChannelStateDesc")),
+            "at": time_text(read_time(event.get("timestamp") or event.get("at"))),
+            "state": text_of(event.get("channelstatedesc")),
             "start": None,
-            "caller": number_text(event.get("CallerIDNum")),
-            "connected": number_text(event.get("ConnectedLineNum")),
-            "to": number_text(event.get("Exten")),
-            "context": text_of(event.get("Context")),
-            "cause": text_of(event.get("Cause")),
+            "caller": number_text(event.get("calleridnum")),
+            "connected": number_text(event.get("connectedlinenum")),
+            "to": number_text(event.get("exten")),
+            "context": text_of(event.get("context")),
+            "cause": text_of(event.get("cause")),
             **labels(post.query, _lower(variables)),
         },
-        conference=identifier(event.get("Conference")),
+        conference=identifier(event.get("conference")),
     )
 
 
 def _kind_of_event(name: str, state: object, *, is_conference: bool) -> str | None:
-    if name in {"ChannelDestroyed", "Hangup"}:
+    read = name.lower()
+    if read in {"channeldestroyed", "hangup"}:
         return "end"
-    if name in {"ChannelStateChange", "Newstate"}:
+    if read in {"channelstatechange", "newstate"}:
         return "up" if state == "Up" else None
-    joined = {"ChannelEnteredBridge", "ChannelLeftBridge", "ConfbridgeJoin", "ConfbridgeLeave"}
-    return "conference" if name in joined and is_conference else None
+    joined = {"channelenteredbridge", "channelleftbridge", "confbridgejoin", "confbridgeleave"}
+    return "conference" if read in joined and is_conference else None
 
 
 def _channel_event(
@@ -423,6 +444,8 @@ def _of_events(
         hangup_cause=text_of(last["cause"]),
     )
     lacks = (CONFERENCE,) if answered_at is not None and conference is None else ()
+    if answered_at is None and last["state"] is None:
+        lacks = (STATE,)
     return Complete(_decided(leg), uses, end.id, lacks)
 
 

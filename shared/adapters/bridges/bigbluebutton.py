@@ -42,7 +42,10 @@ def _event(post: BridgePayload, item: object) -> Posted:
     created_at = read_time(found.get("create-time")) or read_time(
         _mapping(data.get("event")).get("ts")
     )
-    metadata = {str(key).lower(): value for key, value in _mapping(found.get("metadata")).items()}
+    metadata = {
+        str(key).lower().replace("_", "-"): value
+        for key, value in _mapping(found.get("metadata")).items()
+    }
     account = text_of(metadata.get("perminute-account"))
     return meetings.meeting(
         conference,

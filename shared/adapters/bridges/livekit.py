@@ -1,5 +1,7 @@
 """Dialect `livekit`: webhooks of SIP participants. A participant who left was answered at the time
-of joining; facts that the webhook of the departure lacks come from that of the arrival.
+of joining; facts that the webhook of the departure lacks come from that of the arrival. Names are
+read in both forms of protobuf JSON, `joinedAt` and `joined_at`. A connection that was aborted was
+not answered.
 
 Attributes contain the numbers: `sip.phoneNumber` is the other party, `sip.trunkPhoneNumber` the
 number of the trunk. A dispatch rule makes a dial-in, a trunk without one a dial-out.
@@ -39,6 +41,7 @@ _UNANSWERED = frozenset(
     {"USER_UNAVAILABLE", "USER_REJECTED", "SIP_TRUNK_FAILURE", "11", "12", "13"}
 )
 _NOT_ACTIVE = frozenset({"dialing", "ringing"})
+_ENDS = frozenset({"participant_left", "participant_connection_aborted"})
 _URI_USER = re.compile(r"sips?:([^@;>]+)", re.ASCII | re.IGNORECASE)
 
 
@@ -56,7 +59,7 @@ def _event(post: BridgePayload, item: object) -> Posted:
     attributes = mapping(participant.get("attributes"))
     named = (attributes.get("sip.callID"), participant.get("sid"), participant.get("identity"))
     leg_id = next((text for each in named if (text := identifier(each))), None)
-    if name not in {"participant_joined", "participant_left"}:
+    if name != "participant_joined" and name not in _ENDS:
         return Ignored(leg_id or "-", f"{name} neither answers nor ends a leg.")
     if leg_id is None:
         return Ignored("-", "The webhook names no participant.")
@@ -64,28 +67,33 @@ def _event(post: BridgePayload, item: object) -> Posted:
     if not is_sip and not any(str(each).startswith("sip.") for each in attributes):
         return Ignored(leg_id, "The participant is no phone participant.")
     room = mapping(event.get("room"))
-    created = event.get("createdAt") if "createdAt" in event else event.get("created_at")
-    joined = participant.get("joinedAt") if "joinedAt" in participant else None
     status = (text_of(attributes.get("sip.callStatus")) or "").lower()
-    reason = (text_of(participant.get("disconnectReason")) or "").upper()
+    reason = (text_of(_field(participant, "disconnectReason")) or "").upper()
+    is_aborted = name == "participant_connection_aborted"
     facts = {
-        "type": "left" if name == "participant_left" else "joined",
-        "at": time_text(read_time(created)),
-        "joined": time_text(read_time(joined)),
+        "type": "left" if name in _ENDS else "joined",
+        "at": time_text(read_time(_field(event, "createdAt"))),
+        "joined": time_text(read_time(_field(participant, "joinedAt"))),
         "leg": leg_id,
         "room": identifier(room.get("name")) or identifier(room.get("sid")),
         "phone": _number(attributes, "sip.phoneNumber", "sip.fromUser", "sip.from"),
         "trunk": _number(attributes, "sip.trunkPhoneNumber", "sip.toUser", "sip.requestURI"),
         "rule": bool(text_of(attributes.get("sip.ruleID"))),
         "has_trunk": bool(text_of(attributes.get("sip.trunkID"))),
-        "is_unanswered": reason in _UNANSWERED or status in _NOT_ACTIVE,
+        "is_unanswered": is_aborted or reason in _UNANSWERED or status in _NOT_ACTIVE,
         "cause": reason or None,
         **labels(post.query, _own(attributes)),
     }
     if (text := authorization_in(participant.get("identity"))) and "authorization" not in facts:
         facts["authorization"] = text
     call = identifier(participant.get("sid")) or leg_id
-    return CallEvent(call, leg_id, facts, ends=name == "participant_left")
+    return CallEvent(call, leg_id, facts, ends=name in _ENDS)
+
+
+def _field(message: Mapping[str, object], name: str) -> object:
+    """A field of a protobuf message, under its name in JSON or its original one."""
+    original = re.sub(r"[A-Z]", lambda capital: f"_{capital[0].lower()}", name)
+    return message[name] if name in message else message.get(original)
 
 
 def _own(attributes: Mapping[str, object]) -> Mapping[str, object]:
@@ -123,6 +131,8 @@ def _leg(
     ]
     leg_id = end.leg_id
     ended_at, joined_at = read_time(end.facts["at"]), next(iter(times), None)
+    if end.facts["is_unanswered"]:  # costs nothing: it needs no arrival, and one changes nothing
+        joined_at = read_time(end.facts["joined"]) or ended_at
     phone, trunk = first_of(facts, "phone"), first_of(facts, "trunk")
     missing = [
         name

@@ -60,7 +60,8 @@ def _event(post: BridgePayload, fields: object) -> Posted:
         if (child := identifier(fields.get("DialCallSid"))) is not None:
             return Ignored(child, "The callback of the call itself rates the leg.")
         return Unreadable(None, "The event has no CallSid.", post.body)
-    if fields.get("ConferenceSid") is not None:
+    is_of_call = text_of(fields.get("CallbackSource")) == "call-progress-events"
+    if kind or (identifier(fields.get("ConferenceSid")) is not None and not is_of_call):
         return _conference_event(call, fields, kind)
     status = text_of(fields.get("CallStatus"))
     seconds = whole_seconds(fields.get("CallDuration"))
@@ -100,7 +101,7 @@ def _conference_event(call: str, fields: Mapping[str, object], kind: str) -> Pos
 
 def assemble(settings: DialectSettings, events: Sequence[CallEvent]) -> list[Assembled]:
     """The leg of a call. Callbacks that contradict each other make a leg each, of which the ledger
-    takes one and parks the others as conflicts."""
+    takes one and parks the others as conflicts; one that lacks a fact waits only for another."""
     uses = frozenset(event.id for event in events)
     joined = distinct(event.facts for event in events if event.facts["type"] == "conference")
     joined.sort(key=lambda facts: str(facts["at"] or "~"))
@@ -110,7 +111,7 @@ def assemble(settings: DialectSettings, events: Sequence[CallEvent]) -> list[Ass
     made: list[Assembled] = []
     for final in finals:
         made += _legs(settings, final, joined, uses)
-    return made
+    return [each for each in made if isinstance(each, Complete)] or made
 
 
 def _legs(

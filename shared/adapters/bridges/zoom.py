@@ -38,6 +38,7 @@ _MEETING = re.compile(r"(?:meeting|webinar)\.participant_(joined|left)", re.ASCI
 _CALL_OUT = re.compile(r"meeting\.participant_phone_callout_(\w+)", re.ASCII)
 _NOBODY = frozenset({"rejected", "missed"})
 _PHONE = re.compile(r"phone\.(caller|callee)_(ended|rejected|missed)", re.ASCII)
+_PUNCTUATION = re.compile(r"^\+|[ ().-]", re.ASCII)
 _BEFORE_JOINING = timedelta(minutes=5)
 
 
@@ -107,8 +108,12 @@ def _phone(post: BridgePayload, side: str, what: str, call: Mapping[str, object]
         return Unreadable(None, "The event has no call_id.", post.body)
     caller, callee = mapping(call.get("caller")), mapping(call.get("callee"))
     other = callee if side == "caller" else caller
-    if text_of(other.get("extension_type")) or text_of(other.get("user_id")):
+    extension = text_of(other.get("extension_type"))
+    if (extension and extension.lower() != "pstn") or text_of(other.get("user_id")):
         return Ignored(call_id, "The call is between users of Zoom Phone.")
+    if side == "callee" and what in _NOBODY:
+        # Another member of a call queue may answer the same call.
+        return Ignored(call_id, "The call was not answered by this user.")
     times = [
         time_text(read_time(call.get(name)))
         for name in ("ringing_start_time", "answer_start_time", "call_end_time")
@@ -222,8 +227,8 @@ def _sessions(
 
 
 def _number(value: object) -> str | None:
-    """Zoom writes numbers with their country code and without a plus, also as JSON numbers."""
+    """Zoom writes numbers with their country code and without a plus, also as JSON numbers and with
+    spaces."""
     text = number_text(value)
-    if text is not None and re.fullmatch(r"[1-9][0-9]{6,14}", text, re.ASCII):
-        return f"+{text}"
-    return text
+    digits = _PUNCTUATION.sub("", text or "")
+    return f"+{digits}" if re.fullmatch(r"[1-9][0-9]{6,14}", digits, re.ASCII) else text

@@ -114,14 +114,14 @@ class Vendor:
         self.answers: list[tuple[int, Any]] = []
 
     @classmethod
-    async def open(cls, dialect: str) -> "Vendor":
+    async def open(cls, dialect: str, **settings: Any) -> "Vendor":
         deployment = Deployment(MemoryTables())
         deployment.clock.moment = NOW
         vendor = cls(deployment.process())
         await vendor.process.set_up()
         body = json.dumps(PRICES).encode()
         await vendor.process.put_card(body, NOW - timedelta(days=30))
-        await vendor.put("events", dialect)
+        await vendor.put("events", dialect, **settings)
         if dialect in {"bigbluebutton", "jitsi"}:
             await vendor.put("rating", "perminute", meetings_from="events")
         return vendor
@@ -182,9 +182,11 @@ class Vendor:
         return tuple(sorted(charges)), tuple(sorted(parked))
 
 
-def play(dialect: str, posts: Sequence[tuple[str, object]]) -> tuple[Outcome, Vendor]:
+def play(
+    dialect: str, posts: Sequence[tuple[str, object]], **settings: Any
+) -> tuple[Outcome, Vendor]:
     async def playing() -> tuple[Outcome, Vendor]:
-        vendor = await Vendor.open(dialect)
+        vendor = await Vendor.open(dialect, **settings)
         for bridge, event in posts:
             await vendor.post(dialect, bridge, event)
         return await vendor.outcome(), vendor
