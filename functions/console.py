@@ -91,8 +91,8 @@ async def get_root(req: func.HttpRequest, context: func.Context) -> func.HttpRes
 @cache
 def _files(folder: Path) -> dict[str, _File]:
     """All files by path within the folder; none where the console was not built."""
-    found = (path for path in sorted(folder.rglob("*")) if path.is_file())
-    paths = {path.relative_to(folder).as_posix(): path for path in found}
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    paths = {path.relative_to(folder).as_posix(): path for path in files}
     return {name: _file(path.read_bytes(), name) for name, path in paths.items()}
 
 
@@ -124,10 +124,10 @@ def _send(req: func.HttpRequest, file: _File) -> func.HttpResponse:
         "cache-control": file.caching,
         "vary": "accept-encoding",
     }
-    known = {
+    etags = {
         tag.strip().removeprefix("W/") for tag in req.headers.get("if-none-match", "").split(",")
     }
-    if file.etag in known or "*" in known:
+    if file.etag in etags or "*" in etags:
         return func.HttpResponse(status_code=304, headers=headers)
     accepted = req.headers.get("accept-encoding", "")
     is_compressed = any(

@@ -36,5 +36,5 @@ async def log_correction(account: str, leg: str, amount_micros: int, *, is_rever
 
 
 def _billed_seconds(record: "LegRecord") -> int:
-    found = record.charge.get("billed_seconds")
-    return found if isinstance(found, int) else 0
+    seconds = record.charge.get("billed_seconds")
+    return seconds if isinstance(seconds, int) else 0

@@ -38,11 +38,11 @@ async def list_denials(call: ApiCall) -> func.HttpResponse:
     if group is not None:
         if call.query("limit") or call.query("cursor"):
             raise query_invalid(("group_by", "can't be combined with limit and cursor"))
-        found = await read.count(account, span, reason, organizer, DenialGroup(group))
-        items = [{group: name, "denials": count} for name, count in found]
+        counts = await read.count(account, span, reason, organizer, DenialGroup(group))
+        items = [{group: name, "denials": count} for name, count in counts]
         if call.wants_csv():
             return await reply_csv((group, "denials"), items, file_name)
-        return reply({"items": items, "total": sum(count for _, count in found)})
+        return reply({"items": items, "total": sum(count for _, count in counts)})
     fetch = partial(read.page, account, span, reason, organizer)
     return await reply_list(
         call, fetch, DENIAL_COLUMNS, file_name, body=denial_body, time_column="at"

@@ -61,10 +61,10 @@ async def list_organizers(call: ApiCall) -> func.HttpResponse:
     await container().loads.finish(account)
 
     async def fetch(limit: int, cursor: str | None) -> ItemPage:
-        found, following = await container().dial_out_settings.organizers(
+        page, following = await container().dial_out_settings.organizers(
             account, prefix=call.query("prefix") or "", limit=limit, after=cursor
         )
-        return [listed_organizer_body(*each) for each in found], following
+        return [listed_organizer_body(*each) for each in page], following
 
     return await reply_list(call, fetch, ORGANIZER_COLUMNS, f"{account}-organizers.csv")
 
@@ -100,21 +100,21 @@ async def put_organizers(call: ApiCall) -> func.HttpResponse:
     account, loading = call.path("account"), container().loads
     rows = read_rows(call.body(), _content_type(call), "id", ORGANIZER_CELLS)
     present = await loading.organizers(account, [row.key for row in rows])
-    errors, wanted, items = [], [], []
-    for row, (known, etag) in zip(rows, present, strict=True):
-        before = None if known is None else organizer_body(known)
+    errors, targets, items = [], [], []
+    for row, (stored, etag) in zip(rows, present, strict=True):
+        before = None if stored is None else organizer_body(stored)
         errors += [*_id_errors(row.line, "id", row.key), *stale(row.line, row.etag, etag)]
         try:
             facts = parse_row(OrganizerBody, row, before or {}).facts(row.key)
         except Invalid as error:
             errors += error.errors
             continue
-        if known != facts:
-            wanted.append(DocumentTarget(row.key, organizer_document(facts), etag or None))
+        if stored != facts:
+            targets.append(DocumentTarget(row.key, organizer_document(facts), etag or None))
         items.append((row.line, row.key, before, organizer_body(facts)))
     raise_errors(errors)
     if not call.flag("dry_run"):
-        await loading.save(Kind.ORGANIZER, account, wanted)
+        await loading.save(Kind.ORGANIZER, account, targets)
     return reply(load_body("id", items, dry_run=call.flag("dry_run")))
 
 
@@ -171,14 +171,14 @@ async def _load_registrations(
     is_number = kind is Kind.SERVICE_NUMBER
     keys = [called_number(row.key) if is_number else row.key for row in rows]
     present = await loading.registered(kind, account, keys)
-    errors, wanted, items = [], [], []
-    for row, key, (known, etag) in zip(rows, keys, present, strict=True):
+    errors, targets, items = [], [], []
+    for row, key, (stored, etag) in zip(rows, keys, present, strict=True):
         if is_number and not is_service_number(key):
             errors.append(FieldError(f"/lines/{row.line}/{name}", "must have + and 7 to 15 digits"))
         errors += [*_id_errors(row.line, name, key), *stale(row.line, row.etag, etag)]
         before = None
-        if known is not None:
-            before = {value: known.kind.value if known.kind else known.organizer}
+        if stored is not None:
+            before = {value: stored.kind.value if stored.kind else stored.organizer}
         try:
             stated = str(getattr(parse_row(model, row, before or {}), value))
         except Invalid as error:
@@ -188,13 +188,13 @@ async def _load_registrations(
         organizer = None if is_number else stated
         registration = Registration(account, None, organizer=organizer, kind=number_kind)
         if before != {value: stated}:
-            wanted.append(DocumentTarget(key, registration_document(registration), etag or None))
+            targets.append(DocumentTarget(key, registration_document(registration), etag or None))
         items.append((row.line, key, before, {value: stated}))
     if len(set(keys)) < len(keys) and not errors:
         errors.append(FieldError("/lines", "name one number twice"))
     raise_errors(errors)
     if not call.flag("dry_run"):
-        await loading.save(kind, account, wanted)
+        await loading.save(kind, account, targets)
     return reply(load_body(name, items, dry_run=call.flag("dry_run")))
 
 
@@ -217,11 +217,11 @@ async def _list_registrations(
     await container().loads.finish(account)
 
     async def fetch(limit: int, cursor: str | None) -> ItemPage:
-        found, following = await container().registrations.page(
+        page, following = await container().registrations.page(
             kind, account, prefix=call.query("prefix") or "", limit=limit, after=cursor
         )
         return [
-            registrations_body(name, key, account, each.history, each.etag) for key, each in found
+            registrations_body(name, key, account, each.history, each.etag) for key, each in page
         ], following
 
     columns = (name, value, "registrations", "etag")

@@ -214,17 +214,17 @@ async def effect_body(
     one; None where these can't be compared."""
     from shared.contracts.rate_cards.reports import render_effect
 
-    found = await container().rate_card_reports.effect(
+    result = await container().rate_card_reports.effect(
         before, after, account, call.query("month"), call.principal
     )
-    if found is None:
+    if result is None:
         return None
     return {
         "account": account,
-        "month": found.month,
-        "complete": found.is_complete,
-        "from": version_name(found.before),
-        **render_effect(found.effect, after.currency),
+        "month": result.month,
+        "complete": result.is_complete,
+        "from": version_name(result.before),
+        **render_effect(result.effect, after.currency),
     }
 
 

@@ -71,24 +71,24 @@ class CallerBudgets:
 
     def spend(self, caller: str, units: int) -> None:
         """Take work off the caller's budget; what exceeds it delays the next request."""
-        known = self._callers.get(caller)
-        if known is not None:
-            known[1].tokens -= units
+        buckets = self._callers.get(caller)
+        if buckets is not None:
+            buckets[1].tokens -= units
 
     def _of(self, caller: str, allowance: RequestQuota) -> tuple[Bucket, Bucket]:
-        known = self._callers.get(caller)
-        if known is None:
+        buckets = self._callers.get(caller)
+        if buckets is None:
             now = self._monotonic()
             requests, work = (
                 Bucket(each, burst, burst, now)
                 for each in (allowance.requests_per_second, allowance.work_per_second)
                 for burst in (each * limits.BUDGET_BURST_SECONDS,)
             )
-            known = self._callers[caller] = requests, work
+            buckets = self._callers[caller] = requests, work
             if len(self._callers) > limits.BUDGET_CALLERS_MAX:
                 self._callers.popitem(last=False)
         self._callers.move_to_end(caller)
-        return known
+        return buckets
 
 
 @dataclass(slots=True)

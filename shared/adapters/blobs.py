@@ -79,7 +79,7 @@ class Blobs:
 
         Raises StoreUnavailable.
         """
-        found: list[str] = []
+        names: list[str] = []
         marker = ""
         for _ in range(limits.BLOB_PAGES_MAX):
             parameters = {
@@ -97,10 +97,10 @@ class Blobs:
                     "Create the container, or correct the setting."
                 )
             page = response.content.decode("utf-8")
-            found += [unescape(name) for name in _NAME.findall(page)]
+            names += [unescape(name) for name in _NAME.findall(page)]
             following = _MARKER.search(page)
             if following is None:
-                return found
+                return names
             marker = unescape(following[1])
         raise StoreUnavailable(
             f"The container has more than {limits.BLOB_PAGES_MAX} pages of blobs."

@@ -76,8 +76,8 @@ class TableEraser:
         if organizer is None:
             return
         for kind in ("journal", "segment", "usage"):
-            found = read_range(self._tables, account, f"{kind}|", f"{kind}}}")
-            await self._clean(ledger_rows.TABLE, found, person.of_organizers)
+            copies = read_range(self._tables, account, f"{kind}|", f"{kind}}}")
+            await self._clean(ledger_rows.TABLE, copies, person.of_organizers)
         async for row in read_range(self._tables, account, "month|", "month}"):
             content = cast("dict[str, Any]", unpack("data", row.values))
             if organizer in content.get("by_organizer", ()):
@@ -257,8 +257,8 @@ class _Person:
             cleaned["organizer"] = ""
         for name in ("to", "message"):
             text = str(row.values[name])
-            for known in (*self._numbers, self._organizer):
-                text = text.replace(known, _ERASED) if known is not None else text
+            for identifier in (*self._numbers, self._organizer):
+                text = text.replace(identifier, _ERASED) if identifier is not None else text
             cleaned[name] = text
         return cleaned if cleaned != row.values else None
 
@@ -324,8 +324,8 @@ class _Person:
 
 def _document(row: Row) -> dict[str, Any]:
     text = row.values.get("document")
-    found = json.loads(text) if isinstance(text, str) else unpack("packed", row.values)
-    return cast("dict[str, Any]", found)
+    document = json.loads(text) if isinstance(text, str) else unpack("packed", row.values)
+    return cast("dict[str, Any]", document)
 
 
 def _texts(value: object) -> set[str]:

@@ -75,7 +75,7 @@ class AuditLog(Protocol):
     use case that writes through them has nothing to add."""
 
     async def page(
-        self, wanted: ChangeFilter, *, limit: int, cursor: str | None
+        self, filters: ChangeFilter, *, limit: int, cursor: str | None
     ) -> tuple[Sequence[LoggedChange], str | None]:
         """Changes, the newest first, and the cursor of the next page. A page may be short.
 

@@ -31,7 +31,7 @@ class Denials(Protocol):
         ...
 
     async def page(
-        self, account: str, wanted: DenialFilter, *, limit: int, after: str | None
+        self, account: str, filters: DenialFilter, *, limit: int, after: str | None
     ) -> tuple[Sequence[DeniedCall], str | None]:
         """Denied calls, the newest first, and the place after which more follow.
 

@@ -21,7 +21,7 @@ class Claim:
 class Claims(Protocol):
     """Whose a leg is, pinned before its first commit."""
 
-    async def claim(self, leg: str, wanted: Claim) -> Claim:
+    async def claim(self, leg: str, claim: Claim) -> Claim:
         """The claim that holds for the leg key: the first one ever made."""
         ...
 

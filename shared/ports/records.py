@@ -124,10 +124,10 @@ class RecordStore(Protocol):
 
 async def all_records(records: RecordStore, kind: str) -> list[StoredDocument]:
     """Every document of a kind that can be listed."""
-    found: list[StoredDocument] = []
+    documents: list[StoredDocument] = []
     cursor: str | None = None
     while True:
         page, cursor = await records.list(kind, limit=limits.LIST_ITEMS_MAX, cursor=cursor)
-        found += page
+        documents += page
         if cursor is None:
-            return found
+            return documents

@@ -446,8 +446,8 @@ BUGS = (
     Bug(
         "the budget of work is forgotten",
         "shared/pacing.py",
-        "        known[1].tokens -= units\n",
-        "        known[1].tokens -= 0\n",
+        "        buckets[1].tokens -= units\n",
+        "        buckets[1].tokens -= 0\n",
         "http/test_budgets.py",
         "test_a_caller_over_its_budget_of_work_waits_until_the_debt_is_paid",
     ),

@@ -69,19 +69,19 @@ def parse(dialect: str, post: BridgePayload) -> list[Posted]:
         raise TooLarge(
             f"The post has more than {CALL_ENDED_BODY_BYTES_MAX} bytes. Send smaller posts."
         )
-    known = DIALECTS[dialect]
+    reader = DIALECTS[dialect]
     read = replace(post, body=post.body.removeprefix(BOM_UTF8))
     try:
-        found = list(known.parse(read))
+        parsed = list(reader.parse(read))
     except (BadRequest, Invalid) as error:
-        if known.posts_again:
+        if reader.posts_again:
             raise
         return [Unreadable(None, error.detail, post.body)]
     return [
         replace(each, original=post.body)
         if isinstance(each, Unreadable) and each.original is read.body
         else each
-        for each in found
+        for each in parsed
     ]
 
 
@@ -90,13 +90,13 @@ def assemble(
 ) -> list[Assembled]:
     """The legs of a call, of all its events in any order, repeated or not. A bridge whose dialect
     changed has none."""
-    known = DIALECTS.get(dialect)
-    if known is None or known.assemble is None:
+    reader = DIALECTS.get(dialect)
+    if reader is None or reader.assemble is None:
         return []
     by_id = {event.id: event for event in events}
     ordered = [by_id[each] for each in sorted(by_id)]
     try:
-        return known.assemble(settings, ordered)
+        return reader.assemble(settings, ordered)
     except KeyError:  # a fact that the events of every other dialect lack
         ended_by = next((each.id for each in ordered if each.ends), None)
         return [Waiting(ordered[0].leg_id, (_OTHERS,), frozenset(by_id), ended_by)]

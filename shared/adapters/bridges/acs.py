@@ -80,13 +80,13 @@ def _event(post: BridgePayload, item: object) -> Posted:
         return Ignored(call or "-", f"{name} does not concern a phone leg.")
     if call is None:
         return Unreadable(None, f"{name} names no call.", post.body)
-    found = mapping(data)
+    fields = mapping(data)
     facts = {
         "type": name,
         "at": time_text(read_time(event.get("time") or event.get("eventTime"))),
-        "connection": identifier(found.get("callConnectionId")),
-        "conference": identifier(found.get("serverCallId")),
-        **facts_of(found),
+        "connection": identifier(fields.get("callConnectionId")),
+        "conference": identifier(fields.get("serverCallId")),
+        **facts_of(fields),
     }
     leg_id = facts["connection"] or call
     if name.startswith("Cancel") and facts.get("authorization") is None:
@@ -152,9 +152,9 @@ _READ: Mapping[str, Callable[[Mapping[str, object]], dict[str, object]]] = {
 
 def _phone(value: object) -> str | None:
     """The number of a phone identifier, `anonymous` where it is withheld; None for others."""
-    found = mapping(value)
-    number = mapping(found.get("phoneNumber")).get("value")
-    raw = text_of(found.get("rawId")) or ""
+    phone = mapping(value)
+    number = mapping(phone.get("phoneNumber")).get("value")
+    raw = text_of(phone.get("rawId")) or ""
     if number is None and raw.startswith(_PHONE):
         number = raw.removeprefix(_PHONE).partition("_")[0]
     return number_text(number)

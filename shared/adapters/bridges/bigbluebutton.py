@@ -32,19 +32,19 @@ def _event(post: BridgePayload, item: object) -> Posted:
                 "-", "The event is a raw message; the hook must not be made with getRaw."
             )
         return Unreadable(None, "The event has no data.id.", post.body)
-    found = _mapping(_mapping(data.get("attributes")).get("meeting"))
-    conference = identifier(found.get("voice-conf"))
-    internal = identifier(found.get("internal-meeting-id")) or "-"
+    meeting = _mapping(_mapping(data.get("attributes")).get("meeting"))
+    conference = identifier(meeting.get("voice-conf"))
+    internal = identifier(meeting.get("internal-meeting-id")) or "-"
     if name != "meeting-created":
         return Ignored(internal, f"{name} does not concern a phone leg.")
     if conference is None:
         return Unreadable(internal, "The meeting has no voice-conf.", post.body)
-    created_at = read_time(found.get("create-time")) or read_time(
+    created_at = read_time(meeting.get("create-time")) or read_time(
         _mapping(data.get("event")).get("ts")
     )
     metadata = {
         str(key).lower().replace("_", "-"): value
-        for key, value in _mapping(found.get("metadata")).items()
+        for key, value in _mapping(meeting.get("metadata")).items()
     }
     account = text_of(metadata.get("perminute-account"))
     return meetings.meeting(

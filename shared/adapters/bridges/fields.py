@@ -176,15 +176,15 @@ def labels(*sources: Mapping[str, object]) -> dict[str, str]:
     """The additional fields of an event, set by the bridge's operators: `authorization`, `account`,
     `organizer` and `conference`, also as `perminute_…` or `…_id`; of the first source that has
     each."""
-    found: dict[str, str] = {}
+    labels_read: dict[str, str] = {}
     for name in _LABELS:
         for source in sources:
             each = (source.get(key) for key in (f"perminute_{name}", name, f"{name}_id"))
             text = next((text for value in each if (text := identifier(value))), None)
             if text is not None and (name != "account" or is_id(text)):
-                found[name] = text
+                labels_read[name] = text
                 break
-    return found
+    return labels_read
 
 
 def mapping(value: object) -> Mapping[str, object]:

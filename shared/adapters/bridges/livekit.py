@@ -140,8 +140,8 @@ def _leg(
         if value is None
     ]
     if ended_at is None or joined_at is None or missing:
-        known = {"conference": first_of(facts, "room"), "from": phone, "to": trunk}
-        return Waiting(leg_id, tuple(missing), uses, end.id, known)
+        fields = {"conference": first_of(facts, "room"), "from": phone, "to": trunk}
+        return Waiting(leg_id, tuple(missing), uses, end.id, fields)
     authorization = first_of(facts, "authorization")
     kind = _kind(facts, authorization)
     numbers = (trunk, phone) if kind is LegKind.DIAL_OUT else (phone, trunk)

@@ -52,12 +52,14 @@ def assemble(_: DialectSettings, events: Sequence[CallEvent]) -> list[Assembled]
         document = event.facts.get("leg")
         if isinstance(document, Mapping):
             leg = read_leg_document(document)
-            found = _meeting_of(leg, meetings)
+            meeting = _meeting_of(leg, meetings)
             # Any meeting that arrives may be the one that the leg waits for.
-            uses = frozenset({event.id, *(each.id for each in ([found] if found else meetings))})
-            whole = leg if found is None else _joined(leg, found.facts)
+            uses = frozenset(
+                {event.id, *(each.id for each in ([meeting] if meeting else meetings))}
+            )
+            whole = leg if meeting is None else _joined(leg, meeting.facts)
             why = text_of(event.facts.get("why"))
-            lacks = () if found is not None else (CONFERENCE,)
+            lacks = () if meeting is not None else (CONFERENCE,)
             made.append(Complete(Undecided(whole, why) if why else whole, uses, event.id, lacks))
     return made
 

@@ -129,8 +129,8 @@ def _legs(
     if is_answered and not isinstance(seconds, int):
         missing.append("CallDuration")
     if ended_at is None or missing:
-        known = {name: facts[name] for name in ("from", "to") if facts[name]}
-        return [Waiting(final.call, tuple(missing), uses, final.id, known)]
+        fields = {name: facts[name] for name in ("from", "to") if facts[name]}
+        return [Waiting(final.call, tuple(missing), uses, final.id, fields)]
     talk = seconds if is_answered and isinstance(seconds, int) else 0
     named = next((each["authorization"] for each in joined if each["authorization"]), None)
     leg = _leg(settings, final, ended_at, talk if is_answered else None)

@@ -52,15 +52,15 @@ def _event(post: BridgePayload, item: object) -> Posted:
     name = text_of(event.get("event"))
     if name is None:
         return Unreadable(None, "The webhook has no event.", post.body)
-    found = mapping(mapping(event.get("payload")).get("object"))
+    meeting = mapping(mapping(event.get("payload")).get("object"))
     if match := _MEETING.fullmatch(name):
-        return _participant(post, match[1], found)
+        return _participant(post, match[1], meeting)
     if match := _CALL_OUT.fullmatch(name):
-        return _call_out(post, match[1], event, found)
+        return _call_out(post, match[1], event, meeting)
     if match := _PHONE.fullmatch(name):
-        return _phone(post, match[1], match[2], found)
+        return _phone(post, match[1], match[2], meeting)
     return Ignored(
-        identifier(found.get("call_id")) or "-", f"{name} neither begins nor ends a leg."
+        identifier(meeting.get("call_id")) or "-", f"{name} neither begins nor ends a leg."
     )
 
 
@@ -188,10 +188,10 @@ def _sessions(
             for each in joins
             if (moment := read_time(each.facts["at"])) and (ended_at is None or moment <= ended_at)
         ]
-        known = {"from": left.facts["phone"], "conference": left.facts["conference"]}
+        fields = {"from": left.facts["phone"], "conference": left.facts["conference"]}
         if ended_at is None or not begun:
             lacking = "leave_time" if ended_at is None else "participant_joined"
-            made.append(Waiting(leg_id, (lacking,), uses, left.id, known))
+            made.append(Waiting(leg_id, (lacking,), uses, left.id, fields))
             continue
         joined_at = max(begun)
         callouts = [
@@ -206,7 +206,7 @@ def _sessions(
         seen = uses | {each.id for each in events if each.facts["type"] == "callout"}
         phone = str(left.facts["phone"])
         if not callouts and settings.service_number is None:
-            made.append(Waiting(leg_id, (SERVICE_NUMBER,), seen, left.id, known))
+            made.append(Waiting(leg_id, (SERVICE_NUMBER,), seen, left.id, fields))
             continue
         leg = EndedLeg(
             bridge=settings.bridge,

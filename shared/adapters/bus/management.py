@@ -79,22 +79,22 @@ class ServiceBusManagement:
             raise QueueUnavailable("The management of the queue does not answer.") from error
         if response.status_code != 200:
             raise QueueUnavailable(f"The management of the queue answers {response.status_code}.")
-        found = {name: int(count) for name, count in _COUNT.findall(response.text())}
-        if not {"Active", "DeadLetter"} <= found.keys():
+        counts = {name: int(count) for name, count in _COUNT.findall(response.text())}
+        if not {"Active", "DeadLetter"} <= counts.keys():
             raise QueueUnavailable("The management of the queue returned no counts.")
-        return QueueCounts(found["Active"] + found.get("Scheduled", 0), found["DeadLetter"])
+        return QueueCounts(counts["Active"] + counts.get("Scheduled", 0), counts["DeadLetter"])
 
     async def dead_letters(self, *, first: int, limit: int) -> list[DeadLetter]:
-        found: list[DeadLetter] = []
+        letters: list[DeadLetter] = []
         async with self._receiver() as receiver:
-            while len(found) < limit:
-                wanted = min(limit - len(found), limits.DEAD_LETTERS_AT_ONCE)
-                messages = await receiver.peek_messages(wanted, sequence_number=first)
+            while len(letters) < limit:
+                count = min(limit - len(letters), limits.DEAD_LETTERS_AT_ONCE)
+                messages = await receiver.peek_messages(count, sequence_number=first)
                 if not messages:
                     break
-                found += map(_dead_letter, messages)
-                first = found[-1].number + 1
-        return found
+                letters += map(_dead_letter, messages)
+                first = letters[-1].number + 1
+        return letters
 
     async def take(
         self, number: int, forward: Callable[[DeadLetter], Awaitable[None]]
@@ -114,14 +114,14 @@ class ServiceBusManagement:
                     others += [m for m in messages if m.sequence_number != number]
                     for message in messages:
                         if message.sequence_number == number:
-                            found = _dead_letter(message)
+                            letter = _dead_letter(message)
                             try:
-                                await forward(found)
+                                await forward(letter)
                             except BaseException:
                                 others.append(message)
                                 raise
                             await receiver.complete_message(message)
-                            return found
+                            return letter
             finally:
                 for message in others:
                     await receiver.abandon_message(message)

@@ -98,10 +98,10 @@ class TableNotices:
         rows = await self._tables.query(
             TABLE, account, first=f"{kind}|", after=after, before=f"{kind}}}", limit=most
         )
-        groups = [(key, list(found)) for key, found in groupby(rows, key=_thing)]
+        groups = [(key, list(group)) for key, group in groupby(rows, key=_thing)]
         page = groups[:limit]
         more = len(groups) > limit
-        return [found for _, found in page], to_cursor(page[-1][0]) if more else None
+        return [group for _, group in page], to_cursor(page[-1][0]) if more else None
 
 
 def _operation(event: Event, row: Outbox, place: int) -> Operation | None:

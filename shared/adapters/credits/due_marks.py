@@ -30,19 +30,19 @@ class TableDueMarks:
 
     async def due(self, now: datetime, *, limit: int) -> list[DueMark]:
         """Marks whose time has come, the oldest of each partition first."""
-        found: list[DueMark] = []
+        marks: list[DueMark] = []
         before = now.strftime(_TIME) + "}"
         for bucket in range(limits.DUE_BUCKETS):
             rows = await self._tables.query(
                 self._table,
                 f"{bucket:02d}",
                 before=before,
-                limit=limit - len(found),
+                limit=limit - len(marks),
             )
-            found += [_mark(row.key) for row in rows]
-            if len(found) >= limit:
+            marks += [_mark(row.key) for row in rows]
+            if len(marks) >= limit:
                 break
-        return found
+        return marks
 
     async def clear(self, marks: Sequence[DueMark]) -> None:
         """Delete marks that were acted upon; another timer may have been faster."""

@@ -63,8 +63,8 @@ class TableDeliveries:
         except ValueError:
             return None
         row = await self._tables.get(TABLE, f"{account}|{target}", key)
-        found = _read(account, target, row) if row else None
-        return found if found and found.event == event else None
+        delivery = _read(account, target, row) if row else None
+        return delivery if delivery and delivery.event == event else None
 
     async def update(self, delivery: Delivery) -> None:
         place = place_of(delivery.event)

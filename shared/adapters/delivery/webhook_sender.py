@@ -27,8 +27,8 @@ type Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 async def system_resolve(host: str, port: int) -> Sequence[str]:
     """The answer of the system's resolver."""
     loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [str(info[4][0]) for info in found]
+    entries = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [str(info[4][0]) for info in entries]
 
 
 class HttpWebhookSender:
@@ -93,16 +93,16 @@ class HttpWebhookSender:
     async def _addresses(self, host: str, port: int) -> Sequence[str] | ReceiverResponse:
         """The address to connect to; every address of a name must be permitted."""
         try:
-            found = [str(ip_address(host))]
+            addresses = [str(ip_address(host))]
         except ValueError:
-            found = list(await self._resolve(host, port))
-        if not found:
+            addresses = list(await self._resolve(host, port))
+        if not addresses:
             return _failed("the name has no address")
-        for text in found:
+        for text in addresses:
             fault = address_fault(ip_address(text), allow_loopback=self._allow_loopback)
             if fault:
                 return _failed(f"the name has an address that {fault}")
-        return found[: limits.WEBHOOK_ADDRESSES_MAX]
+        return addresses[: limits.WEBHOOK_ADDRESSES_MAX]
 
     def _context(self) -> ssl.SSLContext:
         if self._tls is None:

@@ -149,8 +149,8 @@ class HoldBookRows:
         commands: Sequence[HoldCommand],
     ) -> LoadedPartition[HoldPartitionState]:
         """A view at most 2 s old, with the counters that the commands need."""
-        wanted = [key for command in commands for key in _scopes(command)]
-        return await self.caught_up(partition, loaded, wanted)
+        scopes = [key for command in commands for key in _scopes(command)]
+        return await self.caught_up(partition, loaded, scopes)
 
     async def caught_up(
         self, partition: str, loaded: LoadedPartition[HoldPartitionState], scopes: Iterable[str]
@@ -176,19 +176,19 @@ class HoldBookRows:
         if snapshot.ledger is not None and snapshot.ledger.commit < book.state.ledger_commit:
             # Read at the same time as a state that somebody committed in between.
             snapshot = await self._read_snapshot(partition)
-        known = snapshot.ledger
+        ledger = snapshot.ledger
         state = replace(book.state, backlog_seconds=snapshot.backlog_seconds)
-        if known is None:
+        if ledger is None:
             return replace(book, state=state, viewed_at=now, snapshot=None, is_fresh=is_fresh)
         posted: list[SettledDebit] = []
         # Without a call that is not over, and one that was charged, there is nothing that a journal
         # row could settle or correct.
         if state.holds or state.unconfirmed_calls or state.counters.months:
             posted = await self._ledger.posted(
-                partition, after=state.ledger_commit, until=known.commit
+                partition, after=state.ledger_commit, until=ledger.commit
             )
         corrections = await self._corrections(partition, posted)
-        caught_up = hold_book.catch_up(state, _ledger_view(known), posted, now, corrections)
+        caught_up = hold_book.catch_up(state, _ledger_view(ledger), posted, now, corrections)
         return replace(book, state=caught_up, viewed_at=now, snapshot=None, is_fresh=is_fresh)
 
     async def _corrections(
@@ -215,19 +215,19 @@ class HoldBookRows:
     async def _with_scopes(
         self, partition: str, book: HoldPartitionState, scopes: Iterable[str]
     ) -> HoldPartitionState:
-        wanted = set(scopes)
+        needed = set(scopes)
         if len(book.state.unposted) > limits.UNPOSTED_CHARGES_MAX:
-            wanted |= {item.key for item in book.state.unposted[: limits.SCOPES_READ_AT_ONCE]}
-        book = _without_idle_scopes(book, wanted)
-        missing = sorted(wanted - book.stored.keys())
+            needed |= {item.key for item in book.state.unposted[: limits.SCOPES_READ_AT_ONCE]}
+        book = _without_idle_scopes(book, needed)
+        missing = sorted(needed - book.stored.keys())
         if not missing:
             return book
-        found = await asyncio.gather(
+        rows_read = await asyncio.gather(
             *(self._tables.get(self.table, partition, rows.spend_key(key)) for key in missing)
         )
         read = {
             key: rows.read_spend(row) if row else Counters()
-            for key, row in zip(missing, found, strict=True)
+            for key, row in zip(missing, rows_read, strict=True)
         }
         return replace(
             book, state=hold_book.with_scopes(book.state, read), stored={**book.stored, **read}
@@ -439,7 +439,7 @@ def _scopes(command: HoldCommand) -> tuple[str, ...]:
             return ()
 
 
-def _without_idle_scopes(book: HoldPartitionState, wanted: set[str]) -> HoldPartitionState:
+def _without_idle_scopes(book: HoldPartitionState, needed: set[str]) -> HoldPartitionState:
     """A process keeps few counters in memory: the requested ones, and those that are not
     written."""
     if len(book.stored) <= limits.SCOPES_CACHED_MAX:
@@ -447,22 +447,22 @@ def _without_idle_scopes(book: HoldPartitionState, wanted: set[str]) -> HoldPart
     kept = {
         key: counters
         for key, counters in book.state.scopes.items()
-        if key in wanted or book.stored.get(key) != counters
+        if key in needed or book.stored.get(key) != counters
     }
     stored = {key: counters for key, counters in book.stored.items() if key in kept}
     return replace(book, state=replace(book.state, scopes=kept), stored=stored)
 
 
-def _ledger_view(known: LedgerState) -> LedgerView:
+def _ledger_view(ledger: LedgerState) -> LedgerView:
     return LedgerView(
-        commit=known.commit,
-        balance_micros=known.balance_micros,
-        credit_limit_micros=known.credit_limit_micros,
+        commit=ledger.commit,
+        balance_micros=ledger.balance_micros,
+        credit_limit_micros=ledger.credit_limit_micros,
         expiring_lots=tuple(
             (lot.expires_at, lot.remaining_micros)
-            for lot in known.lots
+            for lot in ledger.lots
             if lot.expires_at is not None
         ),
-        pool_seconds=known.pool_seconds,
-        pools_used=tuple((pool.month, pool.used_seconds) for pool in known.pools),
+        pool_seconds=ledger.pool_seconds,
+        pools_used=tuple((pool.month, pool.used_seconds) for pool in ledger.pools),
     )

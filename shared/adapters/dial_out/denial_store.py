@@ -51,16 +51,16 @@ class TableDenials:
         await self._write_waiting()
 
     async def page(
-        self, account: str, wanted: DenialFilter, *, limit: int, after: str | None
+        self, account: str, filters: DenialFilter, *, limit: int, after: str | None
     ) -> tuple[Sequence[DeniedCall], str | None]:
         await self._write_waiting()
-        where = {"reason": wanted.reason, "organizer": wanted.organizer}
+        where = {"reason": filters.reason, "organizer": filters.organizer}
         rows = await self._tables.query(
             TABLE,
             account,
-            first=f"{_prefix(wanted.until - timedelta(microseconds=1))}|",
+            first=f"{_prefix(filters.until - timedelta(microseconds=1))}|",
             after=after,
-            before=f"{_prefix(wanted.since)}}}",
+            before=f"{_prefix(filters.since)}}}",
             where={name: text for name, text in where.items() if text is not None},
             limit=limit + 1,
         )

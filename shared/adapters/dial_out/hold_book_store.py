@@ -114,8 +114,10 @@ class TableHoldBook:
     async def record(self, account: str, authorization: str) -> HoldRecord | None:
         key, grant = rows.hold_key(authorization), rows.grant_key(authorization)
         released = rows.released_key(authorization)
-        found = await self._tables.query(TABLE, account, first=key, before=f"{released}~", limit=3)
-        by_key = {row.key: row for row in found}
+        records = await self._tables.query(
+            TABLE, account, first=key, before=f"{released}~", limit=3
+        )
+        by_key = {row.key: row for row in records}
         if key not in by_key:
             return None
         return rows.read_record(by_key[key], by_key.get(grant), released=released in by_key)
@@ -133,14 +135,14 @@ class TableHoldBook:
             page = await self._tables.query(TABLE, account, first=first, before=before, limit=limit)
         if page is not None and len(page) < limit:
             by_key: dict[str, Row | None] = {row.key: row for row in page}
-            found = [by_key.get(rows.leg_key(leg)) for leg in legs]
+            placed = [by_key.get(rows.leg_key(leg)) for leg in legs]
         else:
-            found = await gather_bounded(
+            placed = await gather_bounded(
                 lambda leg: self._tables.get(TABLE, account, rows.leg_key(leg)),
                 legs,
                 at_once=limits.GUARD_READS_AT_ONCE,
             )
-        return [rows.read_leg(row) if row else None for row in found]
+        return [rows.read_leg(row) if row else None for row in placed]
 
     async def extend(self, account: str, command: ExtendHold) -> Granted | None:
         result = await self._committer.submit(account, command)
@@ -222,10 +224,10 @@ class TableHoldBook:
             _log.info("a hold book was not refreshed: %s", error.detail)
 
     async def outbox(self, account: str, *, limit: int) -> list[Outbox]:
-        found = await self._tables.query(
+        events = await self._tables.query(
             TABLE, account, first="event|", before="event}", limit=limit
         )
-        return [rows.read_outbox(row) for row in found]
+        return [rows.read_outbox(row) for row in events]
 
     async def published(self, account: str, commit: int) -> None:
         # Another publisher may have taken it out: it published the same events.

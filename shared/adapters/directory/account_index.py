@@ -116,13 +116,13 @@ def owners(kind: str, key: str, document: Mapping[str, object]) -> set[Owner]:
 def _owners_of_row(row: Row) -> set[Owner]:
     """As `owners`, of a stored row; none where it can't be read."""
     kind = row.partition.partition("|")[0]
-    found: set[Owner] = set()
+    row_owners: set[Owner] = set()
     if kind in {"organizer", "conference_of_account", "conference", "service_number"}:
         with suppress(KeyError, ValueError, TypeError, AttributeError, zlib.error):
             text = row.values.get("document")
             document = json.loads(text) if isinstance(text, str) else unpack("packed", row.values)
-            found = owners(kind, str(row.values["id"]), cast("dict[str, object]", document))
-    return {entry for entry in found if storable_key(entry[1])}
+            row_owners = owners(kind, str(row.values["id"]), cast("dict[str, object]", document))
+    return {entry for entry in row_owners if storable_key(entry[1])}
 
 
 def _escaped(text: str) -> str:

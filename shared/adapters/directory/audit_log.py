@@ -66,28 +66,28 @@ class TableAuditLog:
         return Upsert(f"{MARKERS}{key}", {"schema": SCHEMA})
 
     async def page(
-        self, wanted: ChangeFilter, *, limit: int, cursor: str | None
+        self, filters: ChangeFilter, *, limit: int, cursor: str | None
     ) -> tuple[Sequence[LoggedChange], str | None]:
         if cursor is not None and not _KEY.fullmatch(cursor):
             raise Invalid(
                 "The cursor is not one that this list returned. Start again without a cursor.",
                 code="cursor_invalid",
             )
-        where = {"actor": wanted.actor, "kind": wanted.kind}
-        names = sorted(set(wanted.accounts)) if wanted.accounts is not None else [_EVERY]
-        found = [
+        where = {"actor": filters.actor, "kind": filters.kind}
+        names = sorted(set(filters.accounts)) if filters.accounts is not None else [_EVERY]
+        pages = [
             await self._tables.query(
                 TABLE,
                 f"{PARTITIONS}{name}",
-                first=f"{_descending(wanted.until)}}}" if wanted.until else "",
+                first=f"{_descending(filters.until)}}}" if filters.until else "",
                 after=cursor,
-                before=f"{_descending(wanted.since)}}}" if wanted.since else None,
+                before=f"{_descending(filters.since)}}}" if filters.since else None,
                 where={name: text for name, text in where.items() if text is not None},
                 limit=limit + 1,
             )
             for name in names
         ]
-        rows = list(heapq.merge(*found, key=lambda row: row.key))
+        rows = list(heapq.merge(*pages, key=lambda row: row.key))
         page = rows[:limit]
         made = await self._made(page)
         changes = [_read(row) for row in page if str(row.values["marker"]) in made]
@@ -106,8 +106,8 @@ class TableAuditLog:
         made: set[str] = set()
         for (table, partition), markers in places.items():
             first, before = min(markers), f"{max(markers)}\x20"
-            found = await self._tables.query(table, partition, first=first, before=before)
-            made |= {row.key for row in found}
+            page = await self._tables.query(table, partition, first=first, before=before)
+            made |= {row.key for row in page}
         return made
 
     async def _write(self, partition: str, row: Upsert) -> None:

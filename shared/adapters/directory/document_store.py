@@ -94,8 +94,8 @@ class DocumentStore:
         self.index = TableAccountIndex(tables)
 
     async def get(self, kind: str, key: str) -> StoredDocument | None:
-        found = await self._row(kind, key)
-        return self._record(kind, found) if found else None
+        row = await self._row(kind, key)
+        return self._record(kind, row) if row else None
 
     async def put(
         self,

@@ -48,14 +48,14 @@ class BlobAnchors:
         for back in range(limits.ANCHOR_DAYS_BACK_MAX):
             name = _blob(today - timedelta(days=back), account)
             try:
-                found = _of_account(await self._blobs.get(name) or b"", account)
+                anchor = _of_account(await self._blobs.get(name) or b"", account)
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 raise LedgerCorrupt(f"The anchors in {name} can't be read: {error!r}.") from error
-            if found is None:
+            if anchor is None:
                 continue
-            newest = newest or found[0]
-            if found[1]:
-                return replace(newest, roots=found[0].roots)
+            newest = newest or anchor[0]
+            if anchor[1]:
+                return replace(newest, roots=anchor[0].roots)
         return newest
 
     async def set_aside(self, anchor: Anchor, now: datetime) -> None:

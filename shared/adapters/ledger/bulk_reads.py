@@ -25,44 +25,44 @@ async def rows_of(
     All keys have the same length. `entries` is about how many rows of that kind there are; with
     `select` the rows have only these properties.
     """
-    wanted = sorted(set(keys))
-    if not wanted or entries > len(wanted) * limits.BULK_ROWS_PER_KEY_MAX:
-        return await _one_by_one(tables, account, wanted, select)
-    length, known = len(wanted[0]), set(wanted)
-    found: dict[str, list[Row]] = {}
-    first, after = wanted[0], None
+    ordered = sorted(set(keys))
+    if not ordered or entries > len(ordered) * limits.BULK_ROWS_PER_KEY_MAX:
+        return await _one_by_one(tables, account, ordered, select)
+    length, requested = len(ordered[0]), set(ordered)
+    rows_by_key: dict[str, list[Row]] = {}
+    first, after = ordered[0], None
     while True:
         page = await tables.query(
             rows.TABLE,
             account,
             first=first,
             after=after,
-            before=f"{wanted[-1]}}}",
+            before=f"{ordered[-1]}}}",
             select=select,
             limit=limits.BULK_PAGE_ROWS,
         )
         for row in page:
-            if row.key[:length] in known:
-                found.setdefault(row.key[:length], []).append(row)
+            if row.key[:length] in requested:
+                rows_by_key.setdefault(row.key[:length], []).append(row)
         if len(page) < limits.BULK_PAGE_ROWS:
-            return found
+            return rows_by_key
         last = page[-1].key
-        following = bisect_right(wanted, last)
-        if last[:length] in known:
+        following = bisect_right(ordered, last)
+        if last[:length] in requested:
             after = last  # more rows of this key may follow
-        elif following < len(wanted):
-            first, after = wanted[following], None
+        elif following < len(ordered):
+            first, after = ordered[following], None
         else:
-            return found
+            return rows_by_key
 
 
 async def _one_by_one(
     tables: TableStore, account: str, keys: Sequence[str], select: Sequence[str] | None
 ) -> dict[str, list[Row]]:
     """For few requested rows among many."""
-    found = await gather_bounded(
+    pages = await gather_bounded(
         lambda key: tables.query(rows.TABLE, account, first=key, before=f"{key}}}", select=select),
         keys,
         at_once=limits.BULK_READS_AT_ONCE,
     )
-    return {key: read for key, read in zip(keys, found, strict=True) if read}
+    return {key: read for key, read in zip(keys, pages, strict=True) if read}

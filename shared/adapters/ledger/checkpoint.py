@@ -32,15 +32,17 @@ class Checkpoint:
     month: str = ""
 
 
-def verified_values(chain_key: bytes, account: str, found: Checkpoint) -> dict[str, Value]:
+def verified_values(chain_key: bytes, account: str, checkpoint: Checkpoint) -> dict[str, Value]:
     """The properties of the row with the end of the last verification, under a keyed seal: a
     process that could write it could hide earlier changes."""
     values = {
-        **rows.state_values(found.state, found.head, found.commit_id, found.public),
-        "legs": found.legs,
-        "packed_commit": found.packed_commit,
-        "month": found.month,
-        **pack("opened", [lot_document(lot) for lot in found.opened.values()]),
+        **rows.state_values(
+            checkpoint.state, checkpoint.head, checkpoint.commit_id, checkpoint.public
+        ),
+        "legs": checkpoint.legs,
+        "packed_commit": checkpoint.packed_commit,
+        "month": checkpoint.month,
+        **pack("opened", [lot_document(lot) for lot in checkpoint.opened.values()]),
     }
     return {**values, "seal": _seal(chain_key, account, values)}
 

@@ -30,10 +30,10 @@ def month_key(month: str) -> str:
 async def closed_months(tables: TableStore, account: str) -> list[str]:
     """The months that have a row, in order. They are few; their schemas alone are read. One of an
     earlier schema has to be closed again."""
-    found = await tables.query(
+    page = await tables.query(
         rows.TABLE, account, first=_PREFIX, before="month}", select=["schema"]
     )
-    return [row.key.removeprefix(_PREFIX) for row in found if not is_outdated(row)]
+    return [row.key.removeprefix(_PREFIX) for row in page if not is_outdated(row)]
 
 
 def is_outdated(row: Row) -> bool:

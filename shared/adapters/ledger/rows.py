@@ -368,7 +368,7 @@ def read_posted(row: Row) -> list[SettledDebit]:
     nothing else is read."""
     check_schema(row, PUBLIC_SCHEMA)
     lines = iter(zlib.decompress(joined("data", row.values)).split(b"\n")[1:])
-    found: list[SettledDebit] = []
+    debits: list[SettledDebit] = []
     for line in lines:
         entry = json.loads(line)
         if entry.get("charge_digest") is not None:
@@ -379,8 +379,8 @@ def read_posted(row: Row) -> list[SettledDebit]:
         if is_debit or (corrects and leg is not None):
             frees = hold == HoldEffect.FREES
             named = entry.get("authorization")
-            found.append(SettledDebit(named, leg, -entry["amount"], corrects, frees))
-    return found
+            debits.append(SettledDebit(named, leg, -entry["amount"], corrects, frees))
+    return debits
 
 
 def journal_bytes(row: Row) -> bytes:

@@ -37,12 +37,12 @@ async def history(tables: TableStore, account: str, *, after: int) -> list[Commi
 
     Empty when there are none.
     """
-    found = await tables.query(
+    rows_page = await tables.query(
         rows.TABLE, account, first=segment_key(after + 1), before="segment}", limit=1
     )
-    if found:
+    if rows_page:
         commits = []
-        for commit in commits_in(found[0]):
+        for commit in commits_in(rows_page[0]):
             await yield_to_others()
             if commit.number > after:
                 commits.append(commit)
@@ -90,10 +90,10 @@ async def pack_until(tables: TableStore, account: str, before: datetime) -> int:
 
 async def _last_packed(tables: TableStore, account: str) -> int:
     """The last commit in a segment. Segments are few; their keys alone are read."""
-    found = await tables.query(
+    page = await tables.query(
         rows.TABLE, account, first=_PREFIX, before="segment}", select=["schema"]
     )
-    return int(found[-1].key.removeprefix(_PREFIX)) if found else 0
+    return int(page[-1].key.removeprefix(_PREFIX)) if page else 0
 
 
 async def _write(tables: TableStore, account: str, commits: Sequence[Commit]) -> int:

@@ -124,23 +124,23 @@ def read_notices(data: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of the state that `notice_document` wrote; none for a row from before it."""
     if "burn" not in data:
         return {"rules": 1}
-    known = data["recharges"]
-    pending, not_before = known["pending"], known["not_before"]
+    recharges = data["recharges"]
+    pending, not_before = recharges["pending"], recharges["not_before"]
     return {
         "time_zone": data["time_zone"],
         "auto_recharge": _read_auto(data["auto_recharge"]),
         "recharges": Recharges(
-            number=known["number"],
+            number=recharges["number"],
             pending=read_recharge(pending) if pending else None,
-            declines=known["declines"],
+            declines=recharges["declines"],
             not_before=_moment(not_before),
-            held_back=known["held_back"],
-            paused=known["paused"],
-            day=known["day"][0],
-            day_count=known["day"][1],
-            month=known["month"][0],
-            month_count=known["month"][1],
-            month_micros=known["month"][2],
+            held_back=recharges["held_back"],
+            paused=recharges["paused"],
+            day=recharges["day"][0],
+            day_count=recharges["day"][1],
+            month=recharges["month"][0],
+            month_count=recharges["month"][1],
+            month_micros=recharges["month"][2],
         ),
         "announced": tuple((source, number) for source, number in data["announced"]),
         "rules": data.get("rules", 1),

@@ -98,26 +98,26 @@ class TableLedger:
 
     async def use_of(self, account: str, authorization: str) -> AuthorizationUse:
         key = rows.authorization_row_key(authorization)
-        found = await self._tables.query(rows.TABLE, account, first=key, before=f"{key}}}", limit=2)
-        settled = next((rows.read_hold(row) for row in found if row.key == key), None)
+        page = await self._tables.query(rows.TABLE, account, first=key, before=f"{key}}}", limit=2)
+        settled = next((rows.read_hold(row) for row in page if row.key == key), None)
         return AuthorizationUse(
             settled_by=settled[0] if settled else None,
             entry=settled[1] if settled else 0,
-            is_freed=any(row.key != key for row in found),
+            is_freed=any(row.key != key for row in page),
         )
 
     async def debits(self, account: str, leg: str) -> list[LegRecord]:
         key = rows.leg_row_key(leg)
-        found = await self._tables.query(rows.TABLE, account, first=key, before=f"{key}}}")
-        return [rows.read_leg(row) for row in found]
+        page = await self._tables.query(rows.TABLE, account, first=key, before=f"{key}}}")
+        return [rows.read_leg(row) for row in page]
 
     async def debits_of(self, account: str, legs: Sequence[str]) -> dict[str, list[LegRecord]]:
         keys = {rows.leg_row_key(leg): leg for leg in legs}
-        found = await bulk_reads.rows_of(
+        rows_by_key = await bulk_reads.rows_of(
             self._tables, account, list(keys), await self._entries(account)
         )
         records: dict[str, list[LegRecord]] = {}
-        for key, stored in found.items():
+        for key, stored in rows_by_key.items():
             await yield_to_others()
             records[keys[key]] = [rows.read_leg(row) for row in stored]
         return records
@@ -126,50 +126,50 @@ class TableLedger:
         self, account: str, legs: Sequence[str]
     ) -> dict[str, Mapping[str, object]]:
         keys = {rows.leg_row_key(leg): leg for leg in legs}
-        found = await bulk_reads.rows_of(
+        rows_by_key = await bulk_reads.rows_of(
             self._tables, account, list(keys), await self._entries(account), rows.PERSON
         )
         persons: dict[str, Mapping[str, object]] = {}
-        for key, stored in found.items():
+        for key, stored in rows_by_key.items():
             await yield_to_others()
             persons[keys[key]] = rows.read_person(stored[0])
         return persons
 
     async def reversals_of(self, account: str, debits: Sequence[int]) -> dict[int, Entry]:
         keys = {rows.reversal_row_key(debit): debit for debit in debits}
-        found = await bulk_reads.rows_of(
+        rows_by_key = await bulk_reads.rows_of(
             self._tables, account, list(keys), await self._entries(account)
         )
-        return {keys[key]: rows.read_command(stored[0])[1] for key, stored in found.items()}
+        return {keys[key]: rows.read_command(stored[0])[1] for key, stored in rows_by_key.items()}
 
     async def _entries(self, account: str) -> int:
         state = await self.state(account)
         return state.entry if state else 0
 
     async def journal(self, account: str, *, after: int, limit: int) -> list[Commit]:
-        found = await self._tables.query(
+        page = await self._tables.query(
             rows.TABLE,
             account,
             after=rows.journal_key(after),
             before="journal}",
             limit=limit,
         )
-        return [rows.read_commit(row) for row in found]
+        return [rows.read_commit(row) for row in page]
 
     async def posted(self, account: str, *, after: int, until: int) -> list[SettledDebit]:
         posted: list[SettledDebit] = []
         while after < until:
-            found = await self._tables.query(
+            page = await self._tables.query(
                 rows.TABLE,
                 account,
                 after=rows.journal_key(after),
                 before=rows.journal_key(until + 1),
                 limit=limits.JOURNAL_PAGE_ROWS,
             )
-            if not found:
+            if not page:
                 raise LedgerCorrupt("The journal ends before the ledger's state.")
-            posted += [each for row in found for each in rows.read_posted(row)]
-            after = int(found[-1].key.removeprefix("journal|"))
+            posted += [each for row in page for each in rows.read_posted(row)]
+            after = int(page[-1].key.removeprefix("journal|"))
         return posted
 
     async def history(self, account: str, *, after: int) -> list[Commit]:
@@ -199,7 +199,7 @@ class TableLedger:
         """The last commit at or before a moment: found by halving; None if there is none."""
         state = await self.state(account)
         low, high = 1, state.commit if state else 0
-        found: Commit | None = None
+        last: Commit | None = None
         while low <= high:
             middle = (low + high) // 2
             row = await self._tables.get(rows.TABLE, account, rows.journal_key(middle))
@@ -207,10 +207,10 @@ class TableLedger:
                 raise LedgerCorrupt(f"commit {middle} is missing")
             commit = rows.read_commit(row)
             if commit.at <= moment:
-                found, low = commit, middle + 1
+                last, low = commit, middle + 1
             else:
                 high = middle - 1
-        return found
+        return last
 
     async def entry(self, account: str, sequence: int) -> Entry | None:
         commit = await self.commit_of(account, sequence)
@@ -242,11 +242,11 @@ class TableLedger:
         self, account: str, *, after: int, until: int | None = None
     ) -> list[str] | None:
         before = "journal}" if until is None else rows.journal_key(until + 1)
-        found: list[str] = []
+        publics: list[str] = []
         while page := await self._tables.query(
             rows.TABLE,
             account,
-            after=rows.journal_key(after + len(found)),
+            after=rows.journal_key(after + len(publics)),
             before=before,
             limit=limits.TABLE_PAGE_ROWS_MAX,
             select=["schema", "public"],
@@ -254,8 +254,8 @@ class TableLedger:
             hashes = [rows.public_hash(row) for row in page]
             if not all(hashes):
                 return None
-            found += [each for each in hashes if each]
-        return found
+            publics += [each for each in hashes if each]
+        return publics
 
     async def begin_public_chain(self, account: str, commit: int, public: str) -> bool:
         row = await self._tables.get(rows.TABLE, account, rows.STATE)
@@ -274,10 +274,10 @@ class TableLedger:
         return rows.read_command(row)[1] if row else None
 
     async def outbox(self, account: str, *, limit: int) -> list[Outbox]:
-        found = await self._tables.query(
+        page = await self._tables.query(
             rows.TABLE, account, first="event|", before="event}", limit=limit
         )
-        return [rows.read_outbox(row) for row in found]
+        return [rows.read_outbox(row) for row in page]
 
     async def published(self, account: str, commit: int) -> None:
         # Another publisher may have taken it out: it published the same events.

@@ -125,7 +125,7 @@ async def read_days(tables: TableStore, account: str, span: UsageSpan) -> UsageD
     is_whole = day_start(end, span.time_zone) == span.until
     if day_start(first, span.time_zone) != span.since or not (is_whole or end > head.through):
         return None
-    found: list[tuple[UsageCell, UsageTotal]] = []
+    cells: list[tuple[UsageCell, UsageTotal]] = []
     until = f"{PREFIX}{end}" if is_whole else HEAD
     async for row in read_range(tables, account, f"{PREFIX}{first}", until):
         _, day, *late = row.key.split("|")
@@ -135,14 +135,14 @@ async def read_days(tables: TableStore, account: str, span: UsageSpan) -> UsageD
             continue
         if not is_whole and day >= end:
             return None
-        found += [
+        cells += [
             (cell, total)
             for cell, total in read_cells(row)
             if span.by is UsageTime.BOOKED or cell.called.day == day
         ]
         await yield_to_others()
     is_closed = span.by is UsageTime.BOOKED and span.until <= day_end(head.through, span.time_zone)
-    return UsageDays(found, None if is_closed else head.last)
+    return UsageDays(cells, None if is_closed else head.last)
 
 
 async def read_head(tables: TableStore, account: str) -> ClosedUsage | None:
@@ -217,14 +217,14 @@ def read_cells(row: Row) -> list[tuple[UsageCell, UsageTotal]]:
     data = cast("dict[str, Any]", unpack("data", row.values))
     names, texts = rows.read_organizers(row), data["texts"]
     day = str(row.values["day"])
-    found: list[tuple[UsageCell, UsageTotal]] = []
+    cells: list[tuple[UsageCell, UsageTotal]] = []
     for line in data["cells"]:
         organizer = names[line[0]] if names else None
         groups = (organizer or "", *(texts[at] for at in line[1:_GROUPS]))
         hour, called_day, called_hour, *sums = line[_GROUPS:]
         cell = UsageCell(groups, UsageHour(day, hour), UsageHour(texts[called_day], called_hour))
-        found.append((cell, UsageTotal(*sums)))
-    return found
+        cells.append((cell, UsageTotal(*sums)))
+    return cells
 
 
 async def _resolve(tables: TableStore, account: str, counted: Counted) -> None:
@@ -234,10 +234,10 @@ async def _resolve(tables: TableStore, account: str, counted: Counted) -> None:
     if not waiting:
         return
     keys = {rows.leg_row_key(entry.leg or "") for entry in waiting}
-    found = await bulk_reads.rows_of(tables, account, sorted(keys), waiting[-1].sequence)
+    rows_by_key = await bulk_reads.rows_of(tables, account, sorted(keys), waiting[-1].sequence)
     debits = {
         record.entry.sequence: replace(record.entry, charge=record.charge)
-        for stored in found.values()
+        for stored in rows_by_key.values()
         for record in map(rows.read_leg, stored)
     }
     for reversal in waiting:

@@ -215,29 +215,29 @@ def _key(entry: Entry | None) -> tuple[str | None, int | None] | None:
 def _resumed(row: Row, chain_key: bytes) -> Run:
     """The end of the last verification; the beginning, and a problem, if its seal is wrong."""
     try:
-        known = read_verified(chain_key, row)
+        checkpoint = read_verified(chain_key, row)
     except UNREADABLE as error:
         detail = error.detail if isinstance(error, LedgerCorrupt) else type(error).__name__
         return Run(problems=[f"{row.key}: seal: does not hold ({detail}); made again"])
-    if known is None:
+    if checkpoint is None:
         return Run()
     return Run(
-        head=known.head,
-        public=known.public,
-        commit=known.state.commit,
-        commit_id=known.commit_id,
-        entries=known.state.entry,
-        state=known.state,
-        opened=known.opened,
-        legs_before=known.legs,
-        packed_commit=known.packed_commit,
-        month=known.month,
+        head=checkpoint.head,
+        public=checkpoint.public,
+        commit=checkpoint.state.commit,
+        commit_id=checkpoint.commit_id,
+        entries=checkpoint.state.entry,
+        state=checkpoint.state,
+        opened=checkpoint.opened,
+        legs_before=checkpoint.legs,
+        packed_commit=checkpoint.packed_commit,
+        month=checkpoint.month,
     )
 
 
 async def _remember(run: Run, tables: TableStore, account: str, chain_key: bytes) -> None:
     if run.state is not None:
-        found = Checkpoint(
+        checkpoint = Checkpoint(
             run.state,
             run.head,
             run.public,
@@ -247,7 +247,7 @@ async def _remember(run: Run, tables: TableStore, account: str, chain_key: bytes
             run.packed_commit,
             run.month,
         )
-        values = verified_values(chain_key, account, found)
+        values = verified_values(chain_key, account, checkpoint)
         await tables.transact(rows.TABLE, account, [Upsert(rows.VERIFIED, values)])
 
 

@@ -373,11 +373,11 @@ async def segment_rows(run: Run, tables: TableStore, account: str) -> None:
 
 async def _gradually[Item](items: Iterable[Item]) -> list[Item]:
     """The items in a list, made in slices of time."""
-    found: list[Item] = []
+    done: list[Item] = []
     for item in items:
         await yield_to_others()
-        found.append(item)
-    return found
+        done.append(item)
+    return done
 
 
 def _beside(commit: Commit) -> list[tuple[object, str | None]]:

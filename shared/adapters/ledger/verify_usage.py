@@ -69,15 +69,15 @@ async def _compare(
     run: Run, tables: TableStore, account: str, made: ClosedDay, prefix: str, cells: Cells
 ) -> None:
     stored: Cells = {}
-    found: list[Row] = [
+    day_rows: list[Row] = [
         row
         async for row in read_range(tables, account, prefix, f"{prefix[:-1]}}}")
         if row.key.removeprefix(prefix).isdigit()
     ]
-    if not found:
+    if not day_rows:
         run.wrong(f"{prefix}000", "the row of the day is missing")
         return
-    for row in found:
+    for row in day_rows:
         own_properties(run, row, PREFIX)
         plain = {name: row.values.get(name) for name in ("time_zone", "day", "after", "last")}
         for name, value in plain.items():
@@ -89,7 +89,7 @@ async def _compare(
             run.wrong(row.key, f"data: can't be read ({type(error).__name__})")
             return
     if stored != cells:
-        run.wrong(found[0].key, "data: is not what the journal adds up to")
+        run.wrong(day_rows[0].key, "data: is not what the journal adds up to")
 
 
 async def _stray_rows(
@@ -104,6 +104,6 @@ async def _stray_rows(
             run.wrong(row.key, "no commit of the journal leads to it")
 
 
-def _merge(found: Cells, cells: Iterable[tuple[UsageCell, UsageTotal]]) -> None:
+def _merge(merged: Cells, cells: Iterable[tuple[UsageCell, UsageTotal]]) -> None:
     for cell, total in cells:
-        found.setdefault(cell, UsageTotal()).add(total)
+        merged.setdefault(cell, UsageTotal()).add(total)

@@ -73,11 +73,11 @@ class TableCallEvents:
     ) -> tuple[list[KeptEvent], frozenset[str]]:
         """Keep events of one call (see the port)."""
         call = _call_key(bridge, events[0].event.call)
-        found = [
+        results = [
             await self._arrivals.submit(call, (bridge, part))
             for part in batched(events, _EVENTS_AT_ONCE, strict=False)
         ]
-        return found[-1][0], frozenset().union(*(added for _, added in found))
+        return results[-1][0], frozenset().union(*(added for _, added in results))
 
     async def _add(
         self, call: str, arrivals: Sequence[tuple[str, Sequence[KeptEvent]]]
@@ -87,34 +87,34 @@ class TableCallEvents:
         bridge = arrivals[0][0]
         now = arrivals[0][1][0].received_at
         distinct = {each.event.id: each for _, events in arrivals for each in events}
-        known, is_read = self._known(call, now), False
-        if known is None and any(each.event.ends for each in distinct.values()):
-            known, is_read = await self._read(call, now), True  # seldom the first of its call
-        known = known or _StoredCall((), frozenset(), 0, now)
+        stored, is_read = self._known(call, now), False
+        if stored is None and any(each.event.ends for each in distinct.values()):
+            stored, is_read = await self._read(call, now), True  # seldom the first of its call
+        stored = stored or _StoredCall((), frozenset(), 0, now)
         added: set[str] = set()
-        while fresh := [each for each in distinct.values() if each.event.id not in known.ids]:
+        while fresh := [each for each in distinct.values() if each.event.id not in stored.ids]:
             part = fresh[:_EVENTS_AT_ONCE]
-            if await self._insert(bridge, call, known.slots, part):
+            if await self._insert(bridge, call, stored.slots, part):
                 added |= {each.event.id for each in part}
-                known = known.with_events(part)
+                stored = stored.with_events(part)
             else:
-                known, is_read = await self._read(call, now), True
+                stored, is_read = await self._read(call, now), True
         if not (added or is_read):
-            known = await self._read(call, now)
-        self._calls[call] = known
+            stored = await self._read(call, now)
+        self._calls[call] = stored
         self._calls.move_to_end(call)
         if len(self._calls) > limits.CALLS_CACHED_MAX:
             self._calls.popitem(last=False)
         return [
-            (list(known.events), frozenset(each.event.id for each in events) & added)
+            (list(stored.events), frozenset(each.event.id for each in events) & added)
             for _, events in arrivals
         ]
 
     def _known(self, call: str, now: datetime) -> "_StoredCall | None":
         """The events of a call as this process last knew them. An erasure reaches it in time."""
-        known = self._calls.get(call)
+        cached = self._calls.get(call)
         age_max = timedelta(seconds=limits.CALL_CACHED_SECONDS)
-        return known if known and timedelta(0) <= now - known.at < age_max else None
+        return cached if cached and timedelta(0) <= now - cached.at < age_max else None
 
     async def _read(self, call: str, now: datetime) -> "_StoredCall":
         self._calls.pop(call, None)
@@ -169,17 +169,17 @@ class TableCallEvents:
 
     async def due(self, now: datetime, *, limit: int) -> list[DueCall]:
         """Calls with marks whose time has come."""
-        found: dict[tuple[str, str], set[str]] = {}
+        calls: dict[tuple[str, str], set[str]] = {}
         before = f"due|{now.astimezone(UTC).strftime(_TIME)}}}"
         for bucket in "0123456789abcdef":
             rows = await self._tables.query(TABLE, bucket, first="due|", before=before, limit=limit)
             for row in rows:
                 check_schema(row, MARK_SCHEMA)
                 place = str(row.values["bridge"]), str(row.values["call"])
-                found.setdefault(place, set()).add(str(row.values["event"]))
-            if len(found) >= limit:
+                calls.setdefault(place, set()).add(str(row.values["event"]))
+            if len(calls) >= limit:
                 break
-        return [DueCall(bridge, call, frozenset(ids)) for (bridge, call), ids in found.items()]
+        return [DueCall(bridge, call, frozenset(ids)) for (bridge, call), ids in calls.items()]
 
     def clear_soon(self, bridge: str, events: Sequence[KeptEvent]) -> None:
         """Remove the marks of events of one call within a second or so."""

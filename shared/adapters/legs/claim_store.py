@@ -36,10 +36,10 @@ class TableClaims:
         self._has_earlier = False
         self._checked_at = datetime.min.replace(tzinfo=UTC)
 
-    async def claim(self, leg: str, wanted: Claim) -> Claim:
-        if await self._are_there_earlier() and (found := await self._found_earlier(leg)):
-            return found
-        return await self._claims.submit(_partition(leg), (leg, wanted))
+    async def claim(self, leg: str, claim: Claim) -> Claim:
+        if await self._are_there_earlier() and (earlier := await self._found_earlier(leg)):
+            return earlier
+        return await self._claims.submit(_partition(leg), (leg, claim))
 
     async def find(self, leg: str) -> Claim | None:
         row = await self._tables.get(TABLE, _partition(leg), leg_key_hash(leg))
@@ -52,23 +52,23 @@ class TableClaims:
     ) -> list[Claim | BaseException]:
         """The first claims of these legs; each transaction inserts those that are not there."""
         first: dict[str, Claim] = {}
-        for leg, wanted in claims:
-            first.setdefault(leg, wanted)
+        for leg, claim in claims:
+            first.setdefault(leg, claim)
         settled: dict[str, Claim] = {}
         uncertain: Exception | None = None
-        while left := {leg: wanted for leg, wanted in first.items() if leg not in settled}:
+        while left := {leg: claim for leg, claim in first.items() if leg not in settled}:
             try:
                 rows = [Insert(leg_key_hash(leg), _values(leg, left[leg])) for leg in left]
                 await self._tables.transact(TABLE, partition, rows)
             except (RowExists, OutcomeUnknown) as error:
-                found = await gather_bounded(
+                stored = await gather_bounded(
                     lambda leg: self._tables.get(TABLE, partition, leg_key_hash(leg)),
                     left,
                     at_once=limits.GUARD_READS_AT_ONCE,
                 )
-                known = {leg: _read(row) for leg, row in zip(left, found, strict=True) if row}
-                settled |= known
-                if isinstance(error, OutcomeUnknown) or not known:
+                present = {leg: _read(row) for leg, row in zip(left, stored, strict=True) if row}
+                settled |= present
+                if isinstance(error, OutcomeUnknown) or not present:
                     uncertain = error
                     break
             else:

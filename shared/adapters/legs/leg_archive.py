@@ -78,8 +78,8 @@ class BlobArchive:
 
     def _open(self, name: str, content: bytes) -> list[Accepted]:
         lines = zlib.decompress(self._sealing.open(name, content))
-        found = (json.loads(line) for line in lines.splitlines())
+        records = (json.loads(line) for line in lines.splitlines())
         return [
             Accepted(datetime.fromisoformat(each["at"]), each["kind"], each["body"].encode())
-            for each in found
+            for each in records
         ]

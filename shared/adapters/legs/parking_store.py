@@ -47,10 +47,10 @@ class TableParkingLot:
         try:
             await self._tables.transact(TABLE, parked.id[:2], rows)
         except (RowExists, OutcomeUnknown) as error:
-            found = await self.get(parked.id)
-            if found is None:
+            present = await self.get(parked.id)
+            if present is None:
                 raise StoreUnavailable("It is not certain that the leg is parked.") from error
-            return found
+            return present
         return parked
 
     async def get(self, parked_id: str) -> ParkedLeg | None:
@@ -126,32 +126,32 @@ class TableParkingLot:
         Rows are spread by their hash, so each page reads all that match; parked legs are few.
         """
         after = from_cursor(cursor, _position) if cursor is not None else None
-        found: list[tuple[tuple[datetime, str], Row | None]] = []
+        items: list[tuple[tuple[datetime, str], Row | None]] = []
         async for row in self._scan(where):
             place = parse_time(str(row.values["received_at"])), row.key
             if after is None or place > after:
-                found.append((place, None if "original1" in row.values else row))  # small ones only
-            if len(found) > 2 * (limit + 1):
-                found = heapq.nsmallest(limit + 1, found, key=itemgetter(0))
-        found = heapq.nsmallest(limit + 1, found, key=itemgetter(0))
+                items.append((place, None if "original1" in row.values else row))  # small ones only
+            if len(items) > 2 * (limit + 1):
+                items = heapq.nsmallest(limit + 1, items, key=itemgetter(0))
+        items = heapq.nsmallest(limit + 1, items, key=itemgetter(0))
         following = None
-        if len(found) > limit:
-            moment, last_id = found[limit - 1][0]
+        if len(items) > limit:
+            moment, last_id = items[limit - 1][0]
             following = to_cursor(f"{format_time(moment)}|{last_id}")
         page = [
             await (self._complete(row) if row else self.get(parked_id))
-            for (_, parked_id), row in found[:limit]
+            for (_, parked_id), row in items[:limit]
         ]
         return [parked for parked in page if parked is not None], following
 
     async def counts(
         self, where: Mapping[str, str], accounts: Collection[str] | None = None
     ) -> Mapping[str, int]:
-        found: Counter[str] = Counter()
+        counts: Counter[str] = Counter()
         async for row in self._scan(where):
             if accounts is None or row.values.get("account") in accounts:
-                found[str(row.values["reason"])] += 1
-        return found
+                counts[str(row.values["reason"])] += 1
+        return counts
 
     async def _scan(
         self, where: Mapping[str, str], *, pages: int = limits.PARKED_PAGES_MAX

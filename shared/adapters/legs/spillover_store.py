@@ -58,13 +58,13 @@ class TableInbox:
         return count, oldest
 
     async def waiting(self, *, limit: int) -> list[Message]:
-        found: list[Message] = []
+        messages: list[Message] = []
         for bucket in range(limits.INBOX_BUCKETS):
-            if len(found) >= limit:
+            if len(messages) >= limit:
                 break
-            rows = await self._tables.query(TABLE, f"{bucket:02d}", limit=limit - len(found))
-            found += [_read(row) for row in rows]
-        return found
+            rows = await self._tables.query(TABLE, f"{bucket:02d}", limit=limit - len(messages))
+            messages += [_read(row) for row in rows]
+        return messages
 
     async def sent(self, message: Message) -> None:
         """Take one out; another timer may have been faster."""

@@ -60,10 +60,10 @@ class TableProofs:
         return read_day(row)[0] if row else None
 
     async def roots(self, account: str, first: str, last: str, *, limit: int) -> list[SignedRoot]:
-        found: list[SignedRoot] = []
+        roots: list[SignedRoot] = []
         after: str | None = None
-        while len(found) < limit:
-            size = min(2 * (limit - len(found)), limits.TABLE_PAGE_ROWS_MAX)  # a root, and a part
+        while len(roots) < limit:
+            size = min(2 * (limit - len(roots)), limits.TABLE_PAGE_ROWS_MAX)  # a root, and a part
             page = await self._tables.query(
                 rows.TABLE,
                 account,
@@ -73,19 +73,19 @@ class TableProofs:
                 select=_OF_ROOT,
                 limit=size,
             )
-            found += [read_day(row)[0] for row in page if is_day(row.key)]
+            roots += [read_day(row)[0] for row in page if is_day(row.key)]
             if len(page) < size:
                 break
             after = page[-1].key
-        return found[:limit]
+        return roots[:limit]
 
     async def day(self, account: str, day: str) -> ProvenDay | None:
         key = f"{PREFIX}{day}"
-        found = [row async for row in read_range(self._tables, account, key, f"{key}}}")]
-        if not found or found[0].key != key:
+        day_rows = [row async for row in read_range(self._tables, account, key, f"{key}}}")]
+        if not day_rows or day_rows[0].key != key:
             return None
-        signed, digests = read_day(found[0])
-        leaves = tuple(leaf for row in found[1:] for leaf in read_leaves(row))
+        signed, digests = read_day(day_rows[0])
+        leaves = tuple(leaf for row in day_rows[1:] for leaf in read_leaves(row))
         if len(leaves) != signed.root.commits and (
             leaves or signed.root.commits <= limits.PROOF_HASHES_KEPT_MAX
         ):

@@ -37,26 +37,26 @@ async def proof_rows(run: Run, tables: TableStore, account: str, since: datetime
     """Compare roots, public hashes and rates with the journal: of all days, or of those since a
     verification that ended with a commit of the time `since`."""
     first = f"{PREFIX}{(since - _DAYS_BACK).date()}" if since else PREFIX
-    found = _StoredProofs()
+    stored = _StoredProofs()
     async for row in read_range(tables, account, first, f"{PREFIX[:-1]}}}"):
-        found.add(run, row)
-    last = f"{PREFIX}{found.head}" if found.head else PREFIX
-    if found.head and await tables.get(rows.TABLE, account, last) is None:
+        stored.add(run, row)
+    last = f"{PREFIX}{stored.head}" if stored.head else PREFIX
+    if stored.head and await tables.get(rows.TABLE, account, last) is None:
         run.wrong(HEAD, "day: there is no such day")
-    named = {each for _, _, digests in found.days for each in digests}
+    named = {each for _, _, digests in stored.days for each in digests}
     rates = await _rates(run, tables, account, named, every=since is None)
-    for row, signed, digests in found.days:
+    for row, signed, digests in stored.days:
         if row.key > last:
             run.wrong(HEAD, "day: is not the last one")
-        _day(run, account, row, signed, found.take_parts(signed.root))
+        _day(run, account, row, signed, stored.take_parts(signed.root))
         _rates_of(run, row, signed, digests, rates)
-    for key in found.parts:
+    for key in stored.parts:
         run.wrong(key, "hashes: no closed day has this part")
-    if found.days and since is None:
-        root = found.days[0][1].root
+    if stored.days and since is None:
+        root = stored.days[0][1].root
         if root.previous != GENESIS or root.after or root.base != GENESIS:
-            run.wrong(found.days[0][0].key, "previous: a day before is missing")
-    for (_, before, _), (row, after, _) in pairwise(found.days):
+            run.wrong(stored.days[0][0].key, "previous: a day before is missing")
+    for (_, before, _), (row, after, _) in pairwise(stored.days):
         if not follows(before.root, before.digest, after.root):
             run.wrong(row.key, "previous: does not continue the day before")
 
@@ -99,7 +99,7 @@ async def _rates(
     else:
         keys = [f"{RATE}{digest}" for digest in sorted(named)]
         stored = {key: await tables.get(rows.TABLE, account, key) for key in keys}
-    found: dict[str, Mapping[str, Any] | None] = {}
+    rates: dict[str, Mapping[str, Any] | None] = {}
     for key in sorted(stored.keys() | {f"{RATE}{digest}" for digest in named}):
         row = stored.get(key)
         if row is None:
@@ -107,17 +107,17 @@ async def _rates(
             continue
         own_properties(run, row, RATE)
         try:
-            found[key.removeprefix(RATE)] = read_rate(row)
+            rates[key.removeprefix(RATE)] = read_rate(row)
         except UNREADABLE:
             run.wrong(key, "data: is not the rate that the key names")
-    return found
+    return rates
 
 
 def _rates_of(
     run: Run, row: Row, signed: SignedRoot, named: list[str], rates: _RateDocuments
 ) -> None:
-    found = [rate for digest in named if (rate := rates.get(digest)) is not None]
-    if len(found) == len(named) and rates_root(found) != signed.root.rates:
+    present = [rate for digest in named if (rate := rates.get(digest)) is not None]
+    if len(present) == len(named) and rates_root(present) != signed.root.rates:
         run.wrong(row.key, "data: rates are not those of the root")
 
 

@@ -94,18 +94,18 @@ class TableRateCards:
     async def version_for(
         self, card: str, answered_at: datetime, *, known_at: datetime | None = None
     ) -> RateCardVersion | None:
-        known = self._known.get(card)
+        cached = self._known.get(card)
         life = timedelta(seconds=limits.RATE_CARD_LIST_SECONDS)
         if (
-            known is not None
-            and timedelta(0) <= self._clock.now() - known.read_at < life
-            and (known_at is None or known_at <= known.read_at)
+            cached is not None
+            and timedelta(0) <= self._clock.now() - cached.read_at < life
+            and (known_at is None or known_at <= cached.read_at)
         ):
-            found = _in_force(known, answered_at)
-            if found is not None:
-                return await self._load(found)
-        found = _in_force(await self._read_shared(card, known_at), answered_at)
-        return await self._load(found) if found is not None else None
+            version = _in_force(cached, answered_at)
+            if version is not None:
+                return await self._load(version)
+        version = _in_force(await self._read_shared(card, known_at), answered_at)
+        return await self._load(version) if version is not None else None
 
     async def _read_shared(self, card: str, known_at: datetime | None) -> _Card:
         """The card, read once for all who need it at the same time: the legs of a batch."""
@@ -159,10 +159,10 @@ class TableRateCards:
         rows = [_known_schema(row) for row in stored_rows]
         head = next((row.etag for row in rows if row.key == _HEAD), None)
         stored = tuple(_stored(card, row) for row in rows if row.key.startswith(_VERSION))
-        found = _Card(head, stored, now)
+        read = _Card(head, stored, now)
         if stored:
-            self._known[card] = found
-        return found
+            self._known[card] = read
+        return read
 
     async def _load(self, stored: _Stored) -> RateCardVersion:
         """The decoded version: cached, being loaded by another task, or loaded now."""

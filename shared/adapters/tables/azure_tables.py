@@ -148,13 +148,13 @@ class AzureTables(TableStore):
         page_rows = min(limit, limits.TABLE_PAGE_ROWS_MAX)
         try:
             client = self._client(table)
-            found: AsyncItemPaged[TableEntity] = (
+            entities: AsyncItemPaged[TableEntity] = (
                 client.query_entities(" and ".join(conditions), results_per_page=page_rows)
                 if conditions
                 else client.list_entities(results_per_page=page_rows)
             )
             # The SDK's token of a table is a dictionary, its signature says text.
-            pages = found.by_page(token)  # type: ignore[arg-type]
+            pages = entities.by_page(token)  # type: ignore[arg-type]
             rows = await self._next_page(pages)
             onward = getattr(pages, "continuation_token", None)
         except Exception as error:

@@ -6,15 +6,15 @@ from shared.domain.common.errors import LedgerCorrupt
 from shared.ports.tables import Row
 
 
-def is_unknown(row: Row, known: Container[int]) -> bool:
-    """Whether another version of the product wrote the row: its schema number is none of `known`.
+def is_unknown(row: Row, supported: Container[int]) -> bool:
+    """True if another version of the product wrote the row: `supported` lacks its schema number.
     A row without a sound number is damaged, which is another matter."""
     schema = row.values.get("schema")
-    return isinstance(schema, int) and schema > 0 and schema not in known
+    return isinstance(schema, int) and schema > 0 and schema not in supported
 
 
-def check_schema(row: Row, known: int) -> None:
-    """Raises LedgerCorrupt if the row has no schema number, or a newer one than `known`."""
+def check_schema(row: Row, supported: int) -> None:
+    """Raises LedgerCorrupt if the row has no schema number, or a newer one than `supported`."""
     schema = row.values.get("schema")
-    if isinstance(schema, bool) or not isinstance(schema, int) or not 1 <= schema <= known:
-        raise LedgerCorrupt(f"Row {row.key} has schema {schema!r}; this code knows {known}.")
+    if isinstance(schema, bool) or not isinstance(schema, int) or not 1 <= schema <= supported:
+        raise LedgerCorrupt(f"Row {row.key} has schema {schema!r}; this code knows {supported}.")

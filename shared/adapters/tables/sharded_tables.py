@@ -66,9 +66,9 @@ class ShardedTables(TableStore):
     async def _store(self, table: str, partition: str) -> TableStore:
         if table not in SHARDED:
             return self._stores[0]
-        known = self._known.get(partition)
-        if known is not None:
-            return known
+        cached = self._known.get(partition)
+        if cached is not None:
+            return cached
         shard = await self._shard_of(partition)
         if shard is None:  # nothing was written for it yet: its rows are nowhere
             return self._stores[0]

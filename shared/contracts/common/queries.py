@@ -120,21 +120,25 @@ def check_query(url: str, declared: Sequence[Query]) -> dict[str, str]:
     Raises Invalid `query_invalid` for a parameter that is not declared, is sent twice, or has a
     value that it does not take.
     """
-    known = {each.name: each for each in declared}
+    parameters = {each.name: each for each in declared}
     values: dict[str, str] = {}
     faults: list[tuple[str, str]] = []
     for name, text in parse_qsl(urlsplit(url).query, keep_blank_values=True):
-        if name not in known:
-            there = f"those that exist are {', '.join(sorted(known))}" if known else "it takes none"
+        if name not in parameters:
+            there = (
+                f"those that exist are {', '.join(sorted(parameters))}"
+                if parameters
+                else "it takes none"
+            )
             faults.append((name, f"is not one that this route takes: {there}"))
         elif name in values:
             faults.append((name, "is sent twice"))
         else:
             values[name] = text
             # An offset's plus reads as a space where it is not percent-encoded.
-            if known[name].kind is QueryKind.TIME:
+            if parameters[name].kind is QueryKind.TIME:
                 values[name] = text.replace(" ", "+")
-            if text and (rule := known[name].fault(values[name])):
+            if text and (rule := parameters[name].fault(values[name])):
                 faults.append((name, rule))
     if faults:
         raise query_invalid(*faults)

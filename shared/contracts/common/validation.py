@@ -54,8 +54,8 @@ def refuse_unknown_fields(model: type[BaseModel], patch: object) -> None:
     try:
         model.model_validate(patch)
     except ValidationError as error:
-        found = error.errors(include_url=False, include_input=False)
-        if unknown := [item for item in found if item["type"] == "extra_forbidden"]:
+        errors = error.errors(include_url=False, include_input=False)
+        if unknown := [item for item in errors if item["type"] == "extra_forbidden"]:
             raise _invalid(unknown) from None
 
 

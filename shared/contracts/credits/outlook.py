@@ -46,13 +46,13 @@ def outlook_body(account: str, outlook: Outlook) -> dict[str, object]:
     }
 
 
-def _burn(outlook: Outlook, known: Forecast) -> dict[str, object]:
+def _burn(outlook: Outlook, forecast: Forecast) -> dict[str, object]:
     return {
-        "per_hour": format_amount(known.per_day_micros // burn_rate.HOURS_PER_DAY),
-        "per_day": format_amount(known.per_day_micros),
+        "per_hour": format_amount(forecast.per_day_micros // burn_rate.HOURS_PER_DAY),
+        "per_day": format_amount(forecast.per_day_micros),
         "next_hour": format_amount(outlook.next_hour_micros),
         "next_24_hours": format_amount(outlook.next_day_micros),
-        "deviation_per_day": format_amount(known.spread.day_micros),
+        "deviation_per_day": format_amount(forecast.spread.day_micros),
     }
 
 
@@ -67,12 +67,12 @@ def _recent(outlook: Outlook) -> dict[str, object]:
     }
 
 
-def _runs_out(outlook: Outlook, known: Forecast | None, credit_micros: int) -> dict[str, object]:
+def _runs_out(outlook: Outlook, forecast: Forecast | None, credit_micros: int) -> dict[str, object]:
     """When so much has run out. Nothing left is known without any history."""
-    if known is None and credit_micros > 0:
+    if forecast is None and credit_micros > 0:
         return {"known": False, "why": outlook.why_unknown}
-    at = known.runs_out_at if known else outlook.at
-    between = (known.earliest_at, known.latest_at) if known else (outlook.at, outlook.at)
+    at = forecast.runs_out_at if forecast else outlook.at
+    between = (forecast.earliest_at, forecast.latest_at) if forecast else (outlook.at, outlook.at)
     return {
         "known": True,
         "at": _text(at),

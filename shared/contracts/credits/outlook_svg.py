@@ -78,17 +78,17 @@ class _Drawing:
         yield "</svg>"
 
     def _words(self) -> str:
-        known, currency = self._outlook.balance, self._outlook.currency
-        if known is None:
+        balance, currency = self._outlook.balance, self._outlook.currency
+        if balance is None:
             lately = format_amount(self._outlook.recent.day_micros)
             return f"no forecast yet; {lately} {currency} in the last 24 hours"
-        cents = known.per_day_micros // _CENT * _CENT
+        cents = balance.per_day_micros // _CENT * _CENT
         a_day = f"{format_amount(cents)} {currency} a day"
-        if known.runs_out_at is None:
+        if balance.runs_out_at is None:
             return f"{a_day}; does not run out within a year"
-        early = f"{known.earliest_at:%d %b}" if known.earliest_at else "now"
-        late = f"{known.latest_at:%d %b}" if known.latest_at else "a year from now"
-        when = f"{known.runs_out_at:%d %b %Y %H:%M} UTC"
+        early = f"{balance.earliest_at:%d %b}" if balance.earliest_at else "now"
+        late = f"{balance.latest_at:%d %b}" if balance.latest_at else "a year from now"
+        when = f"{balance.runs_out_at:%d %b %Y %H:%M} UTC"
         return f"{a_day}; runs out about {when}, between {early} and {late} with {CHANCE}"
 
     def _legend(self) -> Iterator[str]:

@@ -53,10 +53,10 @@ class LoadRow:
 
 def flag_cell(text: str) -> bool:
     """A truth value, as spreadsheets write it."""
-    found = _FLAGS.get(text.lower())
-    if found is None:
+    flag = _FLAGS.get(text.lower())
+    if flag is None:
         raise ValueError("must be true or false")
-    return found
+    return flag
 
 
 def json_cell(text: str) -> object:
@@ -94,7 +94,7 @@ def read_rows(
     delimiter = max(_DELIMITERS, key=lines[0].count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     errors: list[FieldError] = []
-    found: list[LoadRow] = []
+    rows: list[LoadRow] = []
     try:
         header = [name.strip() for name in next(reader, [])]
         _check_header(header, key, cells)
@@ -104,7 +104,7 @@ def read_rows(
             begin, line = line, reader.line_num + 1
             if not any(field.strip() for field in fields):
                 continue
-            if len(found) >= limits.LOAD_ROWS_MAX:
+            if len(rows) >= limits.LOAD_ROWS_MAX:
                 raise TooLarge(f"A file may have {limits.LOAD_ROWS_MAX} rows.")
             row = _row(begin, dict(zip(header, fields, strict=False)), key, cells, errors)
             if len(fields) > len(header) and any(fields[len(header) :]):
@@ -114,7 +114,7 @@ def read_rows(
                 detail = f"is already in line {seen[row.key]}"
                 errors.append(FieldError(f"/lines/{begin}/{key}", detail))
             seen.setdefault(row.key, begin)
-            found.append(row)
+            rows.append(row)
             if len(errors) >= limits.FIELD_ERRORS_MAX:
                 break
     except csv.Error as error:
@@ -122,7 +122,7 @@ def read_rows(
             f"The file is not valid CSV at line {reader.line_num} ({error}). Correct the line."
         ) from None
     raise_errors(errors)
-    return found
+    return rows
 
 
 def raise_errors(errors: Sequence[FieldError]) -> None:
@@ -178,12 +178,12 @@ def _decoded(body: bytes, content_type: str) -> str:
 
 
 def _check_header(header: Sequence[str], key: str, cells: Mapping[str, CellParser]) -> None:
-    known = {key, "etag", *cells, *_IGNORED}
+    allowed = {key, "etag", *cells, *_IGNORED}
     shown = ", ".join([key, *cells, "etag"])
     problems = [
         f"has an unknown column {name[:80]!r}; those that exist are {shown}"
         for name in header
-        if name not in known
+        if name not in allowed
     ][:20]
     problems += [
         f"has the column {n[:80]!r} twice" for n in sorted({*header}) if header.count(n) > 1

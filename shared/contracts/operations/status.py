@@ -14,22 +14,22 @@ DEAD_LETTER_COLUMNS = (
 )
 
 
-def status_body(found: SystemStatus, version: str) -> dict[str, object]:
+def status_body(status: SystemStatus, version: str) -> dict[str, object]:
     """The status; an unknown figure is null."""
-    queue = found.queue
+    queue = status.queue
     return {
-        "status": found.status.value,
-        "reasons": [{"code": each.code, "detail": each.detail} for each in found.reasons],
+        "status": status.status.value,
+        "reasons": [{"code": each.code, "detail": each.detail} for each in status.reasons],
         "queue": {
             "messages": queue.messages if queue else None,
-            "oldest_seconds": found.queue_oldest_seconds,
+            "oldest_seconds": status.queue_oldest_seconds,
             "dead_letters": queue.dead_letters if queue else None,
         },
-        "inbox": {"messages": found.inbox_messages, "oldest_seconds": found.inbox_oldest_seconds},
-        "outbox": {"oldest_seconds": found.outbox_oldest_seconds},
+        "inbox": {"messages": status.inbox_messages, "oldest_seconds": status.inbox_oldest_seconds},
+        "outbox": {"oldest_seconds": status.outbox_oldest_seconds},
         "parked": {
-            "open": sum(found.parked_by_reason.values()),
-            "by_reason": dict(found.parked_by_reason),
+            "open": sum(status.parked_by_reason.values()),
+            "by_reason": dict(status.parked_by_reason),
         },
         "timers": [
             {
@@ -38,10 +38,10 @@ def status_body(found: SystemStatus, version: str) -> dict[str, object]:
                 "late": each.is_late,
                 "late_after_seconds": each.late_after_seconds,
             }
-            for each in found.timers
+            for each in status.timers
         ],
-        "last_charge_at": found.last_charge_at and format_time(found.last_charge_at),
-        "webhooks": {"failing": found.webhooks_failing},
+        "last_charge_at": status.last_charge_at and format_time(status.last_charge_at),
+        "webhooks": {"failing": status.webhooks_failing},
         "bridges": [
             {
                 "bridge": each.bridge,
@@ -51,7 +51,7 @@ def status_body(found: SystemStatus, version: str) -> dict[str, object]:
                 "parked_24h": each.parked,
                 "ignored_24h": dict(each.ignored),
             }
-            for each in found.bridges
+            for each in status.bridges
         ],
         "version": version,
     }

@@ -147,11 +147,11 @@ class PrefixReader:
             return [PrefixRange(code, code)]
         if not self.list_separator and _is_date(text):
             raise ValueError("may be a date: a spreadsheet must treat prefixes as texts")
-        found = [self._span(piece, code) for piece in self._pieces(_DASH.sub("-", text))]
-        if not found:
+        ranges = [self._span(piece, code) for piece in self._pieces(_DASH.sub("-", text))]
+        if not ranges:
             raise ValueError("is no prefix")
-        _check_together(found)
-        return found
+        _check_together(ranges)
+        return ranges
 
     def _pieces(self, text: str) -> Iterator[str]:
         separator = self.list_separator

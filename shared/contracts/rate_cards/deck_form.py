@@ -93,12 +93,12 @@ def inflated(content: bytes) -> bytes:
         return content
     # Read twice, so that memory of the right size is taken once and no second copy is made.
     size = sum(map(len, _pieces(content)))
-    found = io.BytesIO()
-    found.seek(max(0, size - 1))
-    found.write(b"\0"[:size])
-    found.seek(0)
-    found.writelines(_pieces(content))
-    return found.getvalue()
+    inflated_bytes = io.BytesIO()
+    inflated_bytes.seek(max(0, size - 1))
+    inflated_bytes.write(b"\0"[:size])
+    inflated_bytes.seek(0)
+    inflated_bytes.writelines(_pieces(content))
+    return inflated_bytes.getvalue()
 
 
 def _pieces(content: bytes) -> Iterator[bytes]:

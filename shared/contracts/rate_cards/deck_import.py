@@ -105,11 +105,11 @@ class DeckMapping(AdminBody):
     @property
     def named_columns(self) -> set[str]:
         """The deck's columns that the mapping speaks of."""
-        found = {*self.only_where, *self.skip_where, *self.columns.destination}
+        named = {*self.only_where, *self.skip_where, *self.columns.destination}
         for name, column in self.columns:
             if name != "destination" and column is not None:
-                found.add(column)
-        return found
+                named.add(column)
+        return named
 
     @property
     def price_columns(self) -> tuple[str, ...]:
@@ -223,7 +223,7 @@ def read_names(rows: Iterable[DeckRow], reader: PrefixReader) -> dict[str, list[
     """Prefixes by the plain form of a destination's name, of rows with the columns `prefix` and
     `destination`. Raises Invalid with a line for each wrong field."""
     budget = CpuBudget(limits.DECK_CPU_SECONDS_MAX)
-    found: dict[str, list[PrefixRange]] = {}
+    ranges: dict[str, list[PrefixRange]] = {}
     errors: list[FieldError] = []
     for row in rows:
         budget.check()
@@ -231,7 +231,7 @@ def read_names(rows: Iterable[DeckRow], reader: PrefixReader) -> dict[str, list[
             if row.problem:
                 raise _RowRefused(row.place, row.problem)
             name = comparable(_read(row, "destination", cell_name))
-            found.setdefault(name, []).extend(_read(row, "prefix", reader.spans))
+            ranges.setdefault(name, []).extend(_read(row, "prefix", reader.spans))
         except _RowRefused as refused:
             errors.append(refused.error)
             if len(errors) >= limits.RATE_CARD_ERRORS_MAX:
@@ -242,7 +242,7 @@ def read_names(rows: Iterable[DeckRow], reader: PrefixReader) -> dict[str, list[
             "Correct the lines in errors and import again.",
             tuple(errors),
         )
-    return found
+    return ranges
 
 
 def _not_valid(errors: Sequence[FieldError]) -> Invalid:
@@ -288,7 +288,7 @@ class _Importer:
 
     def rates(self, budget: CpuBudget) -> "_LazyRates":
         """All rates. Raises Invalid for repeated prefixes."""
-        found = _LazyRates(self._entries)
+        rates = _LazyRates(self._entries)
         positions: dict[str | tuple[str, str], int] = {}
         errors: list[FieldError] = []
         for number, entry in enumerate(self._entries):
@@ -298,12 +298,12 @@ class _Importer:
                 one = span.first == span.last
                 for prefix in (span.first,) if one else span.prefixes():
                     key = prefix if origin is None else (prefix, origin)
-                    at = positions.setdefault(key, len(found.prefixes))
-                    if at == len(found.prefixes):
-                        found.prefixes.append(prefix)
-                        found.entries.append(number)
+                    at = positions.setdefault(key, len(rates.prefixes))
+                    if at == len(rates.prefixes):
+                        rates.prefixes.append(prefix)
+                        rates.entries.append(number)
                         continue
-                    kept = self._entries[found.entries[at]]
+                    kept = self._entries[rates.entries[at]]
                     if self._mapping.duplicates == "refuse":
                         errors.append(self._twice(prefix, kept.place, entry.place))
                         if len(errors) >= limits.RATE_CARD_ERRORS_MAX:
@@ -311,10 +311,10 @@ class _Importer:
                     else:
                         self._duplicates += 1
                         if self._replaces(entry.rate, kept.rate):
-                            found.entries[at] = number
+                            rates.entries[at] = number
         if errors:
             raise _not_valid(errors)
-        return found
+        return rates
 
     def report(self, rates: int) -> DeckReport:
         """The outcome for the rows, of which so many rates were made."""
@@ -396,9 +396,9 @@ class _Importer:
         return _read(row, columns.prefix, lambda cell: reader.spans(cell, code), as_text=True)
 
     def _named_spans(self, row: DeckRow, name: str) -> Sequence[PrefixRange] | None:
-        found = self._names.get(comparable(name))
-        if found is not None:
-            return found
+        ranges = self._names.get(comparable(name))
+        if ranges is not None:
+            return ranges
         column = self._mapping.columns.destination[0]
         if self._mapping.unknown_names == "refuse":
             detail = (
@@ -416,12 +416,12 @@ class _Importer:
         Most rows of a deck equal others; they are read once.
         """
         key = _fields(row, self._price_columns)
-        found = self._rates_read.get(key)
-        if found is None:
+        rate = self._rates_read.get(key)
+        if rate is None:
             if len(self._rates_read) >= limits.DECK_TERMS_KEPT_MAX:
                 self._rates_read.clear()
-            found = self._rates_read[key] = self._read_rate(row)
-        return found
+            rate = self._rates_read[key] = self._read_rate(row)
+        return rate
 
     def _read_rate(self, row: DeckRow) -> tuple[Rate, int]:
         columns, defaults = self._mapping.columns, self._mapping.defaults

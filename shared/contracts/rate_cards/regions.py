@@ -18,14 +18,14 @@ REGION_COLUMNS = (
 
 def region_body(region: str, calling_codes: tuple[str, ...]) -> dict[str, object]:
     """A region as a JSON object; `pay_per_minute` is null where Teams has no page of it."""
-    known = availability(region)
-    offered = known and {
-        "conferencing": known.conferencing,
-        "toll": known.conferencing == "yes",
-        "toll_free": known.conferencing == "yes" and known.toll_free_numbers,
-        "dial_out": known.meeting_dial_out.value,
-        "credits_sold": known.credits_sold,
-        "premium_numbers": known.premium_numbers.value,
+    available = availability(region)
+    offered = available and {
+        "conferencing": available.conferencing,
+        "toll": available.conferencing == "yes",
+        "toll_free": available.conferencing == "yes" and available.toll_free_numbers,
+        "dial_out": available.meeting_dial_out.value,
+        "credits_sold": available.credits_sold,
+        "premium_numbers": available.premium_numbers.value,
     }
     return {
         "region": region,

@@ -40,8 +40,8 @@ def usage_items(
     totals: dict[GroupKey, UsageTotal], groups: Sequence[str], order: Order, limit: int | None
 ) -> list[dict[str, object]]:
     """An item for each group, in order; beyond a limit all others are one item `other`."""
-    found = ordered(totals, order)
-    kept, rest = (found, []) if limit is None else (found[:limit], found[limit:])
+    in_order = ordered(totals, order)
+    kept, rest = (in_order, []) if limit is None else (in_order[:limit], in_order[limit:])
     items = [{**_names(groups, group), **total_body(total)} for group, total in kept]
     if rest:
         names: dict[str, object] = dict.fromkeys(groups, OTHER)

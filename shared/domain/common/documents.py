@@ -46,8 +46,8 @@ _AS_IT_IS = _Stored("", None, None, None, inline=False)
 @cache
 def _stored_fields(kind: Any) -> Sequence[tuple[Field[Any], _Stored]]:
     """The fields of a dataclass, inline ones first, and how a document keeps each."""
-    known = [(each, each.metadata.get("stored", _AS_IT_IS)) for each in fields(kind)]
-    return sorted(known, key=lambda each: not each[1].inline)
+    encoded = [(each, each.metadata.get("stored", _AS_IT_IS)) for each in fields(kind)]
+    return sorted(encoded, key=lambda each: not each[1].inline)
 
 
 def to_document(value: Any, *, exclude: Collection[str] = ()) -> dict[str, Any]:

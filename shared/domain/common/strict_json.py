@@ -89,20 +89,20 @@ def load_object(
     if mark != "{":
         value, _ = ([], 0) if mark == "[" else reader.value()
         return value
-    found = {} if members is None else members
+    loaded = {} if members is None else members
     for name in reader.names():
-        if name in found:
+        if name in loaded:
             raise _invalid("a key occurs twice in one object")
-        if len(found) >= JSON_MEMBERS_MAX:
+        if len(loaded) >= JSON_MEMBERS_MAX:
             raise _invalid(f"an object of over {JSON_MEMBERS_MAX} members")
-        found[name] = []
+        loaded[name] = []
         if name != listed or reader.next_mark() != "[":
-            found[name], _ = reader.value()
+            loaded[name], _ = reader.value()
             continue
         for item, chars in reader.items():
             take(item, chars)
     reader.end()
-    return found
+    return loaded
 
 
 class _JsonReader:
@@ -191,11 +191,11 @@ class _JsonReader:
 
     def _goes_on(self, mark: str) -> bool:
         """Whether a comma comes next, and not the end."""
-        found = self.next_mark()
-        if found not in {",", mark} or not found:
+        character = self.next_mark()
+        if character not in {",", mark} or not character:
             raise self._wrong(f"a comma or {mark} is missing")
         self._at += 1
-        return found == ","
+        return character == ","
 
     def _more(self) -> bool:
         """Read the next window; False at the end of the body."""

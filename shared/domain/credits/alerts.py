@@ -379,11 +379,11 @@ class Alert:
 
 
 def merge_rules(
-    known: tuple[AlertRule, ...], wanted: tuple[AlertRule, ...]
+    current: tuple[AlertRule, ...], changed: tuple[AlertRule, ...]
 ) -> tuple[AlertRule, ...]:
     """The requested rules; an unchanged rule keeps its state, a new rule is armed."""
-    armed = {rule.same: rule.armed for rule in known}
-    return tuple(replace(rule, armed=armed.get(rule.same, True)) for rule in wanted)
+    armed = {rule.same: rule.armed for rule in current}
+    return tuple(replace(rule, armed=armed.get(rule.same, True)) for rule in changed)
 
 
 def margin_micros(threshold_micros: int, last_charge_micros: int) -> int:

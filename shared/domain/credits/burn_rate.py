@@ -279,8 +279,8 @@ def _spread(burn: Burn, mean_micros: int, at: datetime, time_zone: str) -> Forec
     at least the deviation that the sample size implies."""
     today = at.astimezone(zone(time_zone)).date().toordinal()
     count = min(burn.hours // HOURS_PER_DAY, limits.BURN_DAYS_KEPT - 1)
-    known = {day.ordinal: day.spent_micros for day in burn.days}
-    spent = {ordinal: known.get(ordinal, 0) for ordinal in range(today - count, today)}
+    spent_by_day = {day.ordinal: day.spent_micros for day in burn.days}
+    spent = {ordinal: spent_by_day.get(ordinal, 0) for ordinal in range(today - count, today)}
     weekdays = [[spent[each] for each in spent if each % 7 == weekday] for weekday in range(7)]
     within = sum(_squares(each) for each in weekdays)
     freedom = _PRIOR_FREEDOM + sum(len(each) - 1 for each in weekdays if each)

@@ -163,8 +163,8 @@ def with_money(event: Event, balance_micros: int, currency: str) -> Event:
     return replace(event, data={**money, **event.data})
 
 
-def _runs_out(known: Forecast, runs_out_at: datetime, at: datetime) -> dict[str, object]:
-    between = (known.earliest_at, known.latest_at)
+def _runs_out(forecast: Forecast, runs_out_at: datetime, at: datetime) -> dict[str, object]:
+    between = (forecast.earliest_at, forecast.latest_at)
     return {
         "at": _day_time(runs_out_at),
         "hours_left": hours_left(at, runs_out_at),

@@ -46,8 +46,8 @@ def after_draw(
 ) -> tuple[tuple[PoolMonth, ...], tuple[Event, ...]]:
     """The pools after a draw, the newest two in order, and a notice for each share that was just
     used up; each notice once a month."""
-    known = {pool.month: pool for pool in pools}
-    pool = known.get(draw.month, PoolMonth(draw.month))
+    by_month = {pool.month: pool for pool in pools}
+    pool = by_month.get(draw.month, PoolMonth(draw.month))
     used = max(0, pool.used_seconds + draw.seconds)
     crossed = [
         percent
@@ -55,10 +55,10 @@ def after_draw(
         if pool.announced_percent < percent and 100 * used >= percent * size_seconds > 0
     ]
     announced = crossed[-1] if crossed else pool.announced_percent
-    known[draw.month] = replace(pool, used_seconds=used, announced_percent=announced)
-    kept = sorted(known)[-POOL_MONTHS_KEPT:]
+    by_month[draw.month] = replace(pool, used_seconds=used, announced_percent=announced)
+    kept = sorted(by_month)[-POOL_MONTHS_KEPT:]
     events = tuple(_used(draw.month, percent, used, size_seconds) for percent in crossed)
-    return tuple(known[month] for month in kept), events
+    return tuple(by_month[month] for month in kept), events
 
 
 def _used(month: str, percent: int, used_seconds: int, size_seconds: int) -> Event:

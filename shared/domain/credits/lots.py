@@ -72,10 +72,10 @@ def draw(lots: Iterable[Lot], amount_micros: int, *, valid_at: datetime) -> Draw
 
 def give_back(lots: Iterable[Lot], lot: Lot, amount_micros: int) -> tuple[Lot, ...]:
     """The open lots with an amount back in `lot`, which may have been used up meanwhile."""
-    known = {open_lot.id: open_lot for open_lot in lots}
-    remaining = known[lot.id].remaining_micros if lot.id in known else 0
-    known[lot.id] = replace(lot, remaining_micros=remaining + amount_micros)
-    return by_age(known.values())
+    open_lots = {open_lot.id: open_lot for open_lot in lots}
+    remaining = open_lots[lot.id].remaining_micros if lot.id in open_lots else 0
+    open_lots[lot.id] = replace(lot, remaining_micros=remaining + amount_micros)
+    return by_age(open_lots.values())
 
 
 def by_age(lots: Iterable[Lot]) -> tuple[Lot, ...]:

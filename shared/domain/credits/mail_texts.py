@@ -66,12 +66,12 @@ def written(language: str, name: str, event: Mapping[str, Any]) -> tuple[str, st
     spoken = language if language in _LABELS else "en"
     data = _flat(event["data"])
     kind = str(event["type"])
-    known = _FieldValues({**data, "name": name})
+    values = _FieldValues({**data, "name": name})
     record = event_type(kind)
     words = record.fr if spoken == "fr" else record.en
-    subject = (words.subject if words else f"{{name}}: {kind}").format_map(known)
+    subject = (words.subject if words else f"{{name}}: {kind}").format_map(values)
     if data.get("repeat"):
-        subject = _AGAIN[spoken].format_map(known) + subject
+        subject = _AGAIN[spoken].format_map(values) + subject
     lines = [
         f"{label}{_COLON[spoken]}{data[field]}{f' {data["currency"]}' if field in _MONEY else ''}"
         for field, label in _LABELS[spoken].items()

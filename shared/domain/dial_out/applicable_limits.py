@@ -27,7 +27,7 @@ def limits_of(
     of_center = policy.cost_centers.get(center, Budgets()) if center else Budgets()
     per_meeting = (policy.budgets.meeting, of_center.meeting, organizer.budgets.meeting)
     velocity = policy.organizer_velocity
-    wanted = [
+    applicable = [
         Limit(
             Scope.ORGANIZER,
             scope_key(Scope.ORGANIZER, organizer.organizer),
@@ -38,14 +38,14 @@ def limits_of(
     ]
     if center:
         key = scope_key(Scope.COST_CENTER, center)
-        wanted.append(Limit(Scope.COST_CENTER, key, center, _of_periods(of_center)))
+        applicable.append(Limit(Scope.COST_CENTER, key, center, _of_periods(of_center)))
     if meeting:
         budgets = tuple(
             (BudgetPeriod.MEETING, budget) for budget in per_meeting if budget is not None
         )
         key = scope_key(Scope.MEETING, meeting)
-        wanted.append(Limit(Scope.MEETING, key, meeting, budgets))
-    return (account, *(limit for limit in wanted if limit.budgets or limit.velocity))
+        applicable.append(Limit(Scope.MEETING, key, meeting, budgets))
+    return (account, *(limit for limit in applicable if limit.budgets or limit.velocity))
 
 
 def scope_key(scope: Scope, name: str) -> str:

@@ -230,10 +230,10 @@ def _policy_passed(facts: DialOutFacts) -> str:
 
 def _class_passed(facts: DialOutFacts) -> str:
     number_class = facts.policy.class_of(facts.dialled.number)
-    known = availability(facts.dialled.number.region or "")
-    if known is None or number_class not in {NumberClass.PREMIUM_RATE, NumberClass.SHARED_COST}:
+    offered = availability(facts.dialled.number.region or "")
+    if offered is None or number_class not in {NumberClass.PREMIUM_RATE, NumberClass.SHARED_COST}:
         return number_class.value
-    words = known.premium_numbers.value.replace("_", " ")
+    words = offered.premium_numbers.value.replace("_", " ")
     return f"{number_class.value}; premium numbers of the country in Teams: {words}"
 
 

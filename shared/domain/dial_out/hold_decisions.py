@@ -196,8 +196,8 @@ def extend(state: HoldState, command: Extend, now: datetime) -> Granted | None:
     coverage = _coverage(command.pricing, capacity, command.wanted_seconds)
     if coverage.seconds <= hold.granted_seconds:
         ends_by = _ends_without_extension(state, command, hold, now)
-        known = replace(hold, ends_by=ends_by or "")
-        return Granted(None if known == hold else with_hold(state, known), known, ends_by)
+        current = replace(hold, ends_by=ends_by or "")
+        return Granted(None if current == hold else with_hold(state, current), current, ends_by)
     minute = minute_of(now)
     ends_by = _ends_by(command.pricing, capacity, coverage)
     longer = replace(
@@ -264,11 +264,11 @@ def _refused(
 def _coverage(pricing: Pricing, capacity: _SpendingCapacity, wanted_seconds: int) -> _Coverage:
     """The longest call up to the requested seconds: from the pool first, then from money. A free
     call takes nothing of the pool, like its charge."""
-    wanted = min(wanted_seconds, limits.LEG_SECONDS_MAX)
-    pool = min(wanted, capacity.pool_seconds)
-    if pool and pricing.hold_micros(wanted, 0) == 0:
+    seconds = min(wanted_seconds, limits.LEG_SECONDS_MAX)
+    pool = min(seconds, capacity.pool_seconds)
+    if pool and pricing.hold_micros(seconds, 0) == 0:
         pool = 0
-    paid = pricing.seconds_for(capacity.money_micros, wanted - pool, pool) if wanted > pool else 0
+    paid = pricing.seconds_for(capacity.money_micros, seconds - pool, pool) if seconds > pool else 0
     amount = pricing.hold_micros(paid, pool) if paid > 0 else 0
     if amount > capacity.money_micros:
         return _Coverage(pool, pool, 0)
@@ -318,8 +318,8 @@ def _placed(state: HoldState, command: Authorise, minute: int) -> HoldState:
     scopes = dict(state.scopes)
     for bound in command.bounds:
         if bound.key and bound.velocity is not None:
-            known = state.counters_of(bound.key)
-            scopes[bound.key] = known.with_placed(minute, command.region)
+            scope_counters = state.counters_of(bound.key)
+            scopes[bound.key] = scope_counters.with_placed(minute, command.region)
     counters = state.counters.with_placed(minute, command.region)
     return replace(state, counters=counters, scopes=scopes)
 

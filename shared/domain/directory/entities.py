@@ -198,23 +198,25 @@ def of_account(history: Sequence[Registration], account: str) -> tuple[Registrat
 
 def register(
     history: Sequence[Registration],
-    wanted: Registration,
+    registration: Registration,
     since: datetime,
     *,
     is_taken_over: bool = False,
 ) -> tuple[Registration, ...]:
-    """The history once `wanted` holds from `since` on, until the next registration after it.
+    """The history once `registration` holds from `since` on, until the next registration after it.
 
     The first one applies from the beginning of time, with any `since`, unless it is taken over from
     another account. One with the same `since` is replaced; one equal to the registration in force
     is left out. Raises Conflict `too_many_registrations`.
     """
     if not history:
-        return (_dated(wanted, since if is_taken_over else None),)
+        return (_dated(registration, since if is_taken_over else None),)
     before = tuple(r for r in history if r.since is None or r.since < since)
     after = tuple(r for r in history if r.since is not None and r.since > since)
     changed = (
-        before if before and _is_same(before[-1], wanted) else (*before, _dated(wanted, since))
+        before
+        if before and _is_same(before[-1], registration)
+        else (*before, _dated(registration, since))
     )
     if len(changed) + len(after) > limits.REGISTRATIONS_MAX:
         raise Conflict(

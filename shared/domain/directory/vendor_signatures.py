@@ -102,17 +102,17 @@ def verify_zoom(
     if not _ZOOM_TIME.fullmatch(timestamp):
         raise refused("x-zm-request-timestamp is missing or malformed")
     presented = headers.get("x-zm-signature", "").encode("utf-8", "backslashreplace")
-    found = None
+    matching = None
     for secret in secrets:
         digest = hmac.digest(secret.encode(), b"v0:%s:%s" % (timestamp.encode(), body), "sha256")
         if hmac.compare_digest(presented, b"v0=" + digest.hex().encode()):
-            found = secret
-    if found is None:
+            matching = secret
+    if matching is None:
         raise refused("wrong x-zm-signature")
     age_seconds = now.timestamp() - int(timestamp)
     if abs(age_seconds) > WEBHOOK_TOLERANCE_SECONDS:
         raise refused(f"signed {age_seconds:.0f} s ago")
-    return found
+    return matching
 
 
 def zoom_encrypted_token(secret: str, plain_token: str) -> str:

@@ -38,14 +38,14 @@ def on_posted(
     for event in own_events:
         evaluation.emit(event, str(event.data.get("month", "")))
     spent = -entry.amount_micros if entry.charges else 0
-    known = burn_rate.moved(
+    burn = burn_rate.moved(
         after.burn,
         entry.at,
         after.time_zone,
         spent_micros=spent,
         balance_micros=after.balance_micros,
     )
-    evaluation.change(burn=known)
+    evaluation.change(burn=burn)
     if entry.recharge is not None:
         _paid(evaluation, entry.recharge, paid)
     if entry.lot is not None:
@@ -94,16 +94,16 @@ def on_recharge_declined(
 ) -> Evaluation:
     """The payment provider declined."""
     evaluation = Evaluation(state, at)
-    known = recharge.declined(state.recharges, requested, at, state.time_zone, hard=hard)
-    evaluation.change(recharges=known)
+    recharges = recharge.declined(state.recharges, requested, at, state.time_zone, hard=hard)
+    evaluation.change(recharges=recharges)
     evaluation.record_recharge(replace(requested, status=RechargeStatus.DECLINED, ask_at=None))
     evaluation.end(alerts.RECHARGE_UNANSWERED)
-    event = event_payloads.recharge_declined(requested, known.declines, known.not_before)
+    event = event_payloads.recharge_declined(requested, recharges.declines, recharges.not_before)
     evaluation.emit(event, "recharge")
-    if known.paused:
-        _suspended(evaluation, known.held_back, None, requested)
-    elif known.not_before is not None:
-        evaluation.due.append((RECHARGE_DUE, known.not_before))
+    if recharges.paused:
+        _suspended(evaluation, recharges.held_back, None, requested)
+    elif recharges.not_before is not None:
+        evaluation.due.append((RECHARGE_DUE, recharges.not_before))
     return evaluation
 
 
@@ -147,11 +147,11 @@ def on_announced(state: LedgerState, command: Announce, at: datetime) -> Evaluat
     """Something happened outside the ledger; None when it was emitted before."""
     evaluation = Evaluation(state, at)
     if command.number:
-        known = dict(state.announced)
-        if command.number <= known.get(command.source, 0):
+        announced = dict(state.announced)
+        if command.number <= announced.get(command.source, 0):
             return None
-        known[command.source] = command.number
-        evaluation.change(announced=_announced(known, command.source))
+        announced[command.source] = command.number
+        evaluation.change(announced=_announced(announced, command.source))
     if command.type == alerts.DIAL_OUT_RESTARTED:
         stopped = command.data.get("alert")  # the one that was seen; None: all of them
         evaluation.end_where(
@@ -168,13 +168,13 @@ def on_announced(state: LedgerState, command: Announce, at: datetime) -> Evaluat
     return evaluation if evaluation.events or evaluation.state is not state else None
 
 
-def _announced(known: dict[str, int], source: str) -> tuple[tuple[str, int], ...]:
+def _announced(announced: dict[str, int], source: str) -> tuple[tuple[str, int], ...]:
     """The last number of each source. One that names a period, `spend|{rule}|{period}`, takes the
     place of its rule's earlier ones."""
     kind = source.rpartition("|")[0]
     kept = {
         name: number
-        for name, number in known.items()
+        for name, number in announced.items()
         if name == source or not kind or name.rpartition("|")[0] != kind
     }
     of_periods = [name for name in kept if "|" in name]
@@ -313,8 +313,8 @@ def _request_recharge(evaluation: Evaluation) -> None:
     )
     if requested is None:
         return
-    known, made = requested
-    evaluation.change(recharges=known)
+    recharges, made = requested
+    evaluation.change(recharges=recharges)
     if isinstance(made, CeilingReached):
         _suspended(evaluation, made.reason, made.until)
         evaluation.due.append((RECHARGE_DUE, made.until))
@@ -324,13 +324,13 @@ def _request_recharge(evaluation: Evaluation) -> None:
 
 
 def _retry_recharge(evaluation: Evaluation) -> None:
-    known = recharge.retry_request(evaluation.state.recharges, evaluation.at)
-    if known is None or known.pending is None:
+    recharges = recharge.retry_request(evaluation.state.recharges, evaluation.at)
+    if recharges is None or recharges.pending is None:
         return
-    evaluation.change(recharges=known)
-    _request(evaluation, known.pending)
-    if known.pending.asks == limits.RECHARGE_ASKS_BEFORE_ALERT:
-        evaluation.emit(event_payloads.recharge_unanswered(known.pending), "recharge")
+    evaluation.change(recharges=recharges)
+    _request(evaluation, recharges.pending)
+    if recharges.pending.asks == limits.RECHARGE_ASKS_BEFORE_ALERT:
+        evaluation.emit(event_payloads.recharge_unanswered(recharges.pending), "recharge")
 
 
 def _request(evaluation: Evaluation, made: Recharge) -> None:
@@ -429,7 +429,7 @@ def _remind(evaluation: Evaluation) -> None:
 def _reminder(state: LedgerState, raised: OpenAlert, at: datetime) -> Event | None:
     """An alert that is repeated, as things are now; None: its cause is gone. Raises LedgerCorrupt
     for a type that has no reminder."""
-    known = state.recharges
+    recharges = state.recharges
     match raised.type:
         case alerts.LOW:
             rules = (rule for rule in state.alert_rules if rule.name == raised.name)
@@ -440,10 +440,12 @@ def _reminder(state: LedgerState, raised: OpenAlert, at: datetime) -> Event | No
         case alerts.OVERDRAWN:
             return event_payloads.overdrawn(state.credit_limit_micros)
         case alerts.RECHARGE_SUSPENDED:
-            reason = "mismatch" if known.pending else known.held_back or "declined"
-            return event_payloads.recharge_suspended(reason, known.not_before)
+            reason = "mismatch" if recharges.pending else recharges.held_back or "declined"
+            return event_payloads.recharge_suspended(reason, recharges.not_before)
         case alerts.RECHARGE_UNANSWERED:
-            return event_payloads.recharge_unanswered(known.pending) if known.pending else None
+            return (
+                event_payloads.recharge_unanswered(recharges.pending) if recharges.pending else None
+            )
         case alerts.DIAL_OUT_STOPPED:
             return event_payloads.dial_out_stopped(raised.name, raised.at)
         case unknown:

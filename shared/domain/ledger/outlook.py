@@ -47,10 +47,10 @@ class Outlook:
 
 def outlook(state: LedgerState, held_micros: int, at: datetime) -> Outlook:
     """The known facts of the account, as of its ledger's state and its open holds."""
-    known, zone = burn_rate.rolled(state.burn, at, state.time_zone), state.time_zone
-    unused = _unused(replace(state, burn=known), at)
+    burn, zone = burn_rate.rolled(state.burn, at, state.time_zone), state.time_zone
+    unused = _unused(replace(state, burn=burn), at)
     available = available_micros(state, held_micros)
-    of_balance = burn_rate.forecast(known, at, zone, state.balance_micros - unused)
+    of_balance = burn_rate.forecast(burn, at, zone, state.balance_micros - unused)
     return Outlook(
         at=at,
         currency=state.currency,
@@ -58,15 +58,15 @@ def outlook(state: LedgerState, held_micros: int, at: datetime) -> Outlook:
         held_micros=held_micros,
         available_micros=available,
         credit_limit_micros=state.credit_limit_micros,
-        next_hour_micros=burn_rate.expected_micros(known, at, zone, 1),
-        next_day_micros=burn_rate.expected_micros(known, at, zone, burn_rate.HOURS_PER_DAY),
-        hours_known=known.hours,
+        next_hour_micros=burn_rate.expected_micros(burn, at, zone, 1),
+        next_day_micros=burn_rate.expected_micros(burn, at, zone, burn_rate.HOURS_PER_DAY),
+        hours_known=burn.hours,
         unused_micros=unused,
-        why_unknown=burn_rate.why_unknown(known, at, zone),
-        recent=burn_rate.recent(known, at, zone),
+        why_unknown=burn_rate.why_unknown(burn, at, zone),
+        recent=burn_rate.recent(burn, at, zone),
         balance=of_balance,
-        dial_outs=burn_rate.forecast(known, at, zone, available - unused),
-        past=known.days,
+        dial_outs=burn_rate.forecast(burn, at, zone, available - unused),
+        past=burn.days,
         ahead=_ahead(state, of_balance, at),
     )
 
@@ -91,18 +91,20 @@ def _unused(state: LedgerState, at: datetime) -> int:
     return unused
 
 
-def _ahead(state: LedgerState, known: Forecast | None, at: datetime) -> tuple[ForecastPoint, ...]:
+def _ahead(
+    state: LedgerState, forecast: Forecast | None, at: datetime
+) -> tuple[ForecastPoint, ...]:
     """The balance at the end of each of the coming days, without what expires unused."""
-    if known is None:
+    if forecast is None:
         return ()
     hours = burn_rate.hourly(
         state.burn, at, state.time_zone, limits.OUTLOOK_DAYS * burn_rate.HOURS_PER_DAY
     )
     balance = state.balance_micros
-    found: list[ForecastPoint] = []
+    points: list[ForecastPoint] = []
     for day in range(1, limits.OUTLOOK_DAYS + 1):
         begin = (day - 1) * burn_rate.HOURS_PER_DAY
         balance -= sum(hours[begin : begin + burn_rate.HOURS_PER_DAY])
-        half = known.spread.half_width_micros(day * burn_rate.HOURS_PER_DAY)
-        found.append(ForecastPoint(at + day * _DAY, balance, balance - half, balance + half))
-    return tuple(found)
+        half = forecast.spread.half_width_micros(day * burn_rate.HOURS_PER_DAY)
+        points.append(ForecastPoint(at + day * _DAY, balance, balance - half, balance + half))
+    return tuple(points)

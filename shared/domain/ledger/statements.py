@@ -248,10 +248,10 @@ def month_of(moment: datetime, time_zone: str) -> str:
 
 
 def _sum(totals: Totals) -> Total:
-    found = Total()
+    result = Total()
     for total in totals.values():
-        found.add(total.amount_micros, total.count, total.seconds, total.pool_seconds)
-    return found
+        result.add(total.amount_micros, total.count, total.seconds, total.pool_seconds)
+    return result
 
 
 def _leg(charge: Mapping[str, object], organizer: str | None) -> _Leg:

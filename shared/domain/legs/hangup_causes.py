@@ -46,8 +46,8 @@ def frees_hold(cause: str | None) -> bool:
     if _NUMBER.fullmatch(text):
         return int(text) in _BARE
     if match := _REASON.fullmatch(text) or _PREFIXED.fullmatch(text):
-        known = _SIP if match[1].upper() == "SIP" else _Q850
-        return int(match[2]) in known
+        causes = _SIP if match[1].upper() == "SIP" else _Q850
+        return int(match[2]) in causes
     if match := _LED.fullmatch(text):
         return int(match[1]) in _BARE
     name = re.sub(r"[^A-Z0-9]+", "_", text.upper()).strip("_")

@@ -35,7 +35,7 @@ def typical_numbers() -> tuple[PlanNumber, ...]:
     import phonenumbers
 
     kinds = phonenumbers.PhoneNumberType
-    found: list[PlanNumber] = []
+    numbers: list[PlanNumber] = []
     for region in sorted(set(phonenumbers.SUPPORTED_REGIONS) & set(NAMES)):
         for number_class in _CLASSES:
             kind = getattr(kinds, number_class.name)
@@ -43,11 +43,11 @@ def typical_numbers() -> tuple[PlanNumber, ...]:
             if number is not None:
                 code = str(number.country_code)
                 digits = f"{code}{phonenumbers.national_significant_number(number)}"
-                found.append(PlanNumber(region, code, number_class, digits))
+                numbers.append(PlanNumber(region, code, number_class, digits))
     for network in sorted(phonenumbers.COUNTRY_CODES_FOR_NON_GEO_REGIONS):
         number = phonenumbers.example_number_for_non_geo_entity(network)
         if number is not None:
             digits = f"{network}{phonenumbers.national_significant_number(number)}"
             number_class = classify(f"+{digits}").number_class
-            found.append(PlanNumber(INTERNATIONAL, str(network), number_class, digits))
-    return tuple(found)
+            numbers.append(PlanNumber(INTERNATIONAL, str(network), number_class, digits))
+    return tuple(numbers)

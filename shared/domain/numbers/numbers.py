@@ -90,9 +90,9 @@ _NOT_A_NUMBER = NumberFacts(None, False, None, NumberClass.UNKNOWN, "")
 
 def look_up(text: str, regions: Iterable[str | None]) -> DialledNumber:
     """All facts of a dialled text; `regions` are the countries that it may be dialled in."""
-    known = tuple(region for region in regions if region)
-    emergency = is_emergency(text, known)
-    special = not emergency and is_special(text, known)
+    named = tuple(region for region in regions if region)
+    emergency = is_emergency(text, named)
+    special = not emergency and is_special(text, named)
     return DialledNumber(text, emergency, special, classify(text))
 
 
@@ -184,9 +184,9 @@ def caller_number(text: str, country: str | None = None) -> str | None:
     """
     user = _user_part(text)
     if not _PLUS.search(user) and _DIGITS.fullmatch(user):
-        found = classify(f"+{user}").e164
-        if found is not None or not user.startswith("0"):
-            return found
+        e164 = classify(f"+{user}").e164
+        if e164 is not None or not user.startswith("0"):
+            return e164
     number = called_number(text, country)
     return number if is_international(number) else None
 
@@ -261,8 +261,8 @@ def normalize(text: str, country: str | None) -> str:
     digits = _digits(user)
     prefixed = [digits[len(prefix) :] for prefix in ("00", "011") if digits.startswith(prefix)]
     attempts = [(user, country), *((f"+{rest}", None) for rest in prefixed)]
-    found = (_parsed(attempt, region) for attempt, region in attempts)
-    return next((number for number in found if number), text)
+    readings = (_parsed(attempt, region) for attempt, region in attempts)
+    return next((number for number in readings if number), text)
 
 
 def _user_part(text: str) -> str:
@@ -283,9 +283,9 @@ def _user_part(text: str) -> str:
 
 def _international(text: str) -> str | None:
     """The number in a text that has a plus, None where there is none."""
-    found = _parsed(text, None)
-    if found is not None:
-        return found
+    number = _parsed(text, None)
+    if number is not None:
+        return number
     plain = _PUNCTUATION.sub("", text[: limits.NUMBER_CHARS_MAX + 1])
     return plain if is_international(plain) else None
 

@@ -42,7 +42,7 @@ def can_begin_number(digits: str) -> bool:
     """Whether libphonenumber knows a valid number that begins with these digits."""
     code = calling_code(digits)
     if code is None:
-        return any(known.startswith(digits) for known in _known_codes())
+        return any(country_code.startswith(digits) for country_code in _known_codes())
     plan = _plan(code)
     return plan is not None and plan.can_continue(digits[len(code) :])
 
@@ -209,12 +209,12 @@ def _alternatives(pattern: str, at: int) -> tuple[list[list[_Item]], int]:
     libphonenumber's patterns are made of digits, classes, groups, bars and counts. Raises
     ValueError on all else.
     """
-    found: list[list[_Item]] = [[]]
+    alternatives: list[list[_Item]] = [[]]
     while at < len(pattern) and pattern[at] != ")":
         group: list[list[_Item]] = []
         mask = 0
         if pattern[at] == "|":
-            found.append([])
+            alternatives.append([])
             at += 1
             continue
         if pattern.startswith("(?:", at):
@@ -231,8 +231,8 @@ def _alternatives(pattern: str, at: int) -> tuple[list[list[_Item]], int]:
         if count := _REPEATED.match(pattern, at):
             least, most = int(count[1] or 0), int(count[2] or count[1] or 1)
             at = count.end()
-        found[-1].append(_Item(mask, group, least, most))
-    return found, at
+        alternatives[-1].append(_Item(mask, group, least, most))
+    return alternatives, at
 
 
 def _class_mask(members: str) -> int:

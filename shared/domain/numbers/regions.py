@@ -126,12 +126,12 @@ def availability(region: str) -> Availability | None:
 def offer(region: str) -> str:
     """The documentation of Teams about dial-out to a region, in a sentence; it decides nothing
     here."""
-    known = availability(region)
-    if known is None:
+    available = availability(region)
+    if available is None:
         return "Teams has no page of it, and dials it for credits."
-    if known.meeting_dial_out is MeetingDialOut.NEEDS_CREDITS:
+    if available.meeting_dial_out is MeetingDialOut.NEEDS_CREDITS:
         return "Teams dials it for credits."
-    if known.meeting_dial_out is MeetingDialOut.INCLUDED:
+    if available.meeting_dial_out is MeetingDialOut.INCLUDED:
         return "Zone A, so subscriptions have included minutes for it."
     return "Zone A; Teams offers its own customers there no dial-out."
 

@@ -71,7 +71,7 @@ class RateIndex:
 
     def matches(self, kind: LegKind, digits: str) -> list[tuple[int, str, str | None]]:
         """(row, prefix, origin) of every prefix of the number, longest first, for any origin."""
-        found: list[tuple[int, str, str | None]] = []
+        matching: list[tuple[int, str, str | None]] = []
         length = min(len(digits), PREFIX_DIGITS_MAX)
         key = _number_key(kind, digits, length)
         row = bisect_right(self._keys, key) - 1
@@ -79,14 +79,14 @@ class RateIndex:
             size = self._lengths[row]
             if size <= length and key - key % _SPANS[size] == self._keys[row]:
                 if self._has_origins:
-                    found.extend(
+                    matching.extend(
                         (each, digits[:size], _origin_text(self._origins[each]))
                         for each in range(row, self._groups[row] - 1, -1)
                     )
                 else:
-                    found.append((row, digits[:size], None))
+                    matching.append((row, digits[:size], None))
             row = self._parents[row]
-        return found
+        return matching
 
     def describe(self, row: int) -> tuple[LegKind, str, str | None]:
         """(kind, prefix, origin) of a row."""

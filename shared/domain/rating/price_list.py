@@ -35,16 +35,16 @@ def price_list(version: RateCardVersion, plan: Sequence[PlanNumber]) -> tuple[Co
 
     `plan` are typical numbers of all countries.
     """
-    found: dict[tuple[str, str], CountryPrices] = {}
+    prices: dict[tuple[str, str], CountryPrices] = {}
     for number in plan:
         network = number.calling_code if number.region == INTERNATIONAL else ""
         name = _NETWORK.format(network) if network else NAMES[number.region]
-        entry = found.setdefault(
+        entry = prices.setdefault(
             (number.region, network), CountryPrices(number.region, name, number.calling_code, {})
         )
         rate = version.find(LegKind.DIAL_OUT, number.digits, None)
         entry.rates[number.number_class] = rate
-    return tuple(sorted(found.values(), key=_alphabetical))
+    return tuple(sorted(prices.values(), key=_alphabetical))
 
 
 def dial_in_rates(version: RateCardVersion) -> tuple[Rate, ...]:

@@ -228,11 +228,11 @@ def build_version(
     order = sorted(range(len(keys)), key=keys.__getitem__)
     for earlier, position in islice(_duplicates(keys, order), limits.RATE_CARD_ERRORS_MAX):
         errors.append((position, FieldError("/prefix", f"exists already at {pointer(earlier)}")))
-    found = list(_card_errors(currency, time_zone, rounding, len(keys)))
+    faults = list(_card_errors(currency, time_zone, rounding, len(keys)))
     for position, each in sorted(errors, key=itemgetter(0)):
-        found.append(FieldError(pointer(position) + each.pointer, each.detail))
-    if found:
-        raise Invalid("The rate card is not valid.", tuple(found[: limits.RATE_CARD_ERRORS_MAX]))
+        faults.append(FieldError(pointer(position) + each.pointer, each.detail))
+    if faults:
+        raise Invalid("The rate card is not valid.", tuple(faults[: limits.RATE_CARD_ERRORS_MAX]))
     return RateCardVersion(
         card,
         effective_from,

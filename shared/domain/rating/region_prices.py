@@ -33,7 +33,7 @@ def region_prices(
 ) -> RegionPrices:
     """Dial-out prices by region and class: of the rates for typical numbers (`plan`), and of every
     rate with a longer prefix whose numbers are of one class, of at most `rows_max` rates."""
-    found: RegionPrices = {}
+    prices_by_region: RegionPrices = {}
     prices: dict[int, int] = {}
 
     def add(region: str | None, number_class: NumberClass, row: int) -> None:
@@ -42,9 +42,9 @@ def region_prices(
         terms = version.terms_number(row)
         if terms not in prices:
             prices[terms] = _price_picos(version, row)
-        classes = found.setdefault(region, {})
-        known = classes.get(number_class, PriceRange(prices[terms], prices[terms]))
-        classes[number_class] = known.with_price(prices[terms])
+        classes = prices_by_region.setdefault(region, {})
+        price_range = classes.get(number_class, PriceRange(prices[terms], prices[terms]))
+        classes[number_class] = price_range.with_price(prices[terms])
 
     for number in plan:
         row = version.index.find(LegKind.DIAL_OUT, number.digits, None)
@@ -58,7 +58,7 @@ def region_prices(
             if version.index.find(LegKind.DIAL_OUT, sample.digits, None) == row:
                 add(sample.region, sample.number_class, row)
                 break
-    return found
+    return prices_by_region
 
 
 def _price_picos(version: RateCardVersion, row: int) -> int:

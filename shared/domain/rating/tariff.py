@@ -234,7 +234,7 @@ class Tariff:
 
     def _walk(self, changes: list[tuple[int, int]], talk_seconds: int) -> list[UsageSegment]:
         """Whole increments, each priced by the band and slot of its first second."""
-        found: list[UsageSegment] = []
+        segments: list[UsageSegment] = []
         position = 0
         last = len(changes) - 1
         for index, (_, band) in enumerate(changes):
@@ -244,9 +244,9 @@ class Tariff:
                     break
                 if position < until:
                     count = -((position - (until if until < band_end else band_end)) // increment)
-                    found.append(UsageSegment(band, slot, position, count, count * cost))
+                    segments.append(UsageSegment(band, slot, position, count, count * cost))
                     position += count * increment
-        return found
+        return segments
 
 
 def _steps(slots: tuple[Slot, ...], scale: int) -> list[_PricedSlot]:

@@ -41,12 +41,12 @@ class BandClock:
         Begins with second 0; seconds rise and stay below `seconds`, and consecutive bands differ.
         """
         start = (answered_at - _EPOCH) // _SECOND
-        found: list[tuple[int, int]] = []
+        changes: list[tuple[int, int]] = []
         for begin, end, offset in self._fixed_offset_spans(start, start + seconds):
             for moment, band in self._walk(begin + offset, end + offset):
-                if not found or found[-1][1] != band:
-                    found.append((moment - offset - start, band))
-        return found
+                if not changes or changes[-1][1] != band:
+                    changes.append((moment - offset - start, band))
+        return changes
 
     def _fixed_offset_spans(self, start: int, end: int) -> Iterator[tuple[int, int, int]]:
         """(begin, end, UTC offset) in seconds, cut where the zone's clock moves."""

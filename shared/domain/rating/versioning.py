@@ -41,14 +41,14 @@ class PutRules:
     backdate: bool = False
 
 
-def check_put(known: Sequence[CardVersion], effective_from: datetime, rules: PutRules) -> None:
+def check_put(versions: Sequence[CardVersion], effective_from: datetime, rules: PutRules) -> None:
     """Passes a version that may be made or replaced among those that are known.
 
     Raises PreconditionMissing, PreconditionFailed, Conflict `version_frozen`, Conflict
     `too_many_versions`, Invalid `effective_from_too_soon`.
     """
     ahead = timedelta(seconds=limits.RATE_CARD_AHEAD_SECONDS)
-    replaced = next((v for v in known if v.effective_from == effective_from), None)
+    replaced = next((v for v in versions if v.effective_from == effective_from), None)
     if replaced is not None:
         check_etag(replaced.etag, rules.if_match)
         if rules.now > effective_from - ahead:
@@ -62,13 +62,13 @@ def check_put(known: Sequence[CardVersion], effective_from: datetime, rules: Put
         raise PreconditionFailed(
             "The version does not exist, so If-Match cannot match. Leave If-Match out to create it."
         )
-    if len(known) >= limits.RATE_CARD_VERSIONS_MAX:
+    if len(versions) >= limits.RATE_CARD_VERSIONS_MAX:
         raise Conflict(
             f"The card has {limits.RATE_CARD_VERSIONS_MAX} versions. "
             "Put the version into another card.",
             code="too_many_versions",
         )
-    if known and not rules.backdate and effective_from < rules.now + ahead:
+    if versions and not rules.backdate and effective_from < rules.now + ahead:
         raise Invalid(
             "A later version of a card must take effect at least 5 minutes from now. "
             "Choose a later time, or send backdate=true.",

@@ -188,11 +188,13 @@ class _Similarity:
 def _similarities(records: Iterable[CarrierRecord]) -> Sequence[_Similarity]:
     """Passes 2 and 3, for numbers with fewer masked digits first."""
     shapes = _shapes(records)
-    found: list[_Similarity] = []
+    similarities: list[_Similarity] = []
     for with_caller, with_seconds in ((True, True), (False, True), (False, False)):
         for without_kind, hidden in shapes:
-            found.append(_similarity(hidden, with_caller, with_seconds, without_kind=without_kind))
-    return found
+            similarities.append(
+                _similarity(hidden, with_caller, with_seconds, without_kind=without_kind)
+            )
+    return similarities
 
 
 class MaskedDigits(NamedTuple):
@@ -319,7 +321,7 @@ class _Assignment:
         for line in self.pairs:
             for name in _names(self.records[line]):
                 assigned[name].append(self.records[line])
-        found: dict[int, int] = {}
+        line_of: dict[int, int] = {}
         for line, record in self.free_records().items():
             duplicates = (
                 duplicate
@@ -328,8 +330,8 @@ class _Assignment:
                 if abs((duplicate.answered_at - record.answered_at).total_seconds()) <= seconds_max
             )
             if (duplicate := next(duplicates, None)) is not None:
-                found[line] = duplicate.line
-        return found
+                line_of[line] = duplicate.line
+        return line_of
 
     def by_elimination(self, duplicates: Iterable[int]) -> None:
         """Pass 4: a record and a leg of one kind and number, each the only one within a day."""
@@ -356,9 +358,9 @@ class _Assignment:
                     candidates[leg.key] += _within_a_day(near, leg.answered_at)
                 for record in near:
                     rivals[record.line] += len(_within_a_day(legs[name], record.answered_at))
-        for key, found in candidates.items():
-            if len(found) == 1 and rivals[found[0].line] == 1:
-                self._assign(found[0].line, key)
+        for key, contenders in candidates.items():
+            if len(contenders) == 1 and rivals[contenders[0].line] == 1:
+                self._assign(contenders[0].line, key)
 
     def _assign(self, line: int, key: str) -> None:
         if line not in self.pairs and key not in self.taken:
@@ -420,7 +422,7 @@ def _nearest_first(
 
     for at in range(len(ordered) - 1):
         push(at, at + 1)
-    found: list[tuple[int, str]] = []
+    nearest: list[tuple[int, str]] = []
     is_taken = [False] * len(ordered)
     while heap:
         *_, left, right = heapq.heappop(heap)
@@ -428,14 +430,14 @@ def _nearest_first(
             continue
         is_taken[left] = is_taken[right] = True
         if (pair := _pair(ordered[left], ordered[right])) is not None:
-            found.append((pair[0].line, pair[1].key))
+            nearest.append((pair[0].line, pair[1].key))
         outer_left, outer_right = before[left], after[right]
         if outer_left >= 0:
             after[outer_left] = outer_right
         if outer_right >= 0:
             before[outer_right] = outer_left
         push(outer_left, outer_right)
-    return found
+    return nearest
 
 
 def _later(record: CarrierRecord) -> CarrierRecord:
@@ -465,19 +467,19 @@ def _apart(record: CarrierRecord, leg: ProductLeg) -> float:
 def _differences(
     record: CarrierRecord, leg: ProductLeg, tolerance: Tolerance, currency: str
 ) -> tuple[ComparedField, ...]:
-    found: list[ComparedField] = []
+    differing: list[ComparedField] = []
     if record.kind not in {None, leg.kind}:
-        found.append(ComparedField.KIND)
+        differing.append(ComparedField.KIND)
     if record.number and record.number != mask(leg.number, hidden_in(record.number)):
-        found.append(ComparedField.NUMBER)
+        differing.append(ComparedField.NUMBER)
     if _apart(record, leg) > tolerance.seconds:
-        found.append(ComparedField.ANSWERED_AT)
+        differing.append(ComparedField.ANSWERED_AT)
     if abs(record.seconds - leg.seconds) > tolerance.seconds:
-        found.append(ComparedField.SECONDS)
+        differing.append(ComparedField.SECONDS)
     if record.amount_micros is not None:
         ours = leg.amounts.get(currency)
         if ours is None:
-            found.append(ComparedField.CURRENCY)
+            differing.append(ComparedField.CURRENCY)
         elif abs(record.amount_micros - ours) > tolerance.amount_micros:
-            found.append(ComparedField.AMOUNT)
-    return tuple(found)
+            differing.append(ComparedField.AMOUNT)
+    return tuple(differing)

@@ -126,9 +126,9 @@ class Counted:
             self._facts[entry.sequence] = facts
             self._count(facts, entry, 1)
         elif entry.kind is EntryKind.REVERSAL and not entry.restores_lot:
-            known = self._facts.pop(entry.reverses or 0, None)
-            if known is not None:
-                self._count(known, entry, -1)
+            debit = self._facts.pop(entry.reverses or 0, None)
+            if debit is not None:
+                self._count(debit, entry, -1)
             elif self.span is None or self._may_count(entry):
                 self.unresolved.append(entry)
 
@@ -171,10 +171,10 @@ class Grouping:
         """One more cell."""
         slot = cell.slot(self.by)
         key = tuple([_value(cell, slot, name) for name in self.groups])
-        known = self._found.get(key)
-        if known is None:
-            known = self._found[key] = UsageTotal()
-        known.add(total)
+        present = self._found.get(key)
+        if present is None:
+            present = self._found[key] = UsageTotal()
+        present.add(total)
 
     def totals(self) -> dict[GroupKey, UsageTotal]:
         """The sums by group; a group that has come to nothing is left out."""
@@ -199,10 +199,10 @@ def ordered(
 
 def added_up(totals: Iterable[UsageTotal]) -> UsageTotal:
     """All of them together."""
-    found = UsageTotal()
+    result = UsageTotal()
     for total in totals:
-        found.add(total)
-    return found
+        result.add(total)
+    return result
 
 
 def _slot(moment: datetime, time_zone: str) -> UsageHour:

@@ -389,8 +389,8 @@ class ChargeLegs:
     async def _parked_earlier(self, leg: EndedLeg) -> ParkedLeg | None:
         """The same content, as an earlier version of the product parked it."""
         for parked_id_then in earlier_parked_ids(leg):
-            if found := await self.parking.get(parked_id_then):
-                return found
+            if parked := await self.parking.get(parked_id_then):
+                return parked
         return None
 
     async def _announce(self, parked: ParkedLeg) -> bool:

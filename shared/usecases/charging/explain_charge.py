@@ -38,10 +38,10 @@ class ExplainLeg:
         if rate is None:
             return {"sentence": _pooled(charge)} if pool_seconds else {}
         try:
-            found = await self.rate_cards.version(rate.card, parse_time(rate.version))
+            version = await self.rate_cards.version(rate.card, parse_time(rate.version))
         except RateCardUnreadable:
             return {}
-        again = _rated_again(found[1], rate, charge, person) if found else None
+        again = _rated_again(version[1], rate, charge, person) if version else None
         if again is None:
             return {}
         words = charge_fields(again)

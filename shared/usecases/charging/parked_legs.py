@@ -192,11 +192,11 @@ class ParkedLegs:
         named = posted_leg(changes)
         if len(named) < len(changes):
             raise Invalid.field("/leg", "must not have a field under two names")
-        known = {**parked.original, **shown}
+        fields = {**parked.original, **shown}
         changed = {
             name: value
             for name, value in named.items()
-            if name in LEG_FIELDS or name not in known or known[name] != value
+            if name in LEG_FIELDS or name not in fields or fields[name] != value
         }
         leg = self.read_leg(parked.bridge, {**kept, **changed})
         _, _, leg_id = parked.leg.partition("~")

@@ -62,22 +62,22 @@ class PastLegs:
         state = await self.ledger.state(account)
         last = state.commit if state else 0
         after, skip = place or JournalPosition(await self._start(account, span, last), 0)
-        found: list[Entry] = []
+        debits: list[Entry] = []
         for _ in range(limits.ENTRY_SCANS_MAX):
             if after >= last:
-                return DebitsPage(found, None)
+                return DebitsPage(debits, None)
             commits = await self.ledger.history(account, after=after)
             for commit in commits:
                 for at, entry in enumerate(commit.entries[skip:], start=skip):
                     if not (entry.charges and span.has(entry)):
                         continue
-                    if len(found) == limit:
-                        return DebitsPage(found, JournalPosition(commit.number - 1, at))
-                    found.append(entry)
+                    if len(debits) == limit:
+                        return DebitsPage(debits, JournalPosition(commit.number - 1, at))
+                    debits.append(entry)
                 after, skip = commit.number, 0
             if not commits:
                 raise LedgerCorrupt("The journal ends before the ledger's state.")
-        return DebitsPage(found, JournalPosition(after, 0))
+        return DebitsPage(debits, JournalPosition(after, 0))
 
     async def _start(self, account: str, span: AnsweredSpan, last: int) -> int:
         """The commit after which a leg of the span can be debited: not before its answer, but for a

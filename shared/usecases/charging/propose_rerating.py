@@ -55,7 +55,7 @@ class ProposeRerating:
         if effective_from >= until:
             return None
         counting = _Counting(card, AnsweredSpan(effective_from, until), limits.PROPOSAL_LEGS_MAX)
-        found: list[tuple[str, int]] = []
+        changes: list[tuple[str, int]] = []
         cursor: str | None = None
         for _ in range(limits.PROPOSAL_ACCOUNTS_MAX // limits.PROPOSAL_ACCOUNTS_AT_ONCE):
             page, cursor = await self.accounts.page(
@@ -63,11 +63,11 @@ class ProposeRerating:
             )
             counts = await asyncio.gather(*(self._count(each.id, counting) for each in page))
             charged = zip((each.id for each in page), counts, strict=True)
-            found += [(account, legs) for account, legs in charged if legs]
+            changes += [(account, legs) for account, legs in charged if legs]
             if counting.is_cut or cursor is None:
                 break
         is_complete = cursor is None and not counting.is_cut
-        return Proposal(card, effective_from, until, found, is_complete)
+        return Proposal(card, effective_from, until, changes, is_complete)
 
     async def _count(self, account: str, counting: "_Counting") -> int:
         """Legs that the card charged in the account; not all of them where counting stops."""

@@ -112,7 +112,7 @@ class RerateLegs:
 
     async def __call__(
         self,
-        wanted: RerateSelection,
+        selection: RerateSelection,
         principal: Principal,
         *,
         booking: Attribution | None,
@@ -124,16 +124,16 @@ class RerateLegs:
         Raises NotAllowed, NotFound `account_unknown`, `leg_unknown`, `rate_card_unknown` or
         `rate_card_version_unknown`, Conflict `too_many_lots`, Unavailable.
         """
-        await self._require_cards(wanted)
+        await self._require_cards(selection)
         outcomes: list[RerateOutcome] = []
         seen = scans = 0
         place = cursor.place if cursor else None
         following = cursor.accounts if cursor else None
         while True:
-            account, at, following = await self._page(wanted, principal, following)
+            account, at, following = await self._page(selection, principal, following)
             while account is not None:
-                legs, place = await self._legs(account, wanted, place, limit - seen)
-                outcomes += await self._outcomes(account, legs, wanted, booking)
+                legs, place = await self._legs(account, selection, place, limit - seen)
+                outcomes += await self._outcomes(account, legs, selection, booking)
                 seen += len(legs)
                 scans += 1
                 if place is None:
@@ -149,22 +149,22 @@ class RerateLegs:
         self, account: str, span: AnsweredSpan, *, limit: int
     ) -> tuple[list[list[LegRecord]], bool]:
         """(debits of each leg of the span, whether these are all), at most `limit` legs."""
-        found: list[list[LegRecord]] = []
+        records: list[list[LegRecord]] = []
         place: JournalPosition | None = None
         while True:
-            page = await self.past_legs(account, span, place=place, limit=limit - len(found))
+            page = await self.past_legs(account, span, place=place, limit=limit - len(records))
             keys = [entry.leg for entry in page.entries if entry.leg is not None]
-            found += await self._debits(account, keys)
+            records += await self._debits(account, keys)
             place = page.place
-            if place is None or len(found) >= limit:
-                return found, place is None
+            if place is None or len(records) >= limit:
+                return records, place is None
 
-    async def _require_cards(self, wanted: RerateSelection) -> None:
+    async def _require_cards(self, selection: RerateSelection) -> None:
         """Raises NotFound for a name that is mistyped: no leg would be found, or every leg skipped,
         and both read like an answer."""
-        if wanted.rate_card is not None and wanted.version is not None:
-            await self._named(wanted.rate_card, wanted.version)
-        for card in (wanted.rate_card, wanted.charged_by):
+        if selection.rate_card is not None and selection.version is not None:
+            await self._named(selection.rate_card, selection.version)
+        for card in (selection.rate_card, selection.charged_by):
             if card is not None and not await self.rate_cards.versions(card):
                 raise NotFound(
                     f"No rate card has the name {card}. List the rate cards.",
@@ -172,16 +172,16 @@ class RerateLegs:
                 )
 
     async def _page(
-        self, wanted: RerateSelection, principal: Principal, at: str | None
+        self, selection: RerateSelection, principal: Principal, at: str | None
     ) -> tuple[Account | None, str | None, str | None]:
         """(an account, the cursor that leads to it, the cursor of the next one)."""
-        if wanted.accounts is None:
+        if selection.accounts is None:
             principal.require_all_accounts()
-            found, following = await self.accounts.page(principal, limit=1, cursor=at)
-            return (found[0] if found else None), at, following
-        for name in wanted.accounts:
+            accounts, following = await self.accounts.page(principal, limit=1, cursor=at)
+            return (accounts[0] if accounts else None), at, following
+        for name in selection.accounts:
             principal.require_account(name)
-        left = sorted({name for name in wanted.accounts if at is None or name >= at})
+        left = sorted({name for name in selection.accounts if at is None or name >= at})
         if not left:
             return None, at, None
         return (
@@ -191,58 +191,62 @@ class RerateLegs:
         )
 
     async def _legs(
-        self, account: Account, wanted: RerateSelection, place: JournalPosition | None, limit: int
+        self,
+        account: Account,
+        selection: RerateSelection,
+        place: JournalPosition | None,
+        limit: int,
     ) -> tuple[list[list[LegRecord]], JournalPosition | None]:
-        if wanted.legs:
-            records = await self._debits(account.id, wanted.legs)
-            for key, debits in zip(wanted.legs, records, strict=True):
+        if selection.legs:
+            records = await self._debits(account.id, selection.legs)
+            for key, debits in zip(selection.legs, records, strict=True):
                 if not debits:
                     raise NotFound(
                         f"The account has no charged leg {key}. List the legs for the ids.",
                         code="leg_unknown",
                     )
             return records, None
-        page = await self.past_legs(account.id, wanted.span, place=place, limit=limit)
+        page = await self.past_legs(account.id, selection.span, place=place, limit=limit)
         keys = [entry.leg for entry in page.entries if entry.leg is not None]
         return await self._debits(account.id, keys), page.place
 
     async def _debits(self, account: str, keys: Sequence[str]) -> list[list[LegRecord]]:
-        found = await self.ledger.debits_of(account, keys)
-        return [found.get(key, []) for key in keys]
+        debits = await self.ledger.debits_of(account, keys)
+        return [debits.get(key, []) for key in keys]
 
     async def _outcomes(
         self,
         account: Account,
         legs: Sequence[Sequence[LegRecord]],
-        wanted: RerateSelection,
+        selection: RerateSelection,
         booking: Attribution | None,
     ) -> list[RerateOutcome]:
         """The outcome of each of the legs, in their order."""
         if booking is None:
-            return await self._foreseen(account, legs, wanted)
+            return await self._foreseen(account, legs, selection)
         lots: dict[str, Lot] = {}
         outcomes: list[RerateOutcome] = []
         step = limits.RERATE_LEGS_AT_ONCE
         for start in range(0, len(legs), step):
             chunk = legs[start : start + step]
-            found = await asyncio.gather(
-                *(self._outcome(account, records, wanted, booking, lots) for records in chunk)
+            results = await asyncio.gather(
+                *(self._outcome(account, records, selection, booking, lots) for records in chunk)
             )
-            outcomes += [outcome for outcome in found if outcome is not None]
+            outcomes += [outcome for outcome in results if outcome is not None]
         if any(outcome.status is RerateStatus.CHANGED for outcome in outcomes):
             self.charged(account.id)
             await self.publish.best_effort(account.id)
         return outcomes
 
     async def _foreseen(
-        self, account: Account, legs: Sequence[Sequence[LegRecord]], wanted: RerateSelection
+        self, account: Account, legs: Sequence[Sequence[LegRecord]], selection: RerateSelection
     ) -> list[RerateOutcome]:
         """The preview of the legs, read together: a request has thousands of legs."""
         outcomes: list[RerateOutcome] = []
         for records in legs:
             await yield_to_others()
-            if _is_wanted(records, wanted):
-                outcomes.append(_outcome_of(await self._anew(account, records, wanted)))
+            if _is_wanted(records, selection):
+                outcomes.append(_outcome_of(await self._anew(account, records, selection)))
         differing = {outcome.entry: outcome.leg for outcome in outcomes if outcome.differs}
         taken_back = await self.ledger.reversals_of(account.id, list(differing))
         again = await self.ledger.debits_of(account.id, [differing[debit] for debit in taken_back])
@@ -253,28 +257,28 @@ class RerateLegs:
             if records[-1].entry.sequence == outcome.entry:
                 outcomes[at] = _taken_back(outcome)
             else:  # somebody else charged it anew meanwhile
-                outcomes[at] = _outcome_of(await self._anew(account, records, wanted))
+                outcomes[at] = _outcome_of(await self._anew(account, records, selection))
         return outcomes
 
     async def _outcome(
         self,
         account: Account,
         records: Sequence[LegRecord],
-        wanted: RerateSelection,
+        selection: RerateSelection,
         booking: Attribution,
         lots: dict[str, Lot],
     ) -> RerateOutcome | None:
         """None for a leg outside the selection."""
         for _ in range(limits.COMMIT_TRIES_MAX):
-            if not _is_wanted(records, wanted):
+            if not _is_wanted(records, selection):
                 return None
-            found = await self._anew(account, records, wanted)
-            outcome = _outcome_of(found)
+            candidate = await self._anew(account, records, selection)
+            outcome = _outcome_of(candidate)
             if not outcome.differs:
                 return outcome
-            debit = found.present.entry
+            debit = candidate.present.entry
             if await self.ledger.reversal(account.id, debit.sequence) is None:
-                booked = await self._book(found, outcome, booking, lots)
+                booked = await self._book(candidate, outcome, booking, lots)
                 if booked is not None:
                     return booked
             again = await self.ledger.debits(account.id, records[-1].leg)
@@ -287,16 +291,16 @@ class RerateLegs:
         )
 
     async def _anew(
-        self, account: Account, records: Sequence[LegRecord], wanted: RerateSelection
+        self, account: Account, records: Sequence[LegRecord], selection: RerateSelection
     ) -> _RerateCandidate:
         charged = read_charge(records[-1].charge)
         rate = charged.rated_by
         facts = leg_facts(charged, records[0].person)
         if isinstance(facts, SkipReason):
             return _RerateCandidate(account, records, charged, facts)
-        card = wanted.rate_card or (rate.card if rate else account.settings.rate_card)
-        if wanted.version is not None:
-            version: RateCardVersion | None = await self._named(card, wanted.version)
+        card = selection.rate_card or (rate.card if rate else account.settings.rate_card)
+        if selection.version is not None:
+            version: RateCardVersion | None = await self._named(card, selection.version)
         else:
             answered_at = charged.answered_at or charged.started_at
             version = await self.rate_cards.version_for(card, answered_at)
@@ -315,32 +319,32 @@ class RerateLegs:
         return _RerateCandidate(account, records, charged, charge or SkipReason.RATE_MISSING)
 
     async def _named(self, card: str, effective_from: datetime) -> RateCardVersion:
-        found = await self.rate_cards.version(card, effective_from)
-        if found is None:
+        version = await self.rate_cards.version(card, effective_from)
+        if version is None:
             raise NotFound(
                 f"Rate card {card} has no version with this time. Read the card for its versions.",
                 code="rate_card_version_unknown",
             )
-        return found[1]
+        return version[1]
 
     async def _book(
         self,
-        found: _RerateCandidate,
+        candidate: _RerateCandidate,
         outcome: RerateOutcome,
         booking: Attribution,
         lots: dict[str, Lot],
     ) -> RerateOutcome | None:
         """The outcome once it is durable; None when the debit was taken back meanwhile."""
-        charge, debit = found.new_charge, present_debit(found.records)
+        charge, debit = candidate.new_charge, present_debit(candidate.records)
         assert isinstance(charge, Charge)
         assert outcome.after is not None
-        account = found.account.id
-        document = rerated_document(found.present.charge, charge, debit.sequence)
+        account = candidate.account.id
+        document = rerated_document(candidate.present.charge, charge, debit.sequence)
         missing = [draw.lot for draw in debit.draws if draw.lot not in lots]
         if missing:
             lots |= {lot.id: lot for lot in await opened_lots(self.ledger, account, debit)}
         command = RerateLeg(
-            leg=found.present.leg,
+            leg=candidate.present.leg,
             debit=debit,
             paid=tuple(lots[draw.lot] for draw in debit.draws),
             target=outcome.after.target,
@@ -358,11 +362,11 @@ class RerateLegs:
         return replace(outcome, status=RerateStatus.CHANGED, entries=(number - 1, number))
 
 
-def _is_wanted(records: Sequence[LegRecord], wanted: RerateSelection) -> bool:
-    if wanted.charged_by is None:
+def _is_wanted(records: Sequence[LegRecord], selection: RerateSelection) -> bool:
+    if selection.charged_by is None:
         return True
     rate = read_charge(records[-1].charge).rated_by
-    return rate is not None and rate.card == wanted.charged_by
+    return rate is not None and rate.card == selection.charged_by
 
 
 def _taken_back(outcome: RerateOutcome) -> RerateOutcome:
@@ -376,14 +380,14 @@ def _taken_back(outcome: RerateOutcome) -> RerateOutcome:
     )
 
 
-def _outcome_of(found: _RerateCandidate) -> RerateOutcome:
+def _outcome_of(candidate: _RerateCandidate) -> RerateOutcome:
     """The effect of re-rating a leg."""
-    present, charge = found.present, found.new_charge
-    charged = found.charged
+    present, charge = candidate.present, candidate.new_charge
+    charged = candidate.charged
     before, micros = charged.rated_by, charged.amount_micros
     outcome = RerateOutcome(
-        account=found.account.id,
-        currency=found.account.settings.currency,
+        account=candidate.account.id,
+        currency=candidate.account.settings.currency,
         leg=present.leg,
         entry=present.entry.sequence,
         status=RerateStatus.SKIPPED,

@@ -97,9 +97,9 @@ class ResolveLeg:
             )
         if named is not None and (mismatch := _other_call(leg, to_number, named)):
             return Unchargeable(ParkReason.INCONSISTENT, mismatch, account.id)
-        known = None
+        registered = None
         if owner.organizer is not None:
-            known = await self._organizer(account.id, owner.organizer, queued)
+            registered = await self._organizer(account.id, owner.organizer, queued)
         from_number = caller_number(leg.from_number, bridge.country) if leg.from_number else None
         dialled = classify(to_number or "")
         number_class = await self._number_class(queued, account, kind, dialled)
@@ -114,11 +114,11 @@ class ResolveLeg:
                 currency=account.settings.currency,
                 kind=kind,
                 organizer=owner.organizer,
-                organizer_known=known is not None,
+                organizer_known=registered is not None,
                 talk_seconds=talk_seconds,
-                cost_center=known.cost_center if known else None,
-                license=known.license.value if known else None,
-                payer=_payer(kind, known, number, dialled, number_class),
+                cost_center=registered.cost_center if registered else None,
+                license=registered.license.value if registered else None,
+                payer=_payer(kind, registered, number, dialled, number_class),
                 hold=await self._hold(leg, account.id, kind),
             ),
             account,
@@ -126,8 +126,10 @@ class ResolveLeg:
 
     async def knows_account(self, leg: EndedLeg) -> bool:
         """Whether the leg would be charged to an account, or parked for another reason."""
-        found = await self(QueuedLeg(leg, self.clock.now()), pins=False)
-        unknown = isinstance(found, Unchargeable) and found.reason is ParkReason.ACCOUNT_UNKNOWN
+        resolved = await self(QueuedLeg(leg, self.clock.now()), pins=False)
+        unknown = (
+            isinstance(resolved, Unchargeable) and resolved.reason is ParkReason.ACCOUNT_UNKNOWN
+        )
         return not unknown
 
     async def _organizer(
@@ -135,9 +137,9 @@ class ResolveLeg:
     ) -> OrganizerFacts | None:
         """The organizer as it was when the leg was answered, if it was deleted since."""
         since = queued.received_at
-        known = await self.facts.organizer(account, organizer, known_at=since)
-        if known is not None:
-            return known
+        registered = await self.facts.organizer(account, organizer, known_at=since)
+        if registered is not None:
+            return registered
         moment = _moment(queued.leg)
         return await self.facts.former_organizer(account, organizer, moment, known_at=since)
 
@@ -191,10 +193,10 @@ class ResolveLeg:
         number = called_number(leg.to_number, bridge.country)
         if named is not None or leg.kind not in {None, LegKind.DIAL_IN}:
             return number, None
-        found = await called_service_number(
+        registration = await called_service_number(
             self.facts, leg, bridge, _moment(leg), known_at=queued.received_at
         )
-        return found or (number, None)
+        return registration or (number, None)
 
     async def _owner(
         self,
@@ -228,10 +230,10 @@ class ResolveLeg:
         leg = queued.leg
         if leg.conference_id is None:
             return {}
-        found = await self.facts.conference(leg.conference_id, known_at=queued.received_at)
+        registrations = await self.facts.conference(leg.conference_id, known_at=queued.received_at)
         return {
             claim.account: claim
-            for claim in claims_at(found, _moment(leg))
+            for claim in claims_at(registrations, _moment(leg))
             if bridge.serves(claim.account)
         }
 

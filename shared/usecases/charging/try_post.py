@@ -52,8 +52,8 @@ class TryPost:
         `bridge_unknown`, Invalid, TooLarge, StoreUnavailable."""
         bridge = _as_stated((await self.bridges.read(name)).bridge, tried_post)
         if bridge.dialect not in self.bridges.dialects:
-            known = ", ".join(sorted(self.bridges.dialects))
-            raise Invalid.field("/dialect", f"must be one of {known}")
+            dialects = ", ".join(sorted(self.bridges.dialects))
+            raise Invalid.field("/dialect", f"must be one of {dialects}")
         first = self._authenticated(bridge, tried_post) if tried_post.is_signed else ()
         query = dict(parse_qsl(urlsplit(tried_post.url).query))
         post = BridgePayload(
@@ -100,19 +100,19 @@ class TryPost:
         made = self.calls.assemble(bridge.dialect, dialect_settings(bridge), events)
         if not made:
             return [LegPreview("ignored", (*steps, ("assembled", "The events make no leg.")))]
-        found: list[LegPreview] = []
+        previews: list[LegPreview] = []
         for each in made:
             waits = f"The leg {each.leg_id} waits for: {', '.join(each.lacking)}."
             more = (("assembled", waits),) if each.lacking else ()
             if not isinstance(each, Complete):
-                found.append(LegPreview("waiting", (*steps, *more), each.lacking))
+                previews.append(LegPreview("waiting", (*steps, *more), each.lacking))
                 continue
             tried = await self._item(bridge, each.leg, (*steps, *more))
             if each.lacking and tried.leg is not None:
                 missing = tuple(dict.fromkeys((*each.lacking, *tried.missing)))
                 tried = replace(tried, outcome="waiting", missing=missing)
-            found.append(tried)
-        return found
+            previews.append(tried)
+        return previews
 
     async def _item(
         self,
@@ -124,9 +124,9 @@ class TryPost:
         if joined := await self.calls.with_meeting(bridge, item):
             item, missing = joined.leg, joined.lacks
             conference = joined.ended_leg.conference_id
-            found = "is unknown: the leg waits for it" if missing else "was joined"
+            state = "is unknown: the leg waits for it" if missing else "was joined"
             at = f"The meeting of conference {conference} at bridge {bridge.meetings_from}"
-            steps = (*steps, ("meeting", f"{at} {found}."))
+            steps = (*steps, ("meeting", f"{at} {state}."))
         decided = await self.calls.receive.decided(bridge.id, item)
         if isinstance(decided, Unreadable):
             return LegPreview("unreadable", (*steps, ("read", decided.detail)))

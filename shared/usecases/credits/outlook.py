@@ -28,5 +28,5 @@ class ReadOutlook:
     async def __call__(self, account: str) -> OutlookView:
         """The outlook now."""
         view = await self.accounts.read(account)
-        found = outlook(view.state, view.held_micros, self.clock.now())
-        return OutlookView(view.account, view.state, found)
+        forecast = outlook(view.state, view.held_micros, self.clock.now())
+        return OutlookView(view.account, view.state, forecast)

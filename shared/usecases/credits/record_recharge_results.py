@@ -53,14 +53,14 @@ class RechargeService:
         account, number = _parsed(shown_id)
         principal.require_account(account)
         for _ in range(limits.RECHARGE_ANSWER_TRIES_MAX):
-            known = await self._find(account, number)
-            if known is None:
+            recharge = await self._find(account, number)
+            if recharge is None:
                 raise NotFound(
                     "No recharge has this id. Send the id of the event recharge.requested.",
                     code="recharge_unknown",
                 )
             try:
-                return await self._submit(account, known, result, principal.name)
+                return await self._submit(account, recharge, result, principal.name)
             except Conflict as conflict:
                 if conflict.code != "recharge_moved_on":
                     raise
@@ -83,18 +83,18 @@ class RechargeService:
         pending = state.recharges.pending
         if pending is not None and pending.number == number:
             return pending
-        known = await self.notices.recharge(account, number)
-        if known is None:
+        recharge = await self.notices.recharge(account, number)
+        if recharge is None:
             await self.publish.keep_records(account)
-            known = await self.notices.recharge(account, number)
-        return known
+            recharge = await self.notices.recharge(account, number)
+        return recharge
 
     async def _submit(
-        self, account: str, known: Recharge, result: RechargeResult, actor: str
+        self, account: str, recharge: Recharge, result: RechargeResult, actor: str
     ) -> Recharge:
-        key = recharge_id(account, known.number)
+        key = recharge_id(account, recharge.number)
         command = AnswerRecharge(
-            recharge=known,
+            recharge=recharge,
             status=result.status,
             amount_micros=result.amount_micros,
             currency=result.currency,
@@ -115,10 +115,10 @@ class RechargeService:
             await self.holds.refresh(account)
         if written.events:
             await self.publish.best_effort(account, hold_book=False)
-        after = await self._find(account, known.number) or known
+        after = await self._find(account, recharge.number) or recharge
         if after.status is not result.status:  # unless it does not fit, our records are behind
             await self.publish.keep_records(account)
-            after = await self._find(account, known.number) or known
+            after = await self._find(account, recharge.number) or recharge
         if after.status is RechargeStatus.PARKED:
             raise Invalid(after.detail or "", code="recharge_mismatch")
         return after

@@ -185,18 +185,18 @@ class DeliverEvents:
         """Keep a delivery for every target that subscribes to an event; the targets."""
         async with slots:
             now = self._clock.now()
-            known = await self._facts.account(account)
-            if known is None:
+            settings = await self._facts.account(account)
+            if settings is None:
                 return []
             hooks = await self._webhooks.of_account(account)
-            wanted = [
+            deliveries = [
                 (target, event, body)
                 for event, body in events
-                for target in self._targets(known, hooks, str(event["type"]))
+                for target in self._targets(settings, hooks, str(event["type"]))
             ]
-            targets = list(dict.fromkeys(target for target, _, _ in wanted))
+            targets = list(dict.fromkeys(target for target, _, _ in deliveries))
             await self._due.mark([DueMark(account, target, now) for target in targets])
-            for target, event, body in wanted:
+            for target, event, body in deliveries:
                 delivery = Delivery(
                     account=account,
                     target=target,
@@ -352,10 +352,10 @@ class DeliverEvents:
     async def _way(self, account: str, target: str) -> "_Post | None":
         """How a delivery goes to this target; None when there is no way any more."""
         if target == MAIL:
-            known, mailer = await self._facts.account(account), self._mailer
-            if known is None or mailer is None or not known.settings.emails:
+            settings, mailer = await self._facts.account(account), self._mailer
+            if settings is None or mailer is None or not settings.settings.emails:
                 return None
-            return lambda delivery: mailer.send(_mail(known, delivery))
+            return lambda delivery: mailer.send(_mail(settings, delivery))
         hooks = {hook.name: hook for hook in await self._webhooks.of_account(account)}
         hook = hooks.get(target)
         if hook is None:

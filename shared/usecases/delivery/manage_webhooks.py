@@ -58,7 +58,7 @@ class Webhooks:
     allow_loopback: bool = field(kw_only=True)
 
     async def put(
-        self, account: str, name: str, wanted: WebhookInput, if_match: str | None
+        self, account: str, name: str, requested: WebhookInput, if_match: str | None
     ) -> tuple[WebhookView, SavedDocument]:
         """Create or replace. Raises Invalid, Conflict `too_many_webhooks`, and what
         `RecordStore.put` raises."""
@@ -67,18 +67,20 @@ class Webhooks:
             raise Invalid(
                 f"The name is not valid. A webhook's name has {ID_RULE}.", code="id_invalid"
             )
-        self._check(wanted)
+        self._check(requested)
         kind = codecs.webhook_kind(account)
         record = await self.records.get(kind, name)
-        known = codecs.webhook(account, record) if record else None
-        new_secret = new_webhook_secret(self.ids.token) if known is None or wanted.rotate else None
+        present = codecs.webhook(account, record) if record else None
+        new_secret = (
+            new_webhook_secret(self.ids.token) if present is None or requested.rotate else None
+        )
         made = Webhook(
             account=account,
             name=name,
-            url=wanted.url,
-            events=wanted.events,
-            secrets=self._secrets(known, new_secret),
-            created_at=known.created_at if known else self.clock.now(),
+            url=requested.url,
+            events=requested.events,
+            secrets=self._secrets(present, new_secret),
+            created_at=present.created_at if present else self.clock.now(),
         )
         document = codecs.webhook_document(made)
         try:
@@ -119,10 +121,10 @@ class Webhooks:
 
     async def of_account(self, account: str) -> list[Webhook]:
         """All webhooks of an account."""
-        found, _ = await self.records.list(
+        records, _ = await self.records.list(
             codecs.webhook_kind(account), limit=limits.LIST_ITEMS_MAX
         )
-        return [codecs.webhook(account, record) for record in found]
+        return [codecs.webhook(account, record) for record in records]
 
     async def list_deliveries(
         self, account: str, name: str, *, limit: int, cursor: str | None
@@ -138,17 +140,17 @@ class Webhooks:
         Raises what `read` raises, and NotFound `delivery_unknown`.
         """
         await self.read(account, name)
-        known = await self.deliveries.get(account, name, event)
-        if known is None:
+        delivery = await self.deliveries.get(account, name, event)
+        if delivery is None:
             raise NotFound(
                 "The webhook has no delivery of this event. List the deliveries for the ids.",
                 code="delivery_unknown",
             )
-        if known.status is DeliveryStatus.PENDING:
-            return known
+        if delivery.status is DeliveryStatus.PENDING:
+            return delivery
         now = self.clock.now()
         again = replace(
-            known,
+            delivery,
             status=DeliveryStatus.PENDING,
             attempts=0,
             first_at=None,
@@ -161,15 +163,15 @@ class Webhooks:
         await self.deliveries.update(again)
         return again
 
-    def _check(self, wanted: WebhookInput) -> None:
-        if fault := url_fault(wanted.url, allow_loopback=self.allow_loopback):
+    def _check(self, requested: WebhookInput) -> None:
+        if fault := url_fault(requested.url, allow_loopback=self.allow_loopback):
             raise Invalid("The URL can't be used.", (FieldError("/url", fault),))
-        if unknown := unknown_events(wanted.events):
-            index = wanted.events.index(unknown[0])
+        if unknown := unknown_events(requested.events):
+            index = requested.events.index(unknown[0])
             error = FieldError(f"/events/{index}", "is no type of event")
             raise Invalid("An event is unknown.", (error,))
 
-    def _secrets(self, known: Webhook | None, new_secret: str | None) -> tuple[Secret, ...]:
-        secrets = known.secrets if known else ()
+    def _secrets(self, present: Webhook | None, new_secret: str | None) -> tuple[Secret, ...]:
+        secrets = present.secrets if present else ()
         now = self.clock.now()
         return rotated(secrets, new_secret, now) if new_secret else valid_secrets(secrets, now)

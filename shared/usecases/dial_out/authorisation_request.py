@@ -71,10 +71,10 @@ async def resolve_payer(
     else the bridge's default; the organizer of the conference, else the one named."""
     claims: list[Registration] = []
     if request.conference is not None:
-        found = await facts.conference(
+        registrations = await facts.conference(
             request.conference, known_at=now if fresh else None, fresh=fresh
         )
-        claims = [claim for claim in claims_at(found, now) if bridge.serves(claim.account)]
+        claims = [claim for claim in claims_at(registrations, now) if bridge.serves(claim.account)]
     name = request.account or (number.account if number else None)
     if name is None and len(claims) > 1:
         return PayingAccount()  # several accounts claim the conference: none is guessed

@@ -176,13 +176,16 @@ async def priced(
         why = rating.rate_missing(version, kind, f"+{digits}", origin) if by_origin else no_rate
         return Unpriced(why)
 
-    found = await by_version_of(now)
-    if isinstance(found, Unpriced):
-        return found
+    card_version = await by_version_of(now)
+    if isinstance(card_version, Unpriced):
+        return card_version
     after = await by_version_of(now + timedelta(seconds=limits.HOLD_RINGING_SECONDS))
-    if isinstance(after, Unpriced) or after.version.effective_from == found.version.effective_from:
-        return found
-    return replace(found, after=after)
+    if (
+        isinstance(after, Unpriced)
+        or after.version.effective_from == card_version.version.effective_from
+    ):
+        return card_version
+    return replace(card_version, after=after)
 
 
 async def priced_again(

@@ -56,8 +56,8 @@ class CallsInProgress:
 
     async def of_account(self, account: str) -> CallsNow:
         """The account's open calls now."""
-        known = await self.facts.require_account(account)
-        return await self.evaluate(known, await self.hold_book.view(account))
+        facts = await self.facts.require_account(account)
+        return await self.evaluate(facts, await self.hold_book.view(account))
 
     async def evaluate(self, account: Account, view: HoldState) -> CallsNow:
         """The open calls of a view of the account's hold book."""
@@ -139,9 +139,11 @@ class CallsInProgress:
 
     async def _is_toll_free(self, account: str, number: str, now: datetime) -> bool:
         for key in service_number_keys(number, number):
-            found = registration_at(of_account(await self.facts.service_number(key), account), now)
-            if found is not None:
-                return is_toll_free(found, classify(number))
+            registration = registration_at(
+                of_account(await self.facts.service_number(key), account), now
+            )
+            if registration is not None:
+                return is_toll_free(registration, classify(number))
         return is_toll_free(None, classify(number))
 
 

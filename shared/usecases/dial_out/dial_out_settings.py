@@ -48,16 +48,16 @@ class DialOutSettings:
     watch: WatchCalls
 
     async def put_organizer(
-        self, account: str, wanted: OrganizerFacts, if_match: str | None
+        self, account: str, organizer: OrganizerFacts, if_match: str | None
     ) -> SavedDocument:
         """Create or replace an organizer. Raises Invalid `id_invalid` and what
         `RecordStore.put` raises."""
-        if not is_foreign_id(wanted.organizer):
+        if not is_foreign_id(organizer.organizer):
             raise Invalid(
                 f"The id is not valid. An organizer's id has {FOREIGN_ID_RULE}.", code="id_invalid"
             )
-        key = organizer_key(account, wanted.organizer)
-        document = codecs.organizer_document(wanted)
+        key = organizer_key(account, organizer.organizer)
+        document = codecs.organizer_document(organizer)
         return await self._put(account, Kind.ORGANIZER, key, document, if_match)
 
     async def read_organizer(self, account: str, organizer: str) -> tuple[OrganizerFacts, str]:
@@ -110,15 +110,15 @@ class DialOutSettings:
         self.facts.drop(Kind.FORMER_ORGANIZER, key)
 
     async def put_policy(
-        self, account: str, wanted: AccountPolicy, if_match: str | None
+        self, account: str, policy: AccountPolicy, if_match: str | None
     ) -> SavedDocument:
         """Create or replace the account's policy. Raises what `RecordStore.put` raises.
 
         The suspension of the account is also stored in its hold book, where it takes effect at
         once: if that fails, put the policy again."""
-        document = codecs.policy_document(wanted)
+        document = codecs.policy_document(policy)
         saved = await self._put(account, Kind.DIAL_OUT_POLICY, account, document, if_match)
-        await self._halt(account, DialOutControl(suspended=wanted.suspended))
+        await self._halt(account, DialOutControl(suspended=policy.suspended))
         return saved
 
     async def stop(self, account: str, why: str) -> None:
@@ -156,8 +156,8 @@ class DialOutSettings:
             open_holds,
             at_once=limits.BULK_READS_AT_ONCE,
         )
-        found = zip(open_holds, records, strict=True)
-        calls = [(hold, record) for hold, record in found if record is not None]
+        pairs = zip(open_holds, records, strict=True)
+        calls = [(hold, record) for hold, record in pairs if record is not None]
         return DialOutStatus(view.suspended, view.stopped, calls, view.held_micros(now), missing)
 
     async def read_policy(self, account: str) -> tuple[AccountPolicy, str | None]:

@@ -42,9 +42,9 @@ class ActiveCalls:
         NotFound `authorization_unknown`, Conflict `authorization_ended`, Unavailable.
         """
         account, record = await self._record(bridge, authorization)
-        known = await self.facts.account(account)
+        facts = await self.facts.account(account)
         pricing = await self._pricing(record)
-        if known is None or pricing is None:
+        if facts is None or pricing is None:
             raise Unavailable("The cost of the call can't be determined now.")
         organizer = None
         if record.organizer is not None:
@@ -52,7 +52,7 @@ class ActiveCalls:
         policy = await self.facts.dial_out_policy(account)
         command = Extend(
             authorization=authorization,
-            time_zone=known.settings.time_zone,
+            time_zone=facts.settings.time_zone,
             wanted_seconds=seconds,
             pricing=pricing,
             bounds=limits_of(policy, organizer, record.conference) if record.is_dial_out else (),
@@ -64,7 +64,7 @@ class ActiveCalls:
                 "Request a new authorization.",
                 code="authorization_ended",
             )
-        self.watch.changed(known, bridge, authorization)
+        self.watch.changed(facts, bridge, authorization)
         if granted.events:
             self.watch.halted(account)  # it may have reached the breaker's limit
             await self.publish.best_effort(account)
@@ -85,8 +85,8 @@ class ActiveCalls:
                 raise Invalid.field(
                     "/answered_at", "must be between the dial-out's request and now"
                 )
-        known = hold.answered_at if hold else None
-        kept = await self.hold_book.answer(account, authorization, answered_at or known or now)
+        present = hold.answered_at if hold else None
+        kept = await self.hold_book.answer(account, authorization, answered_at or present or now)
         if (owner := await self.facts.account(account)) is not None:
             self.watch.changed(owner, bridge, authorization)
         return kept

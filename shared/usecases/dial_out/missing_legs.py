@@ -34,11 +34,11 @@ async def missing_legs(
         where={"account": account}, limit=limits.LIST_ITEMS_MAX, cursor=None
     )
     ended = {each.original.get("authorization") for each in parked} | {each.leg for each in parked}
-    wanted = [each for each in silent if not {each.authorization, each.leg} & ended]
-    records = await asyncio.gather(*(holds.record(account, each.authorization) for each in wanted))
-    found = [
+    unended = [each for each in silent if not {each.authorization, each.leg} & ended]
+    records = await asyncio.gather(*(holds.record(account, each.authorization) for each in unended))
+    missing = [
         MissingLeg(record, each.placed_at, each.leg)
-        for each, record in zip(wanted, records, strict=True)
+        for each, record in zip(unended, records, strict=True)
         if record is not None
     ]
-    return sorted(found, key=lambda each: each.placed_at, reverse=True)
+    return sorted(missing, key=lambda each: each.placed_at, reverse=True)

@@ -34,8 +34,8 @@ class ReadDenials:
     ) -> tuple[Sequence[DeniedCall], str | None]:
         """Denied calls, the newest first."""
         await self.facts.require_account(account)
-        wanted = self._filter(span, reason, organizer)
-        return await self.denials.page(account, wanted, limit=limit, after=cursor)
+        filters = self._filter(span, reason, organizer)
+        return await self.denials.page(account, filters, limit=limit, after=cursor)
 
     async def count(
         self,
@@ -47,17 +47,17 @@ class ReadDenials:
     ) -> list[tuple[str | None, int]]:
         """(group, number of denials), the most first. Raises Invalid `result_too_large`."""
         zone = (await self.facts.require_account(account)).settings.time_zone
-        wanted = self._filter(span, reason, organizer)
-        found: list[DeniedCall] = []
+        filters = self._filter(span, reason, organizer)
+        denials: list[DeniedCall] = []
         after: str | None = None
         while True:
             page, after = await self.denials.page(
-                account, wanted, limit=limits.LIST_ITEMS_MAX, after=after
+                account, filters, limit=limits.LIST_ITEMS_MAX, after=after
             )
-            found += page
+            denials += page
             if after is None:
-                return counted(found, group, zone)
-            if len(found) >= limits.DENIALS_COUNTED_MAX:
+                return counted(denials, group, zone)
+            if len(denials) >= limits.DENIALS_COUNTED_MAX:
                 detail = f"More than {limits.DENIALS_COUNTED_MAX:,} denials match. Narrow the span."
                 raise Invalid(detail, code="result_too_large")
             await yield_to_others()

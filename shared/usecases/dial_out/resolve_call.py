@@ -227,9 +227,9 @@ class ResolveDialIn:
             history = await self.facts.service_number(
                 each, known_at=now if fresh else None, fresh=fresh
             )
-            found = registration_at(history, now)
-            if found is not None and bridge.serves(found.account):
-                return (each if each != request.to else number), found
+            registration = registration_at(history, now)
+            if registration is not None and bridge.serves(registration.account):
+                return (each if each != request.to else number), registration
         return number, None
 
 

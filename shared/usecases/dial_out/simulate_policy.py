@@ -35,7 +35,7 @@ class SimulatePolicy:
 
         Raises NotFound `account_unknown`, StoreUnavailable.
         """
-        known = await self.facts.require_account(account)
+        facts = await self.facts.require_account(account)
         entries, more = await self._dial_outs(account, since, until)
         persons = await self.ledger.persons_of(account, [entry.leg or "" for entry in entries])
         calls: list[PastCall] = []
@@ -43,9 +43,9 @@ class SimulatePolicy:
             await yield_to_others()
             person = persons.get(entry.leg or "", {})
             if person.get("to"):
-                calls.append(await self._call(known, policy, entry, person))
+                calls.append(await self._call(facts, policy, entry, person))
         denied: list[Verdict] = []
-        for verdict in judge(calls, known.settings.time_zone):
+        for verdict in judge(calls, facts.settings.time_zone):
             await yield_to_others()
             if verdict.denial:
                 denied.append(verdict)
@@ -55,7 +55,7 @@ class SimulatePolicy:
         self, account: str, since: datetime | None, until: datetime | None
     ) -> tuple[list[Entry], bool]:
         """(first debits of the period's dial-outs, whether there are more)."""
-        found: list[Entry] = []
+        dial_outs: list[Entry] = []
         seen = after = 0
         if since is not None:  # nothing before it is read
             before = await self.ledger.commit_at(account, since - timedelta(microseconds=1))
@@ -64,17 +64,20 @@ class SimulatePolicy:
             for commit in commits:
                 await yield_to_others()
                 if until is not None and commit.at >= until:
-                    return found, False
+                    return dial_outs, False
                 for entry in commit.entries:
                     if not entry.charges or (since is not None and entry.at < since):
                         continue
-                    if seen == limits.WHAT_IF_DEBITS_MAX or len(found) == limits.WHAT_IF_LEGS_MAX:
-                        return found, True
+                    if (
+                        seen == limits.WHAT_IF_DEBITS_MAX
+                        or len(dial_outs) == limits.WHAT_IF_LEGS_MAX
+                    ):
+                        return dial_outs, True
                     seen += 1
                     if _kind(entry) == LegKind.DIAL_OUT.value:
-                        found.append(entry)
+                        dial_outs.append(entry)
             after = commits[-1].number
-        return found, False
+        return dial_outs, False
 
     async def _call(
         self,

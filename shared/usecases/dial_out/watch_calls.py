@@ -207,9 +207,9 @@ class WatchCalls:
             watch.sending.add(name)
             send = self._send(account, bridge.id, bridge.control, hold, signals)
             sends.append(asyncio.get_running_loop().create_task(send))
-        known = await self._facts.account(account)
-        if known is not None and (by_timer or known.settings.minutes_rules):
-            at = await self._minutes_left(known, view)
+        facts = await self._facts.account(account)
+        if facts is not None and (by_timer or facts.settings.minutes_rules):
+            at = await self._minutes_left(facts, view)
             later += [at] if at is not None else []
         if later:
             await self.mark(account, min(later))

@@ -19,13 +19,13 @@ async def present_items[Item](
 ) -> tuple[list[Item], str | None]:
     """(the items that `read` returns for the account's ids, the last id if more follow). Deleted
     items are left out, so a page may be short. Raises what `read` raises, StoreUnavailable."""
-    found: list[Item] = []
+    present: list[Item] = []
     for _ in range(limits.ENTRY_SCANS_MAX):
         ids, after = await records.ids_of(
-            kind, account, prefix=prefix, limit=limit - len(found), after=after
+            kind, account, prefix=prefix, limit=limit - len(present), after=after
         )
         items = await gather_bounded(read, ids, at_once=limits.BULK_READS_AT_ONCE)
-        found += [item for item in items if item is not None]
-        if after is None or len(found) >= limit:
+        present += [item for item in items if item is not None]
+        if after is None or len(present) >= limit:
             break
-    return found, after
+    return present, after

@@ -52,14 +52,14 @@ class Accounts:
         """
         if not is_id(account):
             raise Invalid(f"The id is not valid. An account's id has {ID_RULE}.", code="id_invalid")
-        known = await self.facts.account(account, fresh=True)
-        if known is not None and if_match is not None:
-            _same_currency(known.settings, settings)
-        created_at = known.created_at if known else self.clock.now()
-        shard = known.shard if known else shard_for(account, self.shards)
-        wanted = Account(account, settings, 0, created_at, shard)
+        present = await self.facts.account(account, fresh=True)
+        if present is not None and if_match is not None:
+            _same_currency(present.settings, settings)
+        created_at = present.created_at if present else self.clock.now()
+        shard = present.shard if present else shard_for(account, self.shards)
+        requested = Account(account, settings, 0, created_at, shard)
         saved = await self.records.put(
-            Kind.ACCOUNT, account, codecs.account_document(wanted), if_match=if_match
+            Kind.ACCOUNT, account, codecs.account_document(requested), if_match=if_match
         )
         self.facts.drop(Kind.ACCOUNT, account)
         view = await self.read(account)
@@ -69,13 +69,13 @@ class Accounts:
 
     async def read(self, account: str) -> AccountView:
         """The account as it is now. Raises NotFound `account_unknown`."""
-        known = await self.facts.require_account(account, fresh=True)
+        facts = await self.facts.require_account(account, fresh=True)
         # Holds first: a debit in between then counts twice rather than not at all.
         held = await self.holds.view(account)
         state = await self.ledger.state(account)
-        if state is None or state.settings_version < known.settings_version:
+        if state is None or state.settings_version < facts.settings_version:
             # New, or a process died after the settings were written.
-            await self.open_ledger(known)
+            await self.open_ledger(facts)
             state = await self.ledger.state(account)
             held = await self.holds.view(account)  # limit and pool hold for the next question
         if state is None:
@@ -83,12 +83,12 @@ class Accounts:
                 "The account's ledger is not open yet. Send the PUT of the account again.",
                 code="ledger_not_open",
             )
-        return AccountView(known, state, held.held_micros(self.clock.now()))
+        return AccountView(facts, state, held.held_micros(self.clock.now()))
 
     async def cards_of(self, principal: Principal, *, fresh: bool = False) -> frozenset[str]:
         """The rate cards that the accounts of a principal for some accounts use."""
-        found = [await self.facts.account(each, fresh=fresh) for each in principal.accounts]
-        return frozenset(card for each in found if each for card in each.settings.cards)
+        accounts = [await self.facts.account(each, fresh=fresh) for each in principal.accounts]
+        return frozenset(card for each in accounts if each for card in each.settings.cards)
 
     async def require_card(self, principal: Principal, card: str) -> None:
         """Raises NotAllowed `rate_card_not_allowed` unless the principal sees the card, which is so
@@ -106,21 +106,21 @@ class Accounts:
     ) -> tuple[Sequence[Account], str | None]:
         """The accounts that the principal sees, by id. Raises Invalid `cursor_invalid`."""
         if principal.sees_all_accounts:
-            found, following = await self.records.list(Kind.ACCOUNT, limit=limit, cursor=cursor)
-            return [codecs.account(record) for record in found], following
+            records, following = await self.records.list(Kind.ACCOUNT, limit=limit, cursor=cursor)
+            return [codecs.account(record) for record in records], following
         if cursor is not None and not is_id(cursor):
             raise Invalid(
                 "The cursor is not one that this list returned. Start again without a cursor.",
                 code="cursor_invalid",
             )
         own = [account for account in sorted(principal.accounts) if account > (cursor or "")]
-        known = [await self.facts.account(account) for account in own[:limit]]
+        accounts = [await self.facts.account(account) for account in own[:limit]]
         following = own[limit - 1] if len(own) > limit else None
-        return [account for account in known if account is not None], following
+        return [account for account in accounts if account is not None], following
 
 
-def _same_currency(known: AccountSettings, wanted: AccountSettings) -> None:
-    if known.currency != wanted.currency:
+def _same_currency(present: AccountSettings, requested: AccountSettings) -> None:
+    if present.currency != requested.currency:
         raise Conflict(
             "The currency of an account never changes. "
             "Create another account for another currency.",

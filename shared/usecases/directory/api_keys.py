@@ -70,9 +70,9 @@ class ApiKeys:
         self, *, limit: int, cursor: str | None
     ) -> tuple[Sequence[tuple[ApiKey, datetime | None]], str | None]:
         """All keys, each with the time of its last use. Raises Invalid `cursor_invalid`."""
-        found, following = await self.records.list(Kind.API_KEY, limit=limit, cursor=cursor)
+        records, following = await self.records.list(Kind.API_KEY, limit=limit, cursor=cursor)
         last = await self.uses.last()
-        return [(codecs.api_key(each), last.get(each.key)) for each in found], following
+        return [(codecs.api_key(each), last.get(each.key)) for each in records], following
 
     async def delete(self, key_id: str) -> None:
         """Take a key away; it opens nothing from the next request on, in every process. Raises

@@ -43,39 +43,39 @@ class Bridges:
     url_fault: Callable[[str], str | None]
 
     async def put(
-        self, bridge: str, wanted: BridgeInput, if_match: str | None
+        self, bridge: str, requested: BridgeInput, if_match: str | None
     ) -> tuple[BridgeView, SavedDocument]:
         """Create or replace a bridge. Raises Invalid, and what `RecordStore.put` raises."""
         if not is_id(bridge):
             raise Invalid(f"The id is not valid. A bridge's id has {ID_RULE}.", code="id_invalid")
-        if wanted.dialect not in self.dialects:
-            known = ", ".join(sorted(self.dialects))
-            raise Invalid.field("/dialect", f"must be one of {known}")
-        if wanted.scheme.is_vendors and wanted.scheme.value != wanted.dialect:
-            raise Invalid.field("/auth/scheme", f"belongs to dialect {wanted.scheme.value}")
-        if wanted.meetings_from == bridge:
+        if requested.dialect not in self.dialects:
+            dialects = ", ".join(sorted(self.dialects))
+            raise Invalid.field("/dialect", f"must be one of {dialects}")
+        if requested.scheme.is_vendors and requested.scheme.value != requested.dialect:
+            raise Invalid.field("/auth/scheme", f"belongs to dialect {requested.scheme.value}")
+        if requested.meetings_from == bridge:
             raise Invalid.field("/meetings_from", "must be another bridge")
         before = await self._known(bridge)
         present = before.auth if before else None
         control, new_control_secret = self._control(
-            wanted.control, before.control if before else None
+            requested.control, before.control if before else None
         )
         new_secret = None
-        if wanted.secrets is not None:
-            secrets = tuple(wanted.secrets)
-        elif present is not None and present.scheme is wanted.scheme:
+        if requested.secrets is not None:
+            secrets = tuple(requested.secrets)
+        elif present is not None and present.scheme is requested.scheme:
             secrets = present.secrets
-        elif wanted.scheme.is_vendors:
+        elif requested.scheme.is_vendors:
             raise Invalid.field("/auth/secrets", "must be given: the vendor makes them")
         else:
-            new_secret = self._new_secret(wanted.scheme)
+            new_secret = self._new_secret(requested.scheme)
             secrets = (new_secret,)
         made = Bridge(
             id=bridge,
-            dialect=wanted.dialect,
-            auth=_checked(BridgeAuth(wanted.scheme, secrets, wanted.username)),
-            accounts=wanted.accounts,
-            **_options(wanted),
+            dialect=requested.dialect,
+            auth=_checked(BridgeAuth(requested.scheme, secrets, requested.username)),
+            accounts=requested.accounts,
+            **_options(requested),
             control=control,
         )
         if made.default_account is not None and not made.serves(made.default_account):
@@ -95,18 +95,18 @@ class Bridges:
             return None
 
     def _control(
-        self, wanted: Control | None, known: Control | None
+        self, requested: Control | None, present: Control | None
     ) -> tuple[Control | None, str | None]:
         """(the control settings to keep, the secret that was made for them). Raises Invalid."""
-        if wanted is None:
+        if requested is None:
             return None, None
-        if fault := self.url_fault(wanted.url):
+        if fault := self.url_fault(requested.url):
             raise Invalid.field("/control/url", fault)
-        secrets = wanted.secrets or (known.secrets if known else ())
+        secrets = requested.secrets or (present.secrets if present else ())
         new_secret = None if secrets else self._new_secret(AuthScheme.STANDARD_WEBHOOKS)
         kept = secrets or (new_secret or "",)
         _checked(BridgeAuth(AuthScheme.STANDARD_WEBHOOKS, kept), "/control")
-        return Control(wanted.url, kept), new_secret
+        return Control(requested.url, kept), new_secret
 
     def _new_secret(self, scheme: AuthScheme) -> str:
         if scheme is AuthScheme.STANDARD_WEBHOOKS:
@@ -130,10 +130,10 @@ class Bridges:
         self, *, prefix: str, limit: int, cursor: str | None
     ) -> tuple[Sequence[BridgeView], str | None]:
         """Bridges by id. Raises Invalid `cursor_invalid`, SettingsUnreadable."""
-        found, following = await self.records.list(
+        records, following = await self.records.list(
             Kind.BRIDGE, limit=limit, cursor=cursor, prefix=prefix
         )
-        return [BridgeView(codecs.bridge(each), each.etag) for each in found], following
+        return [BridgeView(codecs.bridge(each), each.etag) for each in records], following
 
     async def read(self, bridge: str) -> BridgeView:
         """The bridge. Raises NotFound `bridge_unknown`."""
@@ -150,9 +150,9 @@ def _former(record: StoredDocument) -> Mapping[str, object]:
     return codecs.bridge_document(replace(bridge, auth=auth, control=None))
 
 
-def _options(wanted: BridgeInput) -> dict[str, Any]:
+def _options(requested: BridgeInput) -> dict[str, Any]:
     names = {each.name for each in fields(BridgeOptions)} - {"control"}
-    return {name: getattr(wanted, name) for name in names}
+    return {name: getattr(requested, name) for name in names}
 
 
 def _unknown() -> NotFound:

@@ -27,6 +27,6 @@ async def called_service_number(
         number = called_number(text, bridge.country) if text else ""
         for each in service_number_keys(text, number) if text else ():
             history = await facts.service_number(each, known_at=known_at)
-            if found := registration_at(history, moment):
-                return (each if each != text else number), found
+            if registration := registration_at(history, moment):
+                return (each if each != text else number), registration
     return None

@@ -62,13 +62,13 @@ class DirectoryCache:
 
     async def require_account(self, account: str, *, fresh: bool = False) -> Account:
         """The account. Raises NotFound `account_unknown`."""
-        found = await self.account(account, fresh=fresh)
-        if found is None:
+        cached = await self.account(account, fresh=fresh)
+        if cached is None:
             raise NotFound(
                 "No account has this id. Check the id, or create the account with PUT.",
                 code="account_unknown",
             )
-        return found
+        return cached
 
     async def organizer(
         self,
@@ -91,46 +91,46 @@ class DirectoryCache:
         self, account: str, organizer: str, moment: datetime, *, known_at: datetime | None = None
     ) -> OrganizerFacts | None:
         """The organizer as it was at `moment`, where it was deleted after that."""
-        found = await self._read(
+        former = await self._read(
             Kind.FORMER_ORGANIZER,
             codecs.organizer_key(account, organizer),
             codecs.former_organizer,
             known_at,
             fresh=False,
         )
-        return found[0] if found is not None and moment < found[1] else None
+        return former[0] if former is not None and moment < former[1] else None
 
     async def conference(
         self, conference: str, *, known_at: datetime | None = None, fresh: bool = False
     ) -> Mapping[str, Sequence[Registration]]:
         """Its registrations by account, for `claims_at`; empty if there are none."""
-        found = await self._fact(
+        registrations = await self._fact(
             Kind.CONFERENCE,
             conference,
             lambda: self._conference(conference),
             known_at,
             fresh=fresh,
         )
-        return found or {}
+        return registrations or {}
 
     async def _conference(self, conference: str) -> Mapping[str, Sequence[Registration]] | None:
-        shared, found = await asyncio.gather(
+        shared, documents = await asyncio.gather(
             self._records.get(Kind.CONFERENCE, conference),
             all_records(self._records, codecs.conference_kind(conference)),
         )
         history = codecs.registrations(shared) if shared else ()
         of_all = {item.account: of_account(history, item.account) for item in history}
-        own = {record.key: codecs.registrations(record) for record in found}
+        own = {record.key: codecs.registrations(record) for record in documents}
         return {account: each for account, each in (of_all | own).items() if account} or None
 
     async def service_number(
         self, number: str, *, known_at: datetime | None = None, fresh: bool = False
     ) -> tuple[Registration, ...]:
         """Its registrations, for `registration_at`; empty if there are none."""
-        found = await self._read(
+        registrations = await self._read(
             Kind.SERVICE_NUMBER, number, codecs.registrations, known_at, fresh=fresh
         )
-        return found or ()
+        return registrations or ()
 
     async def bridge(
         self, bridge: str, *, known_at: datetime | None = None, fresh: bool = False
@@ -159,10 +159,10 @@ class DirectoryCache:
         self, account: str, *, known_at: datetime | None = None, fresh: bool = False
     ) -> AccountPolicy:
         """The account's own policy; the default one where none was put."""
-        found = await self._read(
+        policy = await self._read(
             Kind.DIAL_OUT_POLICY, account, codecs.policy, known_at, fresh=fresh
         )
-        return found or AccountPolicy()
+        return policy or AccountPolicy()
 
     def drop(self, kind: Kind, key: str) -> None:
         """Forget the cached fact and any read in flight: it was just written."""

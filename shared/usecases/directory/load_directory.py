@@ -80,12 +80,12 @@ class LoadDirectory:
 
         async def read(key: str) -> tuple[Registration | None, str]:
             try:
-                found = await self.registrations.read(kind, key, account)
+                registration = await self.registrations.read(kind, key, account)
             except NotFound:
                 return None, ""
-            current = registration_at(found.history, now)
+            current = registration_at(registration.history, now)
             is_own = current is not None and current.account == account
-            return (current if is_own else None), found.etag
+            return (current if is_own else None), registration.etag
 
         return await gather_bounded(read, keys, at_once=_AT_ONCE)
 
@@ -115,14 +115,14 @@ class LoadDirectory:
         kind, at = Kind(document["kind"]), parse_time(document["at"])
 
         async def write(row: Sequence[Any]) -> None:
-            key, wanted, etag = row
+            key, document, etag = row
             if kind is Kind.ORGANIZER:
                 place = organizer_key(account, key)
                 with suppress(PreconditionFailed, PreconditionMissing):
-                    await self.records.put(kind, place, wanted, if_match=etag)
+                    await self.records.put(kind, place, document, if_match=etag)
                 self.facts.drop(kind, place)
                 return
-            registration = from_document(Registration, wanted)
+            registration = from_document(Registration, document)
             for condition in (None, "*"):
                 with suppress(PreconditionMissing, PreconditionFailed):
                     await self.registrations.put(

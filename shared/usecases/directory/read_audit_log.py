@@ -37,5 +37,5 @@ class ReadAuditLog:
             accounts = [account]
         else:
             accounts = None if principal.sees_all_accounts else sorted(principal.accounts)
-        wanted = ChangeFilter(accounts, since, until, actor, kind)
-        return await self.log.page(wanted, limit=limit, cursor=cursor)
+        filters = ChangeFilter(accounts, since, until, actor, kind)
+        return await self.log.page(filters, limit=limit, cursor=cursor)

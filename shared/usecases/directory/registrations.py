@@ -51,14 +51,14 @@ class Registrations:
         self,
         kind: Kind,
         key: str,
-        wanted: Registration,
+        registration: Registration,
         principal: Principal,
         *,
         since: datetime | None,
         if_match: str | None,
         take_over: bool = False,
     ) -> tuple[Registered, SavedDocument]:
-        """`wanted` holds from `since` (default: now) on; the first registration for all time.
+        """`registration` holds from `since` (default: now) on; the first registration for all time.
 
         With `take_over` what other accounts of the principal have registered of a conference ends
         then. A number that is another account's is assigned to this one from then on. Neither
@@ -66,7 +66,7 @@ class Registrations:
         `account_unknown`, NotAllowed `account_not_allowed`, Conflict `too_many_registrations`, and
         what `RecordStore.put` raises.
         """
-        account = wanted.account
+        account = registration.account
         await self.facts.require_account(account)
         for _ in range(limits.RECORD_TRIES_MAX):
             now = self.clock.now()
@@ -84,7 +84,7 @@ class Registrations:
                 )
             if kept.is_shared and is_own:
                 check_etag(kept.etag, if_match)
-            changed = register(kept.history, wanted, start, is_taken_over=bool(others))
+            changed = register(kept.history, registration, start, is_taken_over=bool(others))
             condition = if_match if is_own else kept.etag or None
             try:
                 saved = await self._save(kind, key, account, changed, kept, condition)
@@ -189,10 +189,10 @@ class Registrations:
         self, conference: str, account: str, principal: Principal, start: datetime
     ) -> list[str]:
         """The principal's other accounts that have the conference at `start` or later."""
-        found = await self.facts.conference(conference, fresh=True)
+        registrations = await self.facts.conference(conference, fresh=True)
         return [
             other
-            for other, history in sorted(found.items())
+            for other, history in sorted(registrations.items())
             if other != account and principal.sees(other) and accounts_from(history, start)
         ]
 

@@ -37,30 +37,30 @@ async def add_up_month(ledger: Ledger, account: str, month: str, time_zone: str)
     """A month of the ledger, from its commits. Raises ValueError on a text that is no month."""
     start, end = month_span(month, time_zone)
     before = await ledger.commit_at(account, start - timedelta(microseconds=1))
-    found = ClosedMonth.opened(month, time_zone)
+    closed = ClosedMonth.opened(month, time_zone)
     if before is not None:
-        found.begin_after(before.number, before.balance_micros)
-    while commits := await ledger.history(account, after=found.last):
+        closed.begin_after(before.number, before.balance_micros)
+    while commits := await ledger.history(account, after=closed.last):
         for commit in commits:
             if commit.at >= end:
                 break
-            found.add(commit.number, commit.entries)
-        if commits[-1].number != found.last:
+            closed.add(commit.number, commit.entries)
+        if commits[-1].number != closed.last:
             break
-    found.head = await ledger.head_at(account, found.last) or ""
-    await _resolve(ledger, account, found.statement)
-    return found
+    closed.head = await ledger.head_at(account, closed.last) or ""
+    await _resolve(ledger, account, closed.statement)
+    return closed
 
 
 async def _resolve(ledger: Ledger, account: str, statement: Statement) -> None:
     """Read the charges, from before the month, that reversals of the month take back."""
     reversals = tuple(statement.unresolved)
-    found = await gather_bounded(
+    histories = await gather_bounded(
         lambda reversal: ledger.debits(account, reversal.leg or ""),
         reversals,
         at_once=limits.STATEMENT_READS_AT_ONCE,
     )
-    for reversal, debits in zip(reversals, found, strict=True):
+    for reversal, debits in zip(reversals, histories, strict=True):
         for debit in debits:
             if debit.entry.sequence == reversal.reverses:
                 statement.take_back(reversal, debit.charge, reversal.organizer)

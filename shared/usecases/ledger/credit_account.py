@@ -41,8 +41,8 @@ class CreditAccount:
         Raises NotFound `account_unknown`, Invalid (also `idempotency_key_reused`), Conflict
         `too_many_lots`, and Unavailable when it is not certain: come back with the same key.
         """
-        known = await self.facts.require_account(account)
-        written = await self.open_ledger.submit(known, command)
+        facts = await self.facts.require_account(account)
+        written = await self.open_ledger.submit(facts, command)
         if isinstance(written, IdempotencyConflict):
             raise Invalid(
                 "The Idempotency-Key was used with another body. "

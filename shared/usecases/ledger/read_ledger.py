@@ -84,7 +84,7 @@ class ReadLedger:
     clock: Clock
 
     async def entries(
-        self, account: str, wanted: EntryFilter, *, limit: int, cursor: str | None
+        self, account: str, filters: EntryFilter, *, limit: int, cursor: str | None
     ) -> EntryPage:
         """A page of entries. Raises Invalid `cursor_invalid` on one that is not this account's."""
         await self.facts.require_account(account)
@@ -92,24 +92,24 @@ class ReadLedger:
         if cursor is not None:
             pattern = re.compile(rf"{re.escape(account)}\|([0-9]{{1,18}})\|([0-9]{{1,18}})")
             after, skip = map(int, from_cursor(cursor, pattern.fullmatch).groups())
-        if cursor is None and wanted.since is not None:  # nothing before it is read
-            before = await self.ledger.commit_at(account, wanted.since - timedelta(microseconds=1))
+        if cursor is None and filters.since is not None:  # nothing before it is read
+            before = await self.ledger.commit_at(account, filters.since - timedelta(microseconds=1))
             after = before.number if before else 0
-        found: list[Entry] = []
+        entries: list[Entry] = []
         for _ in range(limits.ENTRY_SCANS_MAX):
             commits = await self.ledger.history(account, after=after)
             for commit in commits:
-                if wanted.until is not None and commit.at >= wanted.until:
-                    return EntryPage(tuple(found), None)
-                place = _take(commit, wanted, found, skip, limit)
+                if filters.until is not None and commit.at >= filters.until:
+                    return EntryPage(tuple(entries), None)
+                place = _take(commit, filters, entries, skip, limit)
                 if place is not None:
                     return EntryPage(
-                        tuple(found), to_cursor(f"{account}|{commit.number - 1}|{place}")
+                        tuple(entries), to_cursor(f"{account}|{commit.number - 1}|{place}")
                     )
                 after, skip = commit.number, 0
             if not commits:
-                return EntryPage(tuple(found), None)
-        return EntryPage(tuple(found), to_cursor(f"{account}|{after}|0"))
+                return EntryPage(tuple(entries), None)
+        return EntryPage(tuple(entries), to_cursor(f"{account}|{after}|0"))
 
     async def leg(self, account: str, shown: str) -> LegHistory | ParkedLeg:
         """The charged leg with the history of its charge, or the parked one.
@@ -132,10 +132,10 @@ class ReadLedger:
 
     async def of_leg(self, account: str, shown: str) -> EntryPage:
         """The entries of one leg: its debits, and what took them back."""
-        found = await self.leg(account, shown)
-        if isinstance(found, ParkedLeg):
+        history = await self.leg(account, shown)
+        if isinstance(history, ParkedLeg):
             return EntryPage((), None)
-        entries = [*(debit.entry for debit in found.debits), *filter(None, found.reversals)]
+        entries = [*(debit.entry for debit in history.debits), *filter(None, history.reversals)]
         return EntryPage(tuple(sorted(entries, key=lambda entry: entry.sequence)), None)
 
     async def balance_at(self, account: str, moment: datetime) -> tuple[int, int | None]:
@@ -153,14 +153,14 @@ class ReadLedger:
         A closed month is read from its row. Raises Invalid `month_invalid`, and LedgerCorrupt where
         that row differs from the journal.
         """
-        known = await self.facts.require_account(account)
-        closed, parked = await self._month(known, month)
-        return closed.statement, known.settings.currency, parked
+        facts = await self.facts.require_account(account)
+        closed, parked = await self._month(facts, month)
+        return closed.statement, facts.settings.currency, parked
 
     async def printed_statement(self, account: str, month: str) -> PrintedStatement:
         """As `statement`, with the movements, corrections and lots that a printed one lists."""
-        known = await self.facts.require_account(account)
-        closed, parked = await self._month(known, month)
+        facts = await self.facts.require_account(account)
+        closed, parked = await self._month(facts, month)
         movements: list[Entry] = []
         corrections: list[Entry] = []
         after = closed.after
@@ -181,8 +181,8 @@ class ReadLedger:
         state = await self.ledger.state(account)
         return PrintedStatement(
             account=account,
-            name=known.settings.name or account,
-            currency=known.settings.currency,
+            name=facts.settings.name or account,
+            currency=facts.settings.currency,
             closed=closed,
             movements=tuple(movements),
             corrections=tuple(corrections),
@@ -191,14 +191,14 @@ class ReadLedger:
             now=self.clock.now(),
         )
 
-    async def _month(self, known: Account, month: str) -> tuple[ClosedMonth, int]:
+    async def _month(self, facts: Account, month: str) -> tuple[ClosedMonth, int]:
         """(a month added up, how many legs that came in then are parked and open)."""
-        zone = known.settings.time_zone
+        zone = facts.settings.time_zone
         start, end = requested_month_span(month, zone)
-        closed = await self.ledger.closed_month(known.id, month)
+        closed = await self.ledger.closed_month(facts.id, month)
         if closed is None or closed.time_zone != zone:
-            closed = await add_up_month(self.ledger, known.id, month, zone)
-        return closed, await self._open_parked(known.id, start, end)
+            closed = await add_up_month(self.ledger, facts.id, month, zone)
+        return closed, await self._open_parked(facts.id, start, end)
 
     async def _open_parked(self, account: str, start: datetime, end: datetime) -> int:
         count, cursor = 0, None
@@ -217,9 +217,9 @@ class ReadLedger:
         Raises Conflict `anchors_off` where heads are not anchored.
         """
         await self.facts.require_account(account)
-        found = await self.ledger.verify(account)
+        verification = await self.ledger.verify(account)
         if not anchored:
-            return found
+            return verification
         if self.anchors is None:
             raise Conflict(
                 "Heads are not anchored here. Leave anchors=true out, or set ANCHORS_ENDPOINT.",
@@ -232,17 +232,17 @@ class ReadLedger:
                 problems = await anchor_problems(anchor, self.anchors, self.ledger, self.proofs)
         except LedgerCorrupt as error:
             problems = [error.detail]
-        return replace(found, problems=(*found.problems, *problems))
+        return replace(verification, problems=(*verification.problems, *problems))
 
 
 def _take(
-    commit: Commit, wanted: EntryFilter, found: list[Entry], skip: int, limit: int
+    commit: Commit, filters: EntryFilter, entries: list[Entry], skip: int, limit: int
 ) -> int | None:
     """Add a commit's entries from place `skip` on; the place where the page was full, or None."""
     for place, entry in enumerate(commit.entries[skip:], start=skip):
-        if not wanted.admits(entry):
+        if not filters.admits(entry):
             continue
-        if len(found) == limit:
+        if len(entries) == limit:
             return place
-        found.append(entry)
+        entries.append(entry)
     return None

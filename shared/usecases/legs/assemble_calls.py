@@ -86,12 +86,12 @@ class AssembleCalls:
 
         async def take(taken_by: Bridge, events: dict[int, CallEvent]) -> None:
             async with slots:
-                found = await self._take(taken_by, list(events.values()), bridge.wait_seconds)
+                taken = await self._take(taken_by, list(events.values()), bridge.wait_seconds)
                 for index, each in events.items():
                     leg = encode_leg_key(f"{bridge.id}~{each.leg_id}")
                     none = ReceivedLeg(leg, "ignored", "The event makes no leg by itself.")
-                    others = sorted(found.values(), key=lambda one: one.status != "queued")
-                    results[index] = found.get(each.leg_id) or next(iter(others), none)
+                    others = sorted(taken.values(), key=lambda one: one.status != "queued")
+                    results[index] = taken.get(each.leg_id) or next(iter(others), none)
 
         now = self.clock.now()
         accepted = [
@@ -147,8 +147,8 @@ class AssembleCalls:
         of_meeting = self._of_meeting(owner, item) if owner else None
         if owner is None or of_meeting is None:
             return None
-        known = await self.events.of_call(owner.id, of_meeting.call)
-        meetings = [each.event for each in known if not _is_leg(each)]
+        events = await self.events.of_call(owner.id, of_meeting.call)
+        meetings = [each.event for each in events if not _is_leg(each)]
         [made] = self._assembled(owner, [*meetings, of_meeting])
         return made if isinstance(made, Complete) else None
 
@@ -172,25 +172,27 @@ class AssembleCalls:
         wait = timedelta(seconds=wait_seconds)
         goes_on = timedelta(seconds=limits.LEG_SECONDS_MAX)
         kept = [KeptEvent(each, now, now + (wait if each.ends else goes_on)) for each in events]
-        known = await self.events.of_call(bridge.id, events[0].call) if _joins_meeting(kept) else []
-        if known and (found := await self._at_once(bridge, kept, known)):
-            return found
+        earlier = (
+            await self.events.of_call(bridge.id, events[0].call) if _joins_meeting(kept) else []
+        )
+        if earlier and (assembled := await self._at_once(bridge, kept, earlier)):
+            return assembled
         stored, added = await self.events.add(bridge.id, kept)
-        found, settled = await self._settle(bridge, stored, {each.id for each in events})
+        assembled, settled = await self._settle(bridge, stored, {each.id for each in events})
         if added & settled:
             done = [each for each in stored if each.event.id in settled]
             self.events.clear_soon(bridge.id, done)
-        return found
+        return assembled
 
     async def _at_once(
-        self, bridge: Bridge, legs: Sequence[KeptEvent], known: Sequence[KeptEvent]
+        self, bridge: Bridge, legs: Sequence[KeptEvent], earlier: Sequence[KeptEvent]
     ) -> dict[str, ReceivedLeg] | None:
         """The legs of a conference whose meeting is known need not be kept; None where it is not,
         or where one of them was kept before."""
         ids = {each.event.id for each in legs}
-        if ids & {each.event.id for each in known}:
+        if ids & {each.event.id for each in earlier}:
             return None
-        meetings = [each.event for each in known if not _is_leg(each)]
+        meetings = [each.event for each in earlier if not _is_leg(each)]
         made = self._assembled(bridge, [*meetings, *(each.event for each in legs)])
         if len(made) < len(ids) or any(isinstance(m, Waiting) or m.lacks for m in made):
             return None
@@ -205,10 +207,10 @@ class AssembleCalls:
         """(what became of the legs that the arrived events are part of, the events whose legs all
         went their way). Other legs of the call went or wait as they did before."""
         now = self.clock.now()
-        found: dict[str, ReceivedLeg] = {}
+        received: dict[str, ReceivedLeg] = {}
         due = {each.event.id: each.due_at for each in kept}
         if any(each.erased for each in kept):
-            return found, frozenset(due)
+            return received, frozenset(due)
         waits: set[str] = set()
         ready: list[ParsedLeg] = []
         parked: list[ParkedLeg] = []
@@ -220,21 +222,21 @@ class AssembleCalls:
             if made.lacking and not is_over:
                 waits |= made.uses
                 leg = encode_leg_key(made.key(bridge.id))
-                found[made.leg_id] = ReceivedLeg(leg, "waiting", missing=made.lacking)
+                received[made.leg_id] = ReceivedLeg(leg, "waiting", missing=made.lacking)
             elif made.uses & arrived:
                 done, before = await self._done(bridge.id, made, is_over=is_over)
                 if isinstance(done, ReceivedLeg):
-                    found[made.leg_id] = done
+                    received[made.leg_id] = done
                 else:
                     ready.append(done)
                     parked += before
-        found |= await self._send(bridge, ready)
+        received |= await self._send(bridge, ready)
         for each in parked:
             note = "The missing event arrived: the leg was charged as it was assembled."
             await self.parking.update(
                 replace(each, status=ParkStatus.REPLAYED, actor="assembly", note=note)
             )
-        return found, frozenset(due) - waits
+        return received, frozenset(due) - waits
 
     async def _done(
         self, bridge: str, made: Assembled, *, is_over: bool
@@ -265,7 +267,7 @@ class AssembleCalls:
     async def _send(self, bridge: Bridge, legs: Sequence[ParsedLeg]) -> dict[str, ReceivedLeg]:
         """Legs go to the bridge that reported them, which may be another than that of the call;
         those that this bridge assembled join their meetings first."""
-        found: dict[str, ReceivedLeg] = {}
+        results: dict[str, ReceivedLeg] = {}
         by_bridge: dict[str, list[ParsedLeg]] = {}
         owner = await self._reporter(bridge)
         for leg in legs:
@@ -273,21 +275,21 @@ class AssembleCalls:
             name = ended.bridge if isinstance(ended, EndedLeg) else bridge.id
             is_own = owner is not None and name == bridge.id
             if owner and is_own and (of_meeting := self._of_meeting(owner, leg)):
-                found |= await self._take(owner, [of_meeting], bridge.wait_seconds)
+                results |= await self._take(owner, [of_meeting], bridge.wait_seconds)
             else:
                 by_bridge.setdefault(name, []).append(leg)
         for name, group in by_bridge.items():
             for leg, received in zip(group, await self.receive(name, group), strict=True):
                 ended = leg.leg if isinstance(leg, Undecided) else leg
                 if ended.leg_id is not None:
-                    found.setdefault(ended.leg_id, received)
-        return found
+                    results.setdefault(ended.leg_id, received)
+        return results
 
     async def _park(
-        self, bridge: str, leg_id: str, missing: Sequence[str], known: Mapping[str, object]
+        self, bridge: str, leg_id: str, missing: Sequence[str], fields: Mapping[str, object]
     ) -> None:
         left_out = {"to_candidates", "flags"}
-        document = {name: value for name, value in known.items() if name not in left_out}
+        document = {name: value for name, value in fields.items() if name not in left_out}
         document["leg_id"] = leg_id
         account = document.get("account")
         parked = ParkedLeg(

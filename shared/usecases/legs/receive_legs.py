@@ -78,11 +78,14 @@ class ReceiveLegs:
         account that the bridge serves."""
         if not isinstance(item, Undecided):
             return item
-        known, moment = await self.facts.bridge(bridge), item.leg.answered_at or item.leg.started_at
-        found = None
-        if known is not None:
-            found = await called_service_number(self.facts, item.leg, known, moment)
-        if known is not None and found is not None and known.serves(found[1].account):
+        settings, moment = (
+            await self.facts.bridge(bridge),
+            item.leg.answered_at or item.leg.started_at,
+        )
+        number = None
+        if settings is not None:
+            number = await called_service_number(self.facts, item.leg, settings, moment)
+        if settings is not None and number is not None and settings.serves(number[1].account):
             return item.leg
         return Ignored(item.leg.leg_id, item.why)
 

@@ -68,19 +68,19 @@ class AuditLedgers:
 
     async def __call__(self) -> AuditResult:
         """Audit all accounts. One that fails is reported and does not stop the others."""
-        found = AuditResult(self.clock.now().date())
+        result = AuditResult(self.clock.now().date())
         heads: list[Anchor] = []
         async for page in self._pages():
             anchors = await gather_bounded(
-                lambda account: self._one(account, found),
+                lambda account: self._one(account, result),
                 page,
                 at_once=limits.AUDIT_ACCOUNTS_AT_ONCE,
             )
             heads += [anchor for anchor in anchors if anchor]
-            found.accounts += len(page)
+            result.accounts += len(page)
         if self.anchors is not None:
-            found.anchored = await self.anchors.write(found.day, heads)
-        return found
+            result.anchored = await self.anchors.write(result.day, heads)
+        return result
 
     async def _pages(self) -> AsyncIterator[list[Account]]:
         cursor: str | None = None
@@ -92,25 +92,25 @@ class AuditLedgers:
             if cursor is None:
                 return
 
-    async def _one(self, account: Account, found: AuditResult) -> Anchor | None:
+    async def _one(self, account: Account, result: AuditResult) -> Anchor | None:
         """The anchor of an account; the one before where anything is wrong."""
-        known: Anchor | None = None
+        anchor: Anchor | None = None
         try:
             if self.anchors is not None:
-                known = await self.anchors.latest(account.id, found.day)
-            return await self._audited(account, known, found)
+                anchor = await self.anchors.latest(account.id, result.day)
+            return await self._audited(account, anchor, result)
         except PerminuteError as error:
-            found.problems.append(f"{account.id}: {error.detail}")
+            result.problems.append(f"{account.id}: {error.detail}")
         except Exception as error:  # noqa: BLE001 an error of one account stays its own
             failure("unexpected_error", error, account=account.id)
-            found.problems.append(f"{account.id}: {type(error).__name__}")
-        return replace(known, is_sound=False) if known else None
+            result.problems.append(f"{account.id}: {type(error).__name__}")
+        return replace(anchor, is_sound=False) if anchor else None
 
     async def _audited(
-        self, account: Account, known: Anchor | None, found: AuditResult
+        self, account: Account, anchor: Anchor | None, result: AuditResult
     ) -> Anchor | None:
         await self.open_ledger(account)
-        await self._check_overdue(account, found)
+        await self._check_overdue(account, result)
         await self._end_alerts(account.id)
         await self.ledger.pack_until(account.id, self._today())
         zone = account.settings.time_zone
@@ -120,21 +120,21 @@ class AuditLedgers:
         kept_from = self.clock.now() - timedelta(days=limits.DENIALS_KEPT_DAYS)
         await self.denials.forget(account.id, kept_from)
         verified = await self.ledger.verify(account.id, resume=True)
-        in_turn = found.day.toordinal() if known is None or known.is_sound else None
+        in_turn = result.day.toordinal() if anchor is None or anchor.is_sound else None
         of_days = await self.read_proofs.problems(account.id, in_turn=in_turn, is_known=False)
         problems = [*verified.problems, *of_days]
-        if known is not None and self.anchors is not None:
+        if anchor is not None and self.anchors is not None:
             problems += await anchor_problems(
-                known, self.anchors, self.ledger, self.read_proofs.proofs
+                anchor, self.anchors, self.ledger, self.read_proofs.proofs
             )
-        found.problems += [f"{account.id}: {problem}" for problem in dict.fromkeys(problems)]
+        result.problems += [f"{account.id}: {problem}" for problem in dict.fromkeys(problems)]
         if problems:
-            return replace(known, is_sound=False) if known else None
+            return replace(anchor, is_sound=False) if anchor else None
         try:
-            found.days_closed += len(await self.close_days(account))
+            result.days_closed += len(await self.close_days(account))
         except Conflict as error:  # this process may not sign; the head is anchored all the same
-            found.problems.append(f"{account.id}: {error.detail}")
-        last = known.roots[-1].root.day if known and known.roots else None
+            result.problems.append(f"{account.id}: {error.detail}")
+        last = anchor.roots[-1].root.day if anchor and anchor.roots else None
         roots = tuple([signed async for signed in self.read_proofs.every(account.id, last)])
         return Anchor(account.id, verified.commits, verified.head, roots)
 
@@ -159,7 +159,7 @@ class AuditLedgers:
             if cursor is None:
                 return
 
-    async def _check_overdue(self, account: Account, found: AuditResult) -> None:
+    async def _check_overdue(self, account: Account, result: AuditResult) -> None:
         """Publish and carry out everything that was due before the last ticks and is not done."""
         before = self.clock.now() - timedelta(seconds=limits.OUTBOX_AGE_SECONDS_MAX)
         waiting = await self.ledger.outbox(account.id, limit=1)
@@ -170,6 +170,6 @@ class AuditLedgers:
             if await self.watch_balances.do_what_is_due(account.id, state):
                 missed |= is_overdue
         if missed:
-            found.missed.append(account.id)
+            result.missed.append(account.id)
             now = self.clock.now()
             await self.due.mark([DueMark(account.id, kind, now) for kind in (EVENTS, HOLD_EVENTS)])

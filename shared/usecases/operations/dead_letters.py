@@ -37,15 +37,15 @@ class DeadLetters:
         principal.require_all_accounts()
         start, last = _place(cursor) if cursor else (DeadLetterSource.QUEUE, -1)
         sources = list(DeadLetterSource)
-        found: list[DeadLetter] = []
+        page_letters: list[DeadLetter] = []
         for source in sources[sources.index(start) :]:
             first = last + 1 if source is start else 0
-            wanted = limit + 1 - len(found)
-            letters = await self.managements[source].dead_letters(first=first, limit=wanted)
-            found += (replace(letter, source=source) for letter in letters)
-            if len(found) > limit:
-                return found[:limit], found[limit - 1].id
-        return found, None
+            count = limit + 1 - len(page_letters)
+            letters = await self.managements[source].dead_letters(first=first, limit=count)
+            page_letters += (replace(letter, source=source) for letter in letters)
+            if len(page_letters) > limit:
+                return page_letters[:limit], page_letters[limit - 1].id
+        return page_letters, None
 
     async def replay(self, principal: Principal, letter_id: str) -> DeadLetter:
         """Process a dead letter again and remove it, however often this is requested.
@@ -56,10 +56,10 @@ class DeadLetters:
         principal.require_all_accounts()
         source, number = _place(letter_id)
         again = self._queue_again if source is DeadLetterSource.QUEUE else self._deliver_again
-        found = await self.managements[source].take(number, again)
-        if found is None:
+        letter = await self.managements[source].take(number, again)
+        if letter is None:
             raise _unknown()
-        return replace(found, source=source)
+        return replace(letter, source=source)
 
     async def _queue_again(self, letter: DeadLetter) -> None:
         """The broker drops an id that it has seen, so the message gets a new one."""
@@ -81,10 +81,10 @@ class DeadLetters:
 
 def _place(letter_id: str) -> tuple[DeadLetterSource, int]:
     """(source, sequence number) of an id. Raises NotFound `dead_letter_unknown`."""
-    found = _ID.fullmatch(letter_id)
-    if not found or int(found[2]) > _NUMBER_MAX:
+    match = _ID.fullmatch(letter_id)
+    if not match or int(match[2]) > _NUMBER_MAX:
         raise _unknown()
-    return DeadLetterSource(found[1] or DeadLetterSource.QUEUE), int(found[2])
+    return DeadLetterSource(match[1] or DeadLetterSource.QUEUE), int(match[2])
 
 
 def _unknown() -> NotFound:

@@ -86,7 +86,7 @@ class ReadStatus:
 
     async def _bridges(self) -> tuple[BridgeState, ...]:
         """The first registered bridges, by id, with the counts of their posts."""
-        found, _ = await self.records.list(
+        records, _ = await self.records.list(
             Kind.BRIDGE, limit=limits.STATUS_BRIDGES_MAX, cursor=None, prefix=""
         )
 
@@ -101,7 +101,7 @@ class ReadStatus:
                 posted.ignored,
             )
 
-        return tuple(await gather_bounded(state, [each.key for each in found], at_once=8))
+        return tuple(await gather_bounded(state, [each.key for each in records], at_once=8))
 
     async def _outbox_seconds(self, now: datetime) -> int | None:
         """The age of the oldest mark of an event, past the time for which marks stay anyway."""
@@ -144,26 +144,26 @@ async def _counts(management: QueueManagement) -> QueueCounts | None:
 def _reasons(
     health: Health, queue: QueueCounts | None, webhooks: QueueCounts | None
 ) -> list[Cause]:
-    found = [
+    causes = [
         Cause(f"{name}_{outcome}", f"The check of the {name} answers: {outcome}.")
         for name, outcome in health.checks.items()
         if outcome != "ok"
     ]
     if health.legs_wait:
-        found.append(
+        causes.append(
             Cause("legs_wait", f"A leg has waited {health.waiting_seconds} seconds to be charged.")
         )
     if health.has_forgotten_legs:
-        found.append(
+        causes.append(
             Cause("parked_legs_wait", f"A leg has been parked for {_days(health.parked_seconds)}.")
         )
     dead = max(queue.dead_letters if queue else 0, health.dead_letters or 0)
     if dead:
-        found.append(Cause("dead_letters", f"{dead} messages of the queue are dead letters."))
+        causes.append(Cause("dead_letters", f"{dead} messages of the queue are dead letters."))
     if webhooks and webhooks.dead_letters:
         count = webhooks.dead_letters
-        found.append(Cause("dead_letters", f"{count} events for webhooks are dead letters."))
-    return found
+        causes.append(Cause("dead_letters", f"{count} events for webhooks are dead letters."))
+    return causes
 
 
 def _days(seconds: int | None) -> str:
@@ -172,16 +172,16 @@ def _days(seconds: int | None) -> str:
 
 
 def _delays(timers: tuple[TimerState, ...], outbox_seconds: int | None) -> list[Cause]:
-    found = [
+    causes = [
         Cause("timer_late", f"The timer {timer.name} has had no success for {_late_after(timer)}.")
         for timer in timers
         if timer.is_late
     ]
     if outbox_seconds is not None and outbox_seconds >= limits.OUTBOX_AGE_SECONDS_MAX:
-        found.append(
+        causes.append(
             Cause("outbox_waits", f"An event waits to be published for {outbox_seconds} seconds.")
         )
-    return found
+    return causes
 
 
 def _late_after(timer: TimerState) -> str:

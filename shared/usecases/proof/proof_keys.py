@@ -104,9 +104,11 @@ class ProofKeys:
         if at > self.clock.now():
             raise Invalid.field("/at", "must not be in the future")
 
-        def earliest(found: ProofKey) -> ProofKey:
-            known = found.compromised_at
-            return replace(found, compromised_at=at if known is None else min(known, at))
+        def earliest(key: ProofKey) -> ProofKey:
+            compromised_at = key.compromised_at
+            return replace(
+                key, compromised_at=at if compromised_at is None else min(compromised_at, at)
+            )
 
         return await self._change(key, earliest)
 
@@ -132,9 +134,9 @@ class ProofKeys:
                     "No proof key has this id. List the proof keys for the ids.",
                     code="proof_key_unknown",
                 )
-            found = codecs.proof_key(record)
-            changed = change(found)
-            if changed == found or await self._write(changed, record.etag):
+            proof_key = codecs.proof_key(record)
+            changed = change(proof_key)
+            if changed == proof_key or await self._write(changed, record.etag):
                 return changed
         raise StoreUnavailable("This key changes too often at present.")
 

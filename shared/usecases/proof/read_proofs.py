@@ -85,11 +85,11 @@ class ReadProofs:
         the newest days and a part of the others. `is_known`: also the roots of a key that was
         compromised, which an administrator recorded."""
         keys = {key.id: key for key in await self.keys.every()}
-        found: list[str] = []
+        problems: list[str] = []
         try:
             oldest = await self.proofs.roots(account, _FIRST_DAY, _LAST_DAY, limit=1)
             if oldest and (oldest[0].root.previous != GENESIS or oldest[0].root.after):
-                found.append(f"proof|{oldest[0].root.day}: previous: a day before is missing")
+                problems.append(f"proof|{oldest[0].root.day}: previous: a day before is missing")
             for first, last in await self._spans(account, in_turn):
                 before: SignedRoot | None = None
                 async for signed in self.every(account, first, last):
@@ -97,13 +97,13 @@ class ReadProofs:
                     key = f"proof|{signed.root.day}"
                     fault = self.keys.fault(signed, keys)
                     if fault is not None and (is_known or not fault.startswith("compromised")):
-                        found.append(f"{key}: {fault}")
+                        problems.append(f"{key}: {fault}")
                     if before and not follows(before.root, before.digest, signed.root):
-                        found.append(f"{key}: previous: does not continue the day before")
+                        problems.append(f"{key}: previous: does not continue the day before")
                     before = signed
         except LedgerCorrupt as error:
-            found.append(error.detail)
-        return found
+            problems.append(error.detail)
+        return problems
 
     async def _spans(self, account: str, in_turn: int | None) -> list[tuple[str | None, str]]:
         """The first and last days of the spans in which roots are verified; they overlap."""
@@ -128,7 +128,7 @@ class ReadProofs:
     ) -> Mapping[str, object]:
         """The receipt of a leg: all its entries. Raises NotFound `leg_unknown`, Conflict
         `day_open`."""
-        known = await self.facts.require_account(account)
+        facts = await self.facts.require_account(account)
         key = decode_leg_key(shown)
         debits = await self.ledger.debits(account, key)
         if not debits:
@@ -142,14 +142,14 @@ class ReadProofs:
         commits = {each.entry.sequence: each.commit for each in debits}
         shown_persons = {debits[0].entry.sequence: debits[0].person} if persons else {}
         return await self._receipt(
-            known, key, _in_order(entries), commits, shown_persons, is_interim=is_interim
+            facts, key, _in_order(entries), commits, shown_persons, is_interim=is_interim
         )
 
     async def of_entry(
         self, account: str, sequence: int, *, is_interim: bool, persons: bool
     ) -> Mapping[str, object]:
         """The receipt of one entry. Raises NotFound `entry_unknown`, Conflict `day_open`."""
-        known = await self.facts.require_account(account)
+        facts = await self.facts.require_account(account)
         commit = await self.ledger.commit_of(account, sequence)
         if commit is None:
             raise NotFound(
@@ -168,7 +168,7 @@ class ReadProofs:
                 new_charge = await self.ledger.entry(account, reversal.sequence + 1)
                 links += [new_charge] if new_charge else []
         return await self._receipt(
-            known,
+            facts,
             entry.leg,
             links,
             {sequence: commit.number},
@@ -182,14 +182,14 @@ class ReadProofs:
     ) -> AsyncIterator[bytes]:
         """The lines of a month file. Raises Invalid `month_invalid`, NotFound `proof_unknown`,
         Conflict `day_open`."""
-        known = await self.facts.require_account(account)
-        zone = known.settings.time_zone
+        facts = await self.facts.require_account(account)
+        zone = facts.settings.time_zone
         start, end = requested_month_span(month, zone)
         roots = await self.proofs.roots(
             account, f"{month}-01", f"{month}-31", limit=limits.LIST_ITEMS_MAX
         )
         last = await self.proofs.last(account)
-        first_day = await self._first_day(known)
+        first_day = await self._first_day(facts)
         open_day = _open_day(last, local_day(self.clock.now(), zone))
         is_over = last is not None and month_of(following(last.root.day)) > month
         if first_day is None or not month_of(first_day) <= month <= month_of(open_day):
@@ -206,8 +206,8 @@ class ReadProofs:
         checkpoint = last
         if not is_over:
             if _open_day(last, first_day) < f"{month}-01":
-                checkpoint = (await self._rest_of_month(known, last, start)).signed
-            interim = await self._rest_of_month(known, checkpoint, end)
+                checkpoint = (await self._rest_of_month(facts, last, start)).signed
+            interim = await self._rest_of_month(facts, checkpoint, end)
             rates += [each for each in interim.rates if each not in rates]
         if roots:
             before = date.fromisoformat(roots[0].root.day) - timedelta(days=1)
@@ -281,9 +281,9 @@ class ReadProofs:
         """The persons of the legs that are debited for the first time, by entry."""
         debits = [entry for commit in page for entry in commit.entries if entry.charges]
         legs = {entry.leg for entry in debits if entry.leg is not None}
-        found = await self.ledger.persons_of(account, sorted(legs))
+        persons = await self.ledger.persons_of(account, sorted(legs))
         return {
-            entry.sequence: found.get(entry.leg, {}) for entry in debits if entry.leg is not None
+            entry.sequence: persons.get(entry.leg, {}) for entry in debits if entry.leg is not None
         }
 
     async def _receipt(
@@ -331,8 +331,8 @@ class ReadProofs:
 
     async def _commit(self, account: str, sequence: int, number: int | None) -> Commit:
         if number is None:
-            found = await self.ledger.commit_of(account, sequence)
-            page = [found] if found else []
+            commit = await self.ledger.commit_of(account, sequence)
+            page = [commit] if commit else []
         else:
             page = await self.ledger.journal(account, after=number - 1, limit=1)
         if not page or not 0 <= sequence - page[0].first < len(page[0].entries):
@@ -350,12 +350,12 @@ class ReadProofs:
         )
         for signed in await self.proofs.roots(account, *around, limit=limits.LIST_ITEMS_MAX):
             if signed.root.after < commit.number <= signed.root.last:
-                found = await self.proofs.day(account, signed.root.day)
-                if found is not None:
-                    if not found.leaves:
-                        found = replace(found, leaves=await self._leaves(account, signed.root))
-                    days.append(found)
-                    return found
+                rows = await self.proofs.day(account, signed.root.day)
+                if rows is not None:
+                    if not rows.leaves:
+                        rows = replace(rows, leaves=await self._leaves(account, signed.root))
+                    days.append(rows)
+                    return rows
         raise LedgerCorrupt(f"No closed day has commit {commit.number}.")
 
     async def _leaves(self, account: str, root: DayRoot) -> tuple[bytes, ...]:

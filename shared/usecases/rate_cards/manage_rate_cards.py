@@ -125,34 +125,34 @@ class RateCardService:
                 code="cursor_invalid",
             )
         if principal.sees_all_accounts:
-            found = await self.store.cards(limit=limit + 1, after=after)
+            cards = await self.store.cards(limit=limit + 1, after=after)
         else:
             own = sorted(await self.accounts.cards_of(principal))
-            found = [card for card in own if card > (after or "")][: limit + 1]
-        more = len(found) > limit
-        return found[:limit], found[limit - 1] if more else None
+            cards = [card for card in own if card > (after or "")][: limit + 1]
+        more = len(cards) > limit
+        return cards[:limit], cards[limit - 1] if more else None
 
     async def versions(self, card: str) -> Sequence[CardVersion]:
         """The versions of a card. Raises NotFound `rate_card_unknown`."""
-        found = await self.store.versions(card) if is_id(card) else []
-        if not found:
+        versions = await self.store.versions(card) if is_id(card) else []
+        if not versions:
             raise NotFound(
                 "No rate card has this name. List the rate cards, or put a version.",
                 code="rate_card_unknown",
             )
-        return found
+        return versions
 
     async def version(
         self, card: str, effective_from: datetime
     ) -> tuple[CardVersion, RateCardVersion]:
         """A whole version. Raises NotFound `rate_card_version_unknown`."""
-        found = await self.store.version(card, effective_from) if is_id(card) else None
-        if found is None:
+        version = await self.store.version(card, effective_from) if is_id(card) else None
+        if version is None:
             raise NotFound(
                 "The rate card has no version with this time. Read the rate card for its versions.",
                 code="rate_card_version_unknown",
             )
-        return found
+        return version
 
     async def quote(self, inquiry: Inquiry, principal: Principal) -> dict[str, object]:
         """The charge of a call that has not happened (docs/rating.md).

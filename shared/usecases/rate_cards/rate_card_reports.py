@@ -122,8 +122,8 @@ class RateCardReports:
             facts = leg_facts(read_charge(debits[-1].charge), debits[0].person)
             if not isinstance(facts, SkipReason):
                 rated.append(facts)
-        found = await asyncio.to_thread(effect, before, after, rated)
-        return MonthEffect(before, month, found, is_complete)
+        result = await asyncio.to_thread(effect, before, after, rated)
+        return MonthEffect(before, month, result, is_complete)
 
     async def price_list(
         self, card: str, at: datetime | None

@@ -65,16 +65,16 @@ class ReadRegions:
         ]
         if account is None:
             return views
-        known = await self.facts.require_account(account)
+        facts = await self.facts.require_account(account)
         policy = await self.facts.dial_out_policy(account)
-        version = await self.rate_cards.version_for(known.settings.rate_card, self.clock.now())
+        version = await self.rate_cards.version_for(facts.settings.rate_card, self.clock.now())
         prices: RegionPrices = {}
         if version is not None:
             prices = await asyncio.to_thread(_prices, version)
 
         def shown(view: RegionView) -> RegionView:
             typical = by_region[view.region][0]
-            denial = _denial(known, policy, typical)
+            denial = _denial(facts, policy, typical)
             own = OfAccount(denial, version, prices.get(view.region, {}))
             return RegionView(view.region, view.calling_codes, own)
 

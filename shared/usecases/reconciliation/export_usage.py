@@ -51,8 +51,8 @@ class ExportUsage:
             person = leg.record.person
             organizer = str(person.get("organizer") or "")
             if organizer not in locations:
-                known = await self.facts.organizer(account, organizer)
-                locations[organizer] = (known and known.usage_location) or home
+                registered = await self.facts.organizer(account, organizer)
+                locations[organizer] = (registered and registered.usage_location) or home
             made = row(
                 leg.record.leg, leg.charge, person, leg.net_micros, home, locations[organizer]
             )

@@ -57,9 +57,9 @@ class ReconcileLegs:
         Raises NotAllowed, NotFound `account_unknown`, TooLarge, StoreUnavailable.
         """
         principal.require_account(account)
-        known = await self.facts.require_account(account)
+        facts = await self.facts.require_account(account)
         period = _period(records, span)
-        found, is_complete = await self.answered_legs(
+        charged, is_complete = await self.answered_legs(
             account,
             AnsweredSpan(period.since - SHIFT_MAX, period.until + SHIFT_MAX),
             limit=limits.RECONCILIATION_LEGS_MAX,
@@ -69,10 +69,10 @@ class ReconcileLegs:
                 f"A span may have {limits.RECONCILIATION_LEGS_MAX} legs: choose a shorter one."
             )
         legs: list[ProductLeg] = []
-        for each in found:
+        for each in charged:
             await yield_to_others()
             legs.append(_leg(each))
-        currency = currency or known.settings.currency
+        currency = currency or facts.settings.currency
         outcome = await asyncio.to_thread(reconcile, records, legs, tolerance, period, currency)
         return ReconciliationResult(outcome, period, currency)
 

@@ -73,19 +73,19 @@ class ListLegs:
         elif query.by is UsageTime.ANSWERED or query.order is LegOrder.AMOUNT:
             legs = await self._collected(account, query, span)
         else:
-            found, following = await self._scanned(account, query, span, limit, place)
-            return LegPage(found, following, span.time_zone)
+            listed, following = await self._scanned(account, query, span, limit, place)
+            return LegPage(listed, following, span.time_zone)
         key = _key(query)
         legs.sort(key=key)
         if place is not None:
             after = tuple(map(int, place.split("|")))
             legs = [leg for leg in legs if key(leg)[:2] > after]
-        found = legs[:limit]
+        listed = legs[:limit]
         is_last = len(legs) <= limit
         if query.wanted.number is None and query.wanted.status != PARKED:
-            await self._name(account, found)
-        following = None if is_last else "|".join(map(str, key(found[-1])[:2]))
-        return LegPage(found, following, span.time_zone)
+            await self._name(account, listed)
+        following = None if is_last else "|".join(map(str, key(listed[-1])[:2]))
+        return LegPage(listed, following, span.time_zone)
 
     async def every(self, account: str, query: LegQuery) -> LegPage:
         """All legs."""
@@ -104,23 +104,23 @@ class ListLegs:
     ) -> list[ListedLeg]:
         """The charged legs of a conference in a span; without one those of its last meeting, which
         began after four hours without a charge, in the last 31 days."""
-        wanted, any_time = LegFilter(conference=conference), bounds == (None, None)
+        filters, any_time = LegFilter(conference=conference), bounds == (None, None)
         if any_time:
             now = self.clock.now()
             bounds = now - timedelta(days=limits.CONFERENCE_DAYS_BACK), now + timedelta(seconds=1)
-        query = LegQuery(bounds, UsageTime.BOOKED, wanted, LegOrder.NEWEST)
+        query = LegQuery(bounds, UsageTime.BOOKED, filters, LegOrder.NEWEST)
         gap = timedelta(minutes=limits.MEETING_GAP_MINUTES)
-        found: list[ListedLeg] = []
+        legs: list[ListedLeg] = []
         place: str | None = None
         while True:
             page = await self.page(account, query, limits.LIST_ITEMS_DEFAULT, place)
             for leg in page.legs:
-                if any_time and found and found[-1].booked_at - leg.booked_at > gap:
-                    return found
-                found.append(leg)
+                if any_time and legs and legs[-1].booked_at - leg.booked_at > gap:
+                    return legs
+                legs.append(leg)
             place = page.place
             if place is None:
-                return found
+                return legs
 
     async def _span(self, account: str, query: LegQuery) -> UsageSpan:
         zone = (await self.facts.require_account(account)).settings.time_zone
@@ -134,7 +134,7 @@ class ListLegs:
             leg.name(persons.get(leg.leg, {}))
 
     async def _parked(self, account: str, query: LegQuery, span: UsageSpan) -> list[ListedLeg]:
-        found: list[ListedLeg] = []
+        parked_legs: list[ListedLeg] = []
         cursor = None
         where = {"account": account, "status": ParkStatus.OPEN.value}
         while True:
@@ -142,13 +142,13 @@ class ListLegs:
                 where=where, limit=limits.LIST_ITEMS_MAX, cursor=cursor
             )
             legs = map(parked_leg, page)
-            found += [
+            parked_legs += [
                 leg
                 for leg in legs
                 if span.has(leg.booked_at, leg.called_at) and query.wanted.admits(leg)
             ]
             if cursor is None:
-                return found
+                return parked_legs
 
     async def _collected(self, account: str, query: LegQuery, span: UsageSpan) -> list[ListedLeg]:
         """All legs of a span with their corrections, whenever these were booked."""
@@ -163,35 +163,35 @@ class ListLegs:
                 for entry in commit.entries:
                     if entry.leg is None:
                         continue
-                    if (known := legs.get(entry.leg)) is not None:
-                        known.correct(entry, entry.charge)
+                    if (collected := legs.get(entry.leg)) is not None:
+                        collected.correct(entry, entry.charge)
                     elif leg := _candidate(entry, query, span):
                         legs[entry.leg] = leg
                 if len(legs) > limits.LISTED_LEGS_MAX:
                     raise _too_many(legs.values(), span)
             after = commits[-1].number
-        found = list(legs.values())
+        collected_legs = list(legs.values())
         if query.wanted.number is not None:
-            await self._name(account, found)
-        return [leg for leg in found if query.wanted.admits(leg)]
+            await self._name(account, collected_legs)
+        return [leg for leg in collected_legs if query.wanted.admits(leg)]
 
     async def _scanned(
         self, account: str, query: LegQuery, span: UsageSpan, limit: int, place: str | None
     ) -> tuple[list[ListedLeg], str | None]:
         """A page by the time of the entry, from the journal's rows where it begins."""
-        found: list[ListedLeg] = []
+        legs: list[ListedLeg] = []
         last = ""
         async for part, behind in self._candidates(account, query, span, limit, place):
             for leg, at in await self._detailed(account, part):
                 if not query.wanted.admits(leg):
                     continue
-                if len(found) == limit:
-                    return found, last
-                found.append(leg)
+                if len(legs) == limit:
+                    return legs, last
+                legs.append(leg)
                 last = at
             if behind is not None:
-                return found, behind
-        return found, None
+                return legs, behind
+        return legs, None
 
     async def _candidates(
         self, account: str, query: LegQuery, span: UsageSpan, limit: int, place: str | None
@@ -236,7 +236,7 @@ class ListLegs:
     ) -> Iterable[tuple[ListedLeg, str]]:
         """The legs with their persons and corrections, read from their guards."""
         debits = await self.ledger.debits_of(account, [leg.leg for leg, _ in part])
-        records = [record for found in debits.values() for record in found]
+        records = [record for entries in debits.values() for record in entries]
         reversals = await self.ledger.reversals_of(
             account, [record.entry.sequence for record in records]
         )

@@ -88,10 +88,10 @@ async def resolved(ledger: Ledger, account: str, counted: Counted) -> Counted:
     counted.unresolved.clear()
     debits = await debits_by_number(ledger, account, waiting)
     for reversal in waiting:
-        found = debits.get(reversal.reverses or 0)
-        if found is None:
+        debit = debits.get(reversal.reverses or 0)
+        if debit is None:
             raise LedgerCorrupt(f"Entry {reversal.reverses} is reversed, and missing.")
-        counted.take_back(reversal, found, found.charge or {})
+        counted.take_back(reversal, debit, debit.charge or {})
     return counted
 
 
@@ -100,10 +100,10 @@ async def debits_by_number(
 ) -> dict[int, Entry]:
     """The debits of the legs that entries correct, with their charges, by their numbers."""
     legs = sorted({entry.leg for entry in corrections if entry.leg})
-    found: dict[int, Entry] = {}
+    debits: dict[int, Entry] = {}
     for start in range(0, len(legs), limits.LIST_ITEMS_MAX):
         part = legs[start : start + limits.LIST_ITEMS_MAX]
         for records in (await ledger.debits_of(account, part)).values():
             for record in records:
-                found[record.entry.sequence] = replace(record.entry, charge=record.charge)
-    return found
+                debits[record.entry.sequence] = replace(record.entry, charge=record.charge)
+    return debits

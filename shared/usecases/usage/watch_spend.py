@@ -57,8 +57,8 @@ class WatchSpend:
 
     async def _follow(self, account: str) -> None:
         try:
-            known = await self.facts.account(account)
-            if known is None or not known.settings.spend_rules:
+            facts = await self.facts.account(account)
+            if facts is None or not facts.settings.spend_rules:
                 return
             while True:
                 self._again.discard(account)
@@ -78,11 +78,11 @@ class WatchSpend:
     async def __call__(self, account: str) -> None:
         """Evaluate the rules of an account, and announce the steps that were reached. Raises
         StoreUnavailable."""
-        known = await self.facts.account(account)
-        state = await self.ledger.state(account) if known and known.settings.spend_rules else None
-        if known is None or state is None:
+        facts = await self.facts.account(account)
+        state = await self.ledger.state(account) if facts and facts.settings.spend_rules else None
+        if facts is None or state is None:
             return
-        settings, now = known.settings, self.clock.now()
+        settings, now = facts.settings, self.clock.now()
         today = local_day(now, settings.time_zone)
         announced = dict(state.announced)
         commands: list[Announce] = []
@@ -109,11 +109,11 @@ class WatchSpend:
 
 def _spent(rule: SpendRule, totals: dict[GroupKey, UsageTotal]) -> int:
     """The charges of the rule's legs."""
-    wanted = (rule.kind, rule.organizer, rule.cost_center)
+    groups = (rule.kind, rule.organizer, rule.cost_center)
     return sum(
         total.amount_micros
         for group, total in totals.items()
-        if all(each in {None, value} for each, value in zip(wanted, group, strict=True))
+        if all(each in {None, value} for each, value in zip(groups, group, strict=True))
     )
 
 
