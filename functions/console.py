@@ -50,7 +50,7 @@ SECURITY_HEADERS = {
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """A file as it is sent. `etag` is quoted."""
+    """A file of the response. `etag` is quoted."""
 
     content: bytes
     compressed: bytes

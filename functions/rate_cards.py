@@ -46,7 +46,8 @@ _VERSION = "v1/rate-cards/{card}/versions/{effective_from}"
 
 @admin_route(bp, "GET", "v1/rate-cards", READERS, queries=PAGE)
 async def list_rate_cards(call: ApiCall) -> func.HttpResponse:
-    """The names of the cards that the caller sees: all, or those that accounts of theirs use."""
+    """The names of the cards that the caller may see: all, or those that the caller's accounts
+    use."""
 
     async def fetch(limit: int, cursor: str | None) -> ItemPage:
         names, following = await container().rate_card_service.cards(
@@ -199,8 +200,8 @@ async def reply_put(
 
 
 def _is_dry(call: ApiCall) -> bool:
-    """Whether the version is only checked. Raises Invalid `query_invalid` for an account without
-    a dry run: the cost of a version is computed before the version is stored."""
+    """True if the version is only checked. Raises Invalid `query_invalid` for an account without a
+    dry run: the cost of a version is computed before the version is stored."""
     is_dry = call.flag("dry_run")
     if call.query("account") and not is_dry:
         raise query_invalid(("account", "needs dry_run=true"))

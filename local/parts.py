@@ -61,7 +61,7 @@ class Part:
 
     @property
     def has_ended(self) -> bool:
-        """Whether it was started and is no more."""
+        """True if the process was started and has ended."""
         return self._process is not None and self._process.poll() is not None
 
     def start(self) -> None:
@@ -132,7 +132,7 @@ def free_port() -> int:
 
 
 def port_is_free(port: int) -> bool:
-    """Whether a server could bind the port now."""
+    """True if a server could bind the port now."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -161,7 +161,7 @@ def _load_demo(stack: Stack, outside: ExternalServices) -> None:
 
 
 def _make_was_interrupted() -> bool:
-    """Whether SIGINT was sent to the parent make and to no other process.
+    """True if SIGINT was sent to the parent make and to no other process.
 
     `kill -INT` and `timeout -s INT` do that. Make then waits for this process without a signal to
     it, but it has put the signal back to its default (Linux shows that).

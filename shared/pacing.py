@@ -35,7 +35,7 @@ class Bucket:
         self.at = now
 
     def seconds_until(self, tokens: float) -> float:
-        """How long until so many tokens are there."""
+        """The seconds until the bucket has a number of tokens."""
         return max(0.0, (tokens - self.tokens) / self.per_second)
 
 
@@ -105,7 +105,7 @@ class WorkScheduler:
 
     @contextmanager
     def call(self) -> Iterator[None]:
-        """While a request of a call in progress is served."""
+        """Context manager around a request of a call in progress."""
         self.calls += 1
         self.called_at = time.monotonic()
         try:
@@ -116,13 +116,13 @@ class WorkScheduler:
 
     @property
     def are_calls_served(self) -> bool:
-        """Whether a call is served, or was a moment ago."""
+        """True if a call is served, or was a moment ago."""
         return bool(self.calls) or (time.monotonic() - self.called_at < limits.CALLS_SERVED_SECONDS)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[None]:
-        """While a report reads: one at a time and, while calls are served, for a share of the
-        time only. Storage and its client are shared with the calls."""
+        """Context manager around the reads of a report: one report at a time and, while calls are
+        served, for a share of the time only. Storage and its client are shared with the calls."""
         # What is waited for is mostly a time, not an event.
         while self.is_reading or (  # noqa: ASYNC110
             self.are_calls_served and time.monotonic() < self.read_after
@@ -140,7 +140,7 @@ class WorkScheduler:
 
     @asynccontextmanager
     async def report(self, caller: str) -> AsyncIterator[None]:
-        """While a report is made, once it is the caller's turn.
+        """Context manager around a report: enters at the caller's turn.
 
         Raises RateLimited when too many wait, or the turn does not come in time.
         """
@@ -203,15 +203,15 @@ def _busy() -> RateLimited:
 
 @dataclass(slots=True)
 class RefusalLog:
-    """How many refused requests were logged in this minute: anybody can make as many as they like.
-    One line counts the omitted ones."""
+    """The number of refused requests that were logged in this minute. Since anyone can send any
+    number, one line counts the omitted ones."""
 
     minute: int = 0
     seen: int = 0
 
     @property
     def are_logged(self) -> bool:
-        """Whether another refusal has its own lines."""
+        """True if another refusal has its own lines."""
         self._turn()
         return self.seen < limits.REFUSALS_LOGGED_PER_MINUTE
 
@@ -283,7 +283,7 @@ def working(work: Work) -> Iterator[None]:
 
 
 async def yield_to_others() -> None:
-    """In loops over much: let others run once a slice of time is used up.
+    """Yield to other tasks in long loops once the slice of time is used up.
 
     Raises RateLimited past the deadline of a report.
     """

@@ -81,7 +81,7 @@ class Settings:
 
     @property
     def batch_deadline_seconds(self) -> float:
-        """How long a batch may work: well below the lock, which is not renewed
+        """The time limit of a batch: well below the lock, which is not renewed
         (docs/architecture.md)."""
         return self.call_ended_lock_seconds / 2
 
@@ -154,7 +154,7 @@ def _packaged_release() -> str:
 
 
 def is_address(place: str) -> bool:
-    """Whether a storage account is reached at an address, by identity, not by a connection
+    """True if a storage account is reached at an address, by identity, not by a connection
     string."""
     return place.startswith(("https://", "http://"))
 

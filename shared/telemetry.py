@@ -1,4 +1,4 @@
-"""One JSON line per event: what dashboards count and what an operator greps.
+"""Log events, one JSON line each, for dashboards and operators.
 
 Phone numbers, e-mail addresses and organizers' ids are masked in every field: logs are read by more
 people, and stored in more places, than the ledger. docs/telemetry.md is the catalog of events and

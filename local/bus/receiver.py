@@ -107,7 +107,7 @@ class _Link:
         self.closing = False
 
     def connect(self, deadline_s: float = 0.0) -> bool:
-        """Whether there is a connection, opened if need be until the deadline."""
+        """True if there is a connection, opened if need be until the deadline."""
         while self._receiver is None and not self.closing:
             # The old connection says goodbye first: a bus that only stalled would else go on giving
             # messages to its link.

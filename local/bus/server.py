@@ -256,7 +256,7 @@ class BusHandler:
         return True
 
     def _answers(self, address: str, name: str) -> bool:
-        """Whether requests can be sent there."""
+        """True if requests can be sent there."""
         known = name in self._broker.targets or name in self._broker.sources
         return address == "$cbs" or (name != address and known)
 

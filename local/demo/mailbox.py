@@ -78,7 +78,7 @@ class Mailbox:
                             self._say("502 not here")
 
             def _take_data(self) -> bool:
-                """Whether a whole mail came, and was kept."""
+                """True if a whole mail came, and was kept."""
                 text = bytearray()
                 while (line := self.rfile.readline(MAIL_BYTES_MAX)) != b".\r\n":
                     text += line.removeprefix(b".")

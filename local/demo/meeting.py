@@ -100,7 +100,7 @@ class DemoLeg:
 
     @property
     def is_parked(self) -> bool:
-        """Whether the rate card has no price for it at first."""
+        """True if the rate card has no price for it at first."""
         return (self.to or "").startswith(f"+{NO_RATE_PREFIX}")
 
     def times(self, began_at: datetime) -> tuple[datetime, datetime | None, datetime]:

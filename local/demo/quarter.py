@@ -653,7 +653,7 @@ async def _play_once() -> Played | None:
 
 
 async def _is_done(container: Container) -> bool:
-    """Whether the last step was taken: days of usage are closed."""
+    """True if the last step was taken: days of usage are closed."""
     return bool(await container.ledger.closed_months(ACCOUNT))
 
 

@@ -95,7 +95,7 @@ class WebhookReceiver:
 
 
 def is_signed(secret: str, headers: Mapping[str, str], body: bytes) -> bool:
-    """Whether one of the signatures is HMAC-SHA256 over `id.timestamp.body`, made just now."""
+    """True if one of the signatures is HMAC-SHA256 over `id.timestamp.body`, made just now."""
     try:
         message, timestamp = headers["webhook-id"], headers["webhook-timestamp"]
         if abs(time.time() - int(timestamp)) > CLOCK_SECONDS_MAX:

@@ -20,7 +20,7 @@ class Ed25519Signer:
 
 
 def is_signed(public_key: bytes, signature: bytes, data: bytes) -> bool:
-    """Whether a signature is that of a key over the data."""
+    """True if a signature is that of a key over the data."""
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 

@@ -197,7 +197,7 @@ class _Person:
         return None if name == self._organizer else name
 
     def of_parked(self, row: Row) -> RowUpdate:
-        """A parked leg without its original, which then can't be replayed as it was."""
+        """A parked leg without its original; it can then only be replayed with corrections."""
         original = cast("dict[str, Any]", unpack("original", row.values))
         named = {
             "from": caller_number(str(original.get("from"))),
@@ -283,7 +283,7 @@ class _Person:
         return text
 
     def is_organizer_record(self, account: str, row: Row) -> bool:
-        """Whether a row of the directory is a registration of the organizer."""
+        """True if a row of the directory is a registration of the organizer."""
         if self._organizer is None:
             return False
         if row.partition == account_index.partition_of("organizer", account):

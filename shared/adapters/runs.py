@@ -1,4 +1,5 @@
-"""When timers and charges last succeeded: table `backlog`, partition `runs`, a row a name."""
+"""The last success of each timer and of the last charge: table `backlog`, partition `runs`, a row a
+name."""
 
 import logging
 from collections.abc import Mapping

@@ -1,5 +1,4 @@
-"""How a change of a stored setting is shown in the audit log: as the API shows the setting, without
-secrets."""
+"""Audit log entries of changed settings: each setting as the API returns it, without secrets."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -45,7 +44,7 @@ def described(
 
 
 def _place(name: str, owner: str, key: str) -> tuple[str | None, str]:
-    """(account, key as it is shown)."""
+    """(account, displayed key)."""
     if name == _WEBHOOK:
         return owner, key
     if name in {Kind.ORGANIZER, Kind.ERASURE}:

@@ -208,7 +208,7 @@ def _archive(c: "Container") -> Archive | None:
 
 
 def _anchors(c: "Container") -> Anchors | None:
-    """Where heads are anchored; None where no store is set (on a laptop)."""
+    """The store of anchors; None where no store is configured (on a laptop)."""
     settings = c.settings
     if not (settings.anchors_connection_string or settings.anchors_endpoint):
         return None

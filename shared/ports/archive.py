@@ -8,8 +8,8 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A content and the time of its acceptance: a `leg` as it is queued, an `event` of a
-    call, or an `unreadable` record."""
+    """A content and the time of its acceptance: a `leg` in its queued form, an `event` of a call,
+    or an `unreadable` record."""
 
     at: datetime
     kind: str

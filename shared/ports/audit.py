@@ -50,7 +50,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class LoggedChange:
-    """A change as it was logged."""
+    """A logged change."""
 
     at: datetime
     actor: str

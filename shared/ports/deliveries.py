@@ -1,4 +1,4 @@
-"""How events and mails reach receivers outside."""
+"""Ports of delivery: events and mails to external receivers."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

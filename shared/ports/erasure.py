@@ -6,7 +6,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """How many rows of each table named a person who was erased."""
+    """The number of rows of each table that named an erased person."""
 
     legs: int
     parked: int

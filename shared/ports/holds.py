@@ -31,7 +31,7 @@ class RateReference:
 
 @dataclass(frozen=True, slots=True)
 class HoldRecord:
-    """A request as it is kept: who sent what (`digest`), and the answer that was given.
+    """A stored request: its sender, its content (`digest`), and its response.
 
     `granted_seconds` is 0 for a denial. The granted seconds, of which included minutes pay
     `pool_seconds`, are those of the last extension; `released`: the bridge gave it back. An
@@ -59,12 +59,12 @@ class HoldRecord:
 
     @property
     def is_dial_out(self) -> bool:
-        """Whether a call to be made was allowed, not a caller admitted."""
+        """True if a call to be made was allowed, not a caller admitted."""
         return self.rate is not None and self.rate.kind == LegKind.DIAL_OUT
 
     @property
     def number(self) -> str | None:
-        """The number to dial, or that was called, as it was answered."""
+        """The number to dial, or the called number, as in the response."""
         destination = self.answer.get("destination")
         number = destination.get("number") if isinstance(destination, Mapping) else None
         return str(number) if number else None
@@ -161,8 +161,8 @@ class HoldBook(Protocol):
         ...
 
     async def catch_up(self, account: str, *, lag_commits: int = 0) -> None:
-        """Settle what debits settled, and know the balance as it is now. With `lag_commits` only
-        where a hold is to be settled, or the hold book is so far behind."""
+        """Settle the holds of debits, and read the present balance. With `lag_commits` only where a
+        hold is to be settled, or the hold book is so far behind."""
         ...
 
     async def refresh(self, account: str) -> None:

@@ -38,7 +38,7 @@ class IdempotencyConflict:
 
 @dataclass(frozen=True, slots=True)
 class LegRecord:
-    """A debited leg as it is kept: its guard, charge, erasable person's part, entry and commit."""
+    """A debited leg in storage: its guard, charge, erasable person's part, entry and commit."""
 
     leg: str
     digest: str
@@ -113,7 +113,7 @@ class Ledger(Protocol):
     """The ledger of an account's credits (docs/ledger.md). The account is the partition."""
 
     async def state(self, account: str) -> LedgerState | None:
-        """The state as it is stored now; None before the ledger is opened."""
+        """The stored state; None before the ledger is opened."""
         ...
 
     async def submit(self, account: str, command: Command) -> CommitResult | IdempotencyConflict:

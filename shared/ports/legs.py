@@ -34,7 +34,7 @@ class ParkingLot(Protocol):
     """Legs that wait because they could not be charged."""
 
     async def park(self, parked: ParkedLeg) -> ParkedLeg:
-        """Keep it; one that is there with the same id stays as it is and is returned."""
+        """Store a parked leg. One with the same id stays unchanged and is returned."""
         ...
 
     async def get(self, parked_id: str) -> ParkedLeg | None:
@@ -62,11 +62,13 @@ class ParkingLot(Protocol):
     async def counts(
         self, where: Mapping[str, str], accounts: Collection[str] | None = None
     ) -> Mapping[str, int]:
-        """How many parked legs equal `where`, by reason; of these accounts only, unless None."""
+        """The number of parked legs that equal `where`, by reason; of these accounts only, unless
+        None."""
         ...
 
     async def oldest_open(self) -> datetime | None:
-        """When the oldest leg that is still open was received, of the first so many that are."""
+        """The time of receipt of the oldest open leg, among a limited number of the first open
+        ones."""
         ...
 
     async def page(

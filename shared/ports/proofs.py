@@ -1,4 +1,4 @@
-"""Closed days of ledgers as they are proved, the key that signs them, and their anchors."""
+"""Closed days of ledgers, the key that signs them, and their anchors."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -79,5 +79,5 @@ class Anchors(Protocol):
         ...
 
     async def is_set_aside(self, anchor: Anchor) -> bool:
-        """Whether an operator no longer compares with an anchor."""
+        """True if an operator no longer compares with an anchor."""
         ...

@@ -51,7 +51,7 @@ class QueueManagement(Protocol):
 
 
 class Inbox(Protocol):
-    """Where legs wait that the queue could not take (docs/architecture.md)."""
+    """The spillover: legs that the queue could not take (docs/architecture.md)."""
 
     async def depth(self, *, limit: int) -> tuple[int, datetime | None]:
         """(number of messages, when the oldest was kept), of at most `limit` messages."""
@@ -71,7 +71,8 @@ class Inbox(Protocol):
 
 
 class Backlog(Protocol):
-    """How far the queue is behind. While it is, no hold expires: its leg may be waiting there."""
+    """The age of the oldest queued leg. As long as the queue is behind, no hold expires: its leg
+    may be waiting there."""
 
     async def seen(self, oldest_seconds: float) -> None:
         """A batch came whose oldest leg was posted so long ago. Never raises."""

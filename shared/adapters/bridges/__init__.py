@@ -32,7 +32,8 @@ from shared.domain.legs.leg import EndedLeg
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How posts become legs and events, and how the events of one call become legs.
+    """A dialect: it parses posts into legs and events, and assembles the events of one call into
+    legs.
 
     `assemble` is None where one post holds the whole leg. A bridge that `posts_again` is answered
     with the error where its post can't be read; the post of any other is kept.

@@ -52,7 +52,7 @@ def read_rfc3339(text: str) -> datetime | None:
 
 
 def is_plausible(moment: datetime) -> bool:
-    """Whether arithmetic on this time is safe; whether it makes sense is checked later."""
+    """True if arithmetic on this time is safe; whether it makes sense is checked later."""
     return _YEAR_MIN <= moment.year <= _YEAR_MAX
 
 

@@ -38,7 +38,7 @@ _KINDS = {"outbound": LegKind.DIAL_OUT, "inbound": LegKind.DIAL_IN}
 
 
 class _RecordError(Exception):
-    """Why a record can't be read, as a sentence."""
+    """A record is unreadable; the message is the reason, as a sentence."""
 
 
 def parse(post: BridgePayload) -> list[ParsedLeg]:
@@ -138,7 +138,7 @@ class _ParsedRecord:
         return [_decoded(part) for part in parts]
 
     def is_loopback(self) -> bool:
-        """Whether the channel leads back into the switch (mod_loopback)."""
+        """True if the channel leads back into the switch (mod_loopback)."""
         says = [text.lower() for text in self.texts("is_loopback")]
         names = [*self.texts("channel_name"), *self.caller("chan_name")]
         return (
@@ -149,14 +149,14 @@ class _ParsedRecord:
         )
 
     def unanswered(self) -> bool:
-        """Whether the record is of an unanswered call. Raises _RecordError."""
+        """True if the record is of an unanswered call. Raises _RecordError."""
         billed = self.text("billsec")
         if billed is not None and not _NO_TIME.fullmatch(billed):
             return False
         return billed is not None or bool(self.text("answer_epoch") or self.text("answer_uepoch"))
 
     def answered(self) -> bool:
-        """Whether the call was answered. Raises _RecordError."""
+        """True if the call was answered. Raises _RecordError."""
         return self.moment("answer", "answered_time") is not None
 
     def moment(self, variable: str, profile_time: str) -> datetime | None:

@@ -28,7 +28,8 @@ class QueueCheck:
         self._connect = connect
 
     async def __call__(self) -> datetime | None:
-        """When the oldest leg of those first in the queue was received, None where it is empty.
+        """The time of receipt of the oldest leg among the first of the queue; None for an empty
+        queue.
 
         Raises QueueUnavailable when the broker refuses access.
         """
@@ -61,7 +62,8 @@ class QueueCheck:
 
 
 def _received_at(message: "ServiceBusReceivedMessage") -> datetime:
-    """When a bridge posted the leg; when it was enqueued where the body can't be read."""
+    """The time at which a bridge posted the leg; for an unreadable body, the time of its
+    enqueuing."""
     try:
         return min(leg.received_at for leg in read_queued_legs(body_of(message)))
     except ValueError:

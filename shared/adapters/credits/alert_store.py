@@ -1,4 +1,4 @@
-"""Alerts and recharges as they are shown, in table `notices`, partition = account.
+"""Alerts and recharges for display, in table `notices`, partition = account.
 
 | row key                            | what                                                     |
 | ---------------------------------- | -------------------------------------------------------- |
@@ -91,7 +91,7 @@ class TableNotices:
     async def _groups(
         self, account: str, kind: str, limit: int, cursor: str | None
     ) -> tuple[list[list[Row]], str | None]:
-        """The rows of the next things, together; the last one is whole."""
+        """The rows of the next alerts and recharges, in groups; the last group is complete."""
         key = re.compile(rf"{kind}\|[0-9]{{20}}")
         after = f"{from_cursor(cursor, key.fullmatch)[0]}}}" if cursor is not None else None
         most = (limit + 1) * limits.NOTICE_PARTS_MAX

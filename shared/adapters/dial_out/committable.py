@@ -359,7 +359,7 @@ def _place(
 
 
 def _is_cut_short(book: HoldPartitionState, granted: Granted) -> bool:
-    """Whether means end the call within its grant that may have grown since they were read."""
+    """True if a limit that may have grown since its read ends the call within its grant."""
     return not book.is_fresh and granted.ends_by in _MEANS
 
 

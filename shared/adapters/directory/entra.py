@@ -53,7 +53,7 @@ class EntraTokens:
         self._refreshing: asyncio.Task[None] | None = None
 
     def are_meant(self, token: str) -> bool:
-        """Whether a bearer token is a JSON Web Token rather than an API key."""
+        """True if a bearer token is a JSON Web Token rather than an API key."""
         return _TOKEN.fullmatch(token) is not None
 
     async def verify(self, token: str) -> Principal:

@@ -1,4 +1,4 @@
-"""When API keys were last used: table `directory`, partition `api_key_use`, a row a key.
+"""The last use of each API key: table `directory`, partition `api_key_use`, a row a key.
 
 Each process writes a key's row at most once an hour, so the time is up to an hour too early.
 """

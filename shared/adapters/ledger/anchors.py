@@ -64,7 +64,7 @@ class BlobAnchors:
         await self._blobs.put_once(_set_aside(anchor), canonical_json(document))
 
     async def is_set_aside(self, anchor: Anchor) -> bool:
-        """Whether an operator no longer compares with an anchor."""
+        """True if an operator no longer compares with an anchor."""
         return await self._blobs.get(_set_aside(anchor)) is not None
 
 

@@ -1,4 +1,4 @@
-"""How far a ledger was verified: row `verified`, under a keyed seal."""
+"""The checkpoint of a ledger's verification: row `verified`, under a keyed seal."""
 
 import hashlib
 import hmac

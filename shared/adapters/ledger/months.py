@@ -37,7 +37,7 @@ async def closed_months(tables: TableStore, account: str) -> list[str]:
 
 
 def is_outdated(row: Row) -> bool:
-    """Whether a month's row is of an earlier schema: its contents are not read any more."""
+    """True if a month's row is of an earlier schema: its contents are not read any more."""
     schema = row.values.get("schema")
     return isinstance(schema, int) and not isinstance(schema, bool) and 1 <= schema < SCHEMA
 

@@ -146,7 +146,7 @@ async def read_days(tables: TableStore, account: str, span: UsageSpan) -> UsageD
 
 
 async def read_head(tables: TableStore, account: str) -> ClosedUsage | None:
-    """How far the days are closed; None before the first one is."""
+    """The last closed day; None before the first one."""
     row = await tables.get(rows.TABLE, account, HEAD)
     return _read_head(row) if row else None
 

@@ -136,7 +136,7 @@ class Run:
 
     @property
     def new_legs(self) -> int:
-        """How many legs were debited; re-ratings are no legs."""
+        """The number of debited legs; re-ratings do not count."""
         return sum(guarded.entry.rerates is None for guarded in self.legs.values())
 
     def wrong(self, key: str, what: str) -> None:
@@ -146,7 +146,7 @@ class Run:
 
 
 def _is_newer(run: Run, row: Row, commit: object) -> bool:
-    """Whether a row claims to be of a commit after those that were read."""
+    """True if a row claims to be of a commit after those that were read."""
     if not isinstance(commit, int) or commit <= run.commit:
         return False
     run.newer[row.key] = commit

@@ -76,7 +76,7 @@ class TableClaims:
         return [settled.get(leg) or _uncertain(uncertain) for leg, _ in claims]
 
     async def _are_there_earlier(self) -> bool:
-        """Whether the table has claims of earlier versions. They do not become more, but for those
+        """True if the table has claims of earlier versions. They do not become more, but for those
         of a process that still runs, so absence holds for a minute."""
         return self._has_earlier or (
             not self._is_checked() and await self._checks.submit(_TODAYS, None)

@@ -1,4 +1,4 @@
-"""Closed days as they are proved: roots, public hashes and rates, in the ledger's partition.
+"""Closed days: roots, public hashes and rates, in the ledger's partition.
 
 | row key             | what                                                                 |
 | ------------------- | -------------------------------------------------------------------- |
@@ -158,7 +158,7 @@ def part_keys(root: DayRoot) -> list[str]:
 
 
 def is_day(key: str) -> bool:
-    """Whether a row has a root."""
+    """True if a row has a root."""
     return key.startswith(PREFIX) and key.count("|") == 1 and key != HEAD
 
 

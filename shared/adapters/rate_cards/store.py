@@ -65,7 +65,7 @@ class _Stored:
 
 @dataclass(frozen=True, slots=True)
 class _Card:
-    """The rows of a card as they were read."""
+    """The rows of a card at the time of a read."""
 
     head_etag: str | None
     stored: tuple[_Stored, ...]
@@ -280,7 +280,7 @@ def _change_body(about: CardVersion, header: Header) -> dict[str, object]:
 
 
 def _is_this_put(present: _Stored, partition: str, rules: PutRules) -> bool:
-    """Whether the row is what this very put wrote, when the answer was lost."""
+    """True if the row was written by this put, whose response was lost."""
     return present.chunks_partition == partition and present.about.written_at == rules.now
 
 

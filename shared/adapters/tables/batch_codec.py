@@ -30,7 +30,7 @@ _INDEX = re.compile(r"([0-9]{1,3}):.*", re.ASCII | re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A transaction as it is sent. `headers` are those that depend on nothing but the content."""
+    """An encoded transaction. `headers` are those that depend on nothing but the content."""
 
     body: bytes
     headers: Mapping[str, str]
@@ -214,7 +214,7 @@ def _answer(part: bytes) -> _OperationResponse:
 
 
 def _head_end(part: bytes, start: int) -> int:
-    """Where the empty line behind the headers is, which must be there."""
+    """The position of the empty line behind the headers. Raises if there is none."""
     end = part.find(b"\r\n\r\n", start)
     if end < 0:
         raise OutcomeUnknown("A part of the answer has no end of its headers.")

@@ -14,7 +14,7 @@ NOT_YET = "not yet known"  # the ETag of a state whose transaction is on its way
 
 @dataclass(frozen=True, slots=True)
 class LoadedPartition[State]:
-    """A partition's state as it was read or committed; `etag` is None where no row is yet."""
+    """A partition's state after a read or a commit; `etag` is None where no row is yet."""
 
     state: State
     etag: str | None
@@ -43,7 +43,7 @@ class Partition[State, Command, Result](Protocol):
     commands_max: int
 
     async def load(self, partition: str) -> LoadedPartition[State]:
-        """The state as it is stored now."""
+        """The stored state."""
         ...
 
     async def view(
@@ -84,7 +84,7 @@ class Partition[State, Command, Result](Protocol):
         ...
 
     async def landed(self, partition: str, after: State, commit_id: str) -> bool:
-        """Whether the commit with this id is in the table."""
+        """True if the commit with this id is in the table."""
         ...
 
 

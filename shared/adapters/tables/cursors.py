@@ -18,7 +18,8 @@ def pack_cursor(
 def unpack_cursor(
     table: str, where: Mapping[str, str] | None, cursor: str
 ) -> tuple[str, str | None]:
-    """Where the next page starts. Raises Invalid `cursor_invalid` for a foreign cursor."""
+    """The position at which the next page starts. Raises Invalid `cursor_invalid` for a foreign
+    cursor."""
     digest = _condition_digest(table, where)
 
     def position(text: str) -> tuple[str, str | None] | None:

@@ -30,7 +30,7 @@ def check_table(table: str) -> None:
 
 
 def storable_key(key: str) -> bool:
-    """Whether a row can have this key; a read of any other finds nothing."""
+    """True if a row can have this key; reads of any other key are empty."""
     return _KEY.fullmatch(key) is not None and utf16_units(key) <= limits.TABLE_KEY_UTF16_MAX
 
 

@@ -72,7 +72,7 @@ def _invalid(errors: Sequence[ErrorDetails]) -> Invalid:
 
 
 def _place(item: ErrorDetails) -> tuple[int | str, ...]:
-    """Where the error is: pydantic puts `[key]` after a member whose name is wrong."""
+    """The JSON pointer of an error: pydantic puts `[key]` after a member whose name is wrong."""
     place = item["loc"]
     is_name = len(place) > 1 and place[-1] == "[key]" and item["type"] in _NAME_ERRORS
     return place[:-1] if is_name else place

@@ -68,7 +68,7 @@ def _recent(outlook: Outlook) -> dict[str, object]:
 
 
 def _runs_out(outlook: Outlook, forecast: Forecast | None, credit_micros: int) -> dict[str, object]:
-    """When so much has run out. Nothing left is known without any history."""
+    """The time at which the amount has run out. Nothing left is known without any history."""
     if forecast is None and credit_micros > 0:
         return {"known": False, "why": outlook.why_unknown}
     at = forecast.runs_out_at if forecast else outlook.at

@@ -87,7 +87,7 @@ class AdjustmentBody(BaseModel):
 
 
 class ReversalBody(BaseModel):
-    """Why a leg's debit is taken back; without a reason only as a dry run."""
+    """The reason of a reversal; only a dry run may lack it."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 

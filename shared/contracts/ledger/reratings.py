@@ -140,7 +140,7 @@ def rerating_row(outcome: RerateOutcome) -> JsonObject:
 
 
 def write_cursor(accounts: str | None, place: tuple[int, int] | None) -> str:
-    """Where the next request goes on, as opaque text."""
+    """The position at which the next request continues, as opaque text."""
     return to_cursor(json.dumps([accounts, list(place) if place else None]))
 
 

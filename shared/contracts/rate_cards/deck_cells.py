@@ -101,7 +101,7 @@ class PrefixRange:
 
     @property
     def count(self) -> int:
-        """How many prefixes."""
+        """The number of prefixes."""
         return int(self.last) - int(self.first) + 1
 
     def prefixes(self) -> Iterator[str]:
@@ -367,6 +367,6 @@ def _why_not(digits: str) -> str:
 
 
 def _means(mark: str, currency: str) -> bool:
-    """Whether a sign or code is one by which a currency is written."""
+    """True if a sign or code is one by which a currency is written."""
     text = unicodedata.normalize("NFKC", mark).strip().casefold()
     return text == currency.casefold() or currency in _SIGNS.get(text, ())

@@ -51,7 +51,7 @@ Seconds = Annotated[int, Field(ge=1, le=limits.RATE_SECONDS_MAX)]
 
 
 class DeckColumns(AdminBody):
-    """The deck's own name for each thing; a dotted path where the deck is JSON."""
+    """The deck's name of each column; a dotted path where the deck is JSON."""
 
     prefix: Column | None = None
     country_code: Column | None = None

@@ -53,9 +53,9 @@ def _folded(name: str) -> str:
 
 
 class RecordColumns(AdminBody):
-    """The file's own name for each thing. `id` is the leg's id at the bridge, `row_id`
-    distinguishes rows; `number` is the called number; the columns of `amount` are added up. Without
-    `answered_at` a call was answered `seconds` before `ended_at`."""
+    """The file's name of each column. `id` is the leg's id at the bridge, `row_id` distinguishes
+    rows; `number` is the called number; the columns of `amount` are added up. Without `answered_at`
+    a call was answered `seconds` before `ended_at`."""
 
     id: Column | None = None
     row_id: Column | None = None
@@ -77,9 +77,9 @@ class ToleranceBody(AdminBody):
 
 
 class RecordMapping(AdminBody):
-    """How to read a file. Rows whose kind is not in `kinds` are left out; without a column of kinds
-    all rows are of `kind`, or of either. `negate`: the file states charges as negative amounts.
-    Times without an offset are those of `time_zone`."""
+    """Instructions for reading a file. Rows whose kind is not in `kinds` are left out; without a
+    column of kinds all rows are of `kind`, or of either. `negate`: the file states charges as
+    negative amounts. Times without an offset are those of `time_zone`."""
 
     columns: RecordColumns
     kinds: dict[str, Literal["dial_in", "dial_out"]] = Field(default_factory=dict, max_length=50)

@@ -21,8 +21,8 @@ _MEANS = frozenset({EndsBy.CREDIT, EndsBy.BUDGET, EndsBy.POOL})
 
 
 class EndReason(StrEnum):
-    """Why a call has to end. `credit_exhausted`: credit, a budget or included minutes ended its
-    grant; `grant_ended`: no extension was requested."""
+    """The reason for which a call has to end. `credit_exhausted`: credit, a budget or included
+    minutes ended its grant; `grant_ended`: no extension was requested."""
 
     DIAL_OUT_STOPPED = "dial_out_stopped"
     ACCOUNT_SUSPENDED = "account_suspended"
@@ -41,8 +41,8 @@ class Signal:
 
 
 def ends_at(hold: Hold) -> datetime:
-    """When the granted seconds end: counted from the answer, as long as that is unknown from the
-    request."""
+    """The time at which the granted seconds end: counted from the answer, as long as that is
+    unknown from the request."""
     return (hold.answered_at or hold.placed_at) + timedelta(seconds=hold.granted_seconds)
 
 

@@ -65,7 +65,8 @@ class CallsNow:
 
     @property
     def exhausted_at(self) -> datetime | None:
-        """When nothing is left; None: not by these calls, or not in this calendar."""
+        """The time at which nothing is left; None if these calls do not use all of it, or beyond
+        the calendar."""
         if self.seconds_left is None:
             return None
         try:
@@ -75,14 +76,14 @@ class CallsNow:
 
 
 def elapsed_seconds(hold: Hold, now: datetime) -> int:
-    """How long a call has lasted: since its answer, as long as that is unknown since its request;
-    granted seconds at most."""
+    """The seconds that a call has lasted: since its answer, as long as that is unknown since its
+    request; granted seconds at most."""
     seconds = int((now - (hold.answered_at or hold.placed_at)).total_seconds())
     return max(0, min(seconds, hold.granted_seconds))
 
 
 def is_over(hold: Hold, now: datetime) -> bool:
-    """Whether the granted seconds have passed; of a call whose answer is unknown after the longest
+    """True if the granted seconds have passed; of a call whose answer is unknown after the longest
     ringing."""
     ringing = 0 if hold.answered_at else limits.HOLD_RINGING_SECONDS
     begun_at = hold.answered_at or hold.placed_at
@@ -128,7 +129,7 @@ def _id(call: OpenCall) -> str:
 
 
 def is_above_margin(left_seconds: int, within_seconds: int) -> bool:
-    """Whether credits last longer than the seconds of a rule by so much that it is armed again."""
+    """True if credits last longer than the seconds of a rule by so much that it is armed again."""
     return left_seconds * 100 > within_seconds * (100 + REARM_PER_CENT)
 
 

@@ -43,7 +43,7 @@ class Payer(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Unchargeable:
-    """Why a leg has to be parked; `account` where it is known whose it is."""
+    """The reason for which a leg is parked; `account` where it is known whose it is."""
 
     reason: ParkReason
     detail: str
@@ -76,7 +76,8 @@ class ResolvedLeg:
 
     @property
     def authorization(self) -> str | None:
-        """That of its hold, which may have been found by the leg's id; else what the leg names."""
+        """The authorization of the leg's hold, which may have been found by the leg's id; else the
+        one that the leg names."""
         return self.hold.authorization if self.hold else self.leg.authorization
 
 
@@ -261,7 +262,7 @@ def quoted_pooled(
 
 
 def pool_seconds_of(charge: Mapping[str, object]) -> int:
-    """How much of a kept charge the pool paid."""
+    """The part of a stored charge that the pool paid."""
     return int(str(charge.get("pool_seconds") or 0))
 
 

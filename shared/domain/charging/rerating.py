@@ -91,7 +91,7 @@ class RerateOutcome:
 
     @property
     def differs(self) -> bool:
-        """Whether the leg costs something else, or did until now."""
+        """True if the leg costs something else, or did until now."""
         return self.status in {RerateStatus.WOULD_CHANGE, RerateStatus.CHANGED}
 
 

@@ -18,7 +18,7 @@ _PLAIN = re.compile(r"([A-Za-z0-9('\"][^;|\t\r\n]*)?")
 
 
 def is_formula(text: str) -> bool:
-    """Whether a spreadsheet may take the text, or what follows a semicolon in it, for a formula.
+    """True if a spreadsheet may take the text, or what follows a semicolon in it, for a formula.
 
     Numbers are none: "+442079460000", "+442079460***", "-3.20".
     """

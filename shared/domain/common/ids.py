@@ -16,15 +16,15 @@ FOREIGN_ID_RULE = f"1–{limits.FOREIGN_ID_CHARS_MAX} characters, none of them a
 
 
 def is_id(text: str) -> bool:
-    """Whether this can be the id of an account, a card or a bridge."""
+    """True if this can be the id of an account, a card or a bridge."""
     return _ID.fullmatch(text) is not None
 
 
 def is_foreign_id(text: str) -> bool:
-    """Whether this can be the id of a leg, a conference or an organizer."""
+    """True if this can be the id of a leg, a conference or an organizer."""
     return _FOREIGN_ID.fullmatch(text) is not None
 
 
 def is_service_number(text: str) -> bool:
-    """Whether this can be a service number: `+` and 7 to 15 digits, E.164."""
+    """True if this can be a service number: `+` and 7 to 15 digits, E.164."""
     return _NUMBER.fullmatch(text) is not None

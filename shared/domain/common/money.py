@@ -21,7 +21,7 @@ _DECIMAL_SCALE = 10**_DECIMAL_DIGITS_MAX
 
 
 class RoundingMode(StrEnum):
-    """How the one rounding at the end of a charge goes."""
+    """The mode of the one rounding at the end of a charge."""
 
     HALF_UP = "half_up"
     UP = "up"

@@ -78,8 +78,8 @@ def load_object(
     take: Callable[[object, int], None],
     members: dict[str, object] | None = None,
 ) -> object:
-    """The object in `body`. `take` receives the items of its list `listed`, as `load_items` yields
-    them, and the list is empty in the result. `members` are filled as they are read.
+    """The JSON object in `body`. `take` receives the items of its list `listed`, as `load_items`
+    yields them, and the list is empty in the result. `members` are filled as they are read.
 
     A body that is a list is returned as an empty one. Raises BadRequest `json_invalid` as
     `load_items` does, for each member as for an item, and over JSON_MEMBERS_MAX members.
@@ -128,7 +128,7 @@ class _JsonReader:
                 return ""
 
     def items(self) -> Iterator[tuple[object, int]]:
-        """Those of the list that comes next, with the characters of each."""
+        """The items of the next list, with the characters of each."""
         self._at += 1
         if self._ends("]"):
             return
@@ -138,7 +138,7 @@ class _JsonReader:
                 return
 
     def names(self) -> Iterator[str]:
-        """Those of the object that comes next; who is given one reads its value before the next."""
+        """The members of the next object; the caller reads the value of each before the next."""
         self._at += 1
         if self._ends("}"):
             return
@@ -190,7 +190,7 @@ class _JsonReader:
         return is_end
 
     def _goes_on(self, mark: str) -> bool:
-        """Whether a comma comes next, and not the end."""
+        """True if a comma comes next, and not the end."""
         character = self.next_mark()
         if character not in {",", mark} or not character:
             raise self._wrong(f"a comma or {mark} is missing")

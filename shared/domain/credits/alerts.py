@@ -68,7 +68,7 @@ class EventType:
 
     @property
     def is_alert(self) -> bool:
-        """Whether a person may have to act: the alert is listed until it ends."""
+        """True if a person may have to act: the alert is listed until it ends."""
         return bool(self.ends)
 
 
@@ -341,7 +341,7 @@ class Event:
 
     @property
     def internal(self) -> bool:
-        """Whether the event is for internal records only."""
+        """True if the event is for internal records only."""
         return self.type.startswith("~")
 
 
@@ -365,7 +365,7 @@ class OpenAlert:
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """An alert as it is shown; `repeats` counts its repetitions."""
+    """An alert for display; `repeats` counts its repetitions."""
 
     number: int
     type: str
@@ -387,5 +387,5 @@ def merge_rules(
 
 
 def margin_micros(threshold_micros: int, last_charge_micros: int) -> int:
-    """How far above a threshold its rule is armed again."""
+    """The distance above a threshold at which its rule is re-armed."""
     return max(abs(threshold_micros) * REARM_PER_CENT // 100, last_charge_micros)

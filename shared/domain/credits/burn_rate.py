@@ -65,8 +65,9 @@ class Burn:
 
 @dataclass(frozen=True, slots=True)
 class ForecastSpread:
-    """How sure a forecast is. `day_micros` is the standard deviation of a day, `level_micros` that
-    of the mean day, `quantile_per_cent` how many of them the interval extends to each side."""
+    """The uncertainty of a forecast. `day_micros` is the standard deviation of a day,
+    `level_micros` that of the mean day, `quantile_per_cent` how many of them the interval extends
+    to each side."""
 
     day_micros: int
     level_micros: int
@@ -102,7 +103,7 @@ class RecentSpend:
     day_micros: int
 
     def seconds_left(self, credit_micros: int, at: datetime) -> int | None:
-        """How long the credit lasts at the pace since then; None where nothing was spent."""
+        """The duration of the credit at the pace since then; None if nothing was spent."""
         if self.spent_micros <= 0:
             return None
         elapsed = int((at - self.since).total_seconds())
@@ -164,7 +165,7 @@ def _rolled(burn: Burn, first: int, now: int, time_zone: str) -> Burn:
 
 
 def why_unknown(burn: Burn, at: datetime, time_zone: str) -> str | None:
-    """Why there is no forecast, as a sentence; None where there is one."""
+    """The reason for which there is no forecast, as a sentence; None where there is one."""
     burn = rolled(burn, at, time_zone)
     if burn.hour is None:
         return "No call was charged yet, or none for a long time."
@@ -260,7 +261,8 @@ def _exhausted_at(
     spread: ForecastSpread,
     side: int,
 ) -> datetime | None:
-    """When the credit is gone: as expected (`side` 0), at the earliest (1), at the latest (-1)."""
+    """The time at which the credit is used up: as expected (`side` 0), at the earliest (1), at the
+    latest (-1)."""
     if credit_micros <= 0:
         return at
     spent = bound = 0

@@ -158,7 +158,7 @@ def dial_out_stopped(reason: str, since: datetime) -> Event:
 
 
 def with_money(event: Event, balance_micros: int, currency: str) -> Event:
-    """The event with the money as it is: every one that goes out has it."""
+    """The event with the present balance, which every published event has."""
     money = {"balance": format_amount(balance_micros), "currency": currency}
     return replace(event, data={**money, **event.data})
 

@@ -80,7 +80,7 @@ def pool_month(moment: datetime, time_zone: str) -> str:
 
 
 def month_end(moment: datetime, time_zone: str) -> datetime:
-    """When the month that a moment is in ends there."""
+    """The end of the month of a moment in a time zone."""
     local = moment.astimezone(zone(time_zone))
     year, month = local.year + local.month // 12, local.month % 12 + 1
     return datetime(year, month, 1, tzinfo=local.tzinfo).astimezone(UTC)

@@ -25,7 +25,7 @@ class Lot:
     expires_at: datetime | None
 
     def valid_at(self, moment: datetime) -> bool:
-        """Whether it had not expired then."""
+        """True if the secret had not expired at the time."""
         return self.expires_at is None or self.expires_at > moment
 
 

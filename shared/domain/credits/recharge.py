@@ -23,7 +23,7 @@ _ID = re.compile(r"([a-z0-9][a-z0-9._-]{0,62})~([1-9][0-9]{0,17})", re.ASCII)
 
 
 class RechargeStatus(StrEnum):
-    """How far a recharge is. `pending`: the payment provider has it and reports again later;
+    """The status of a recharge. `pending`: the payment provider has it and reports again later;
     `parked`: its answer does not fit the request, a person has to decide."""
 
     REQUESTED = "requested"
@@ -156,7 +156,7 @@ def request(
 def mismatch_detail(
     requested: Recharge, account_currency: str, amount_micros: int, currency: str
 ) -> str | None:
-    """Why an answer does not belong to the request, or None."""
+    """The mismatch between an answer and its request, as a sentence; None if they match."""
     if currency != account_currency:
         return f"The answer is in {currency}, the account in {account_currency}."
     if amount_micros != requested.amount_micros:
@@ -278,5 +278,5 @@ def _next_month(day: date) -> date:
 
 
 def _midnight(day: date, time_zone: str) -> datetime:
-    """When a day begins there, in UTC."""
+    """The begin of a local day, in UTC."""
     return datetime.combine(day, time(), zone(time_zone)).astimezone(zone("UTC"))

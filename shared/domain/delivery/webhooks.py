@@ -49,7 +49,8 @@ type Address = IPv4Address | IPv6Address
 
 
 class DeliveryStatus(StrEnum):
-    """How far a delivery is. `dead`: tried for three days; `stopped`: its receiver answered 410."""
+    """The status of a delivery. `dead`: tried for three days; `stopped`: its receiver answered
+    410."""
 
     PENDING = "pending"
     DELIVERED = "delivered"
@@ -67,7 +68,7 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """Where an account's events go. `events` are types, or `"*"`."""
+    """The target of an account's events. `events` are types, or `"*"`."""
 
     account: str
     name: str
@@ -77,7 +78,7 @@ class Webhook:
     created_at: datetime
 
     def wants(self, kind: str) -> bool:
-        """Whether events of this type are delivered to it."""
+        """True if the webhook gets events of this type."""
         return ALL_EVENTS in self.events or kind in self.events
 
 
@@ -128,13 +129,13 @@ def place_of(event_id: str) -> tuple[int, int]:
 
 
 def unknown_events(events: Sequence[str]) -> list[str]:
-    """Those that are neither a type of event nor `"*"`."""
+    """The names that are neither an event type nor `"*"`."""
     return [kind for kind in events if kind != ALL_EVENTS and kind not in EVENT_TYPES]
 
 
 def url_fault(url: str, *, allow_loopback: bool) -> str | None:
-    """Why a webhook can't point there, or None. Names are checked again at every delivery, by the
-    addresses that they have then."""
+    """The reason for which a URL is refused as a webhook, or None. Every delivery checks the
+    addresses of its host name again."""
     if len(url) > limits.WEBHOOK_URL_CHARS_MAX or not _URL.fullmatch(url):
         return f"must have at most {limits.WEBHOOK_URL_CHARS_MAX} printable ASCII characters"
     try:
@@ -173,7 +174,7 @@ def host_fault(host: str, *, allow_loopback: bool) -> str | None:
 
 
 def address_fault(address: Address, *, allow_loopback: bool) -> str | None:
-    """Why nothing is sent to an address, or None."""
+    """The reason for which an address is refused, or None."""
     if allow_loopback and address.is_loopback:
         return None
     if (
@@ -186,7 +187,7 @@ def address_fault(address: Address, *, allow_loopback: bool) -> str | None:
 
 
 def _is_plain_global(address: IPv6Address) -> bool:
-    """Whether it has no zone and no IPv4 address in it."""
+    """True if the address has no zone and embeds no IPv4 address."""
     return (
         address.scope_id is None
         and address in _GLOBAL_UNICAST
@@ -203,20 +204,20 @@ def masked_url(url: str) -> str:
 
 
 def pause_after(attempts: int, jitter: float) -> timedelta:
-    """How long to wait after so many failed attempts; `jitter` is between 0 and 1."""
+    """The pause after a number of failed attempts; `jitter` is between 0 and 1."""
     pauses = limits.WEBHOOK_PAUSE_SECONDS
     seconds = pauses[min(attempts, len(pauses)) - 1]
     return timedelta(seconds=seconds * (0.9 + 0.2 * jitter) if attempts > 1 else seconds)
 
 
 def has_lasted(delivery: Delivery, now: datetime) -> bool:
-    """Whether it was tried for as long as it is tried at all."""
+    """True if the delivery was tried for the maximum time."""
     first = delivery.first_at or now
     return now - first >= timedelta(seconds=limits.WEBHOOK_LIFE_SECONDS)
 
 
 def keeps_order_until(delivery: Delivery, now: datetime) -> datetime:
-    """How long later events wait behind this one: for an hour, then they overtake it."""
+    """The time until which later events wait behind this one: an hour, then they overtake it."""
     return (delivery.first_at or now) + timedelta(seconds=limits.WEBHOOK_ORDER_SECONDS)
 
 

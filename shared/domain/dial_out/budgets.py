@@ -110,7 +110,7 @@ class NewRegion(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Velocity:
-    """How fast one scope may dial. None: no bound.
+    """The dial-out velocity limits of one scope. None: no limit.
 
     Beyond `cost_per_ten_minutes_micros` the breaker stops the account's dial-out until a person
     starts it again.
@@ -152,7 +152,8 @@ class VelocityUse:
 
 
 def velocity_excess(use: VelocityUse) -> str | None:
-    """Why one more dial-out would be too fast, in words; None when it is not."""
+    """The velocity limit that another dial-out would exceed, as a sentence; None if there is
+    none."""
     velocity, whose = use.velocity, f"the {use.scope.value.replace('_', ' ')}"
     if velocity.concurrent_max is not None and use.concurrent >= velocity.concurrent_max:
         return f"{whose} has {use.concurrent} dial-outs open and may have {velocity.concurrent_max}"
@@ -167,7 +168,8 @@ def velocity_excess(use: VelocityUse) -> str | None:
 
 
 def breaker_excess(use: VelocityUse) -> str | None:
-    """Why dial-out of the account has to stop until a person starts it again; None: it has not."""
+    """The reason for which the breaker stops dial-out of the account, as a sentence; None if it
+    does not."""
     most = use.velocity.cost_per_ten_minutes_micros
     if most is None or use.cost_last_ten_minutes_micros < most:
         return None

@@ -1,4 +1,4 @@
-"""Dial-outs and dial-ins that were denied, as they are listed afterwards."""
+"""Denied dial-outs and dial-ins, for the list of denials."""
 
 from collections import Counter
 from collections.abc import Iterable

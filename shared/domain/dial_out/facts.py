@@ -20,7 +20,7 @@ from shared.domain.numbers.numbers import DialledNumber
 
 
 class Reason(StrEnum):
-    """Why it may not ring, in order of precedence (the last only for dial-in)."""
+    """Reasons of denial, in order of precedence (the last only for dial-in)."""
 
     EMERGENCY_NUMBER = "emergency_number"
     SPECIAL_NUMBER = "special_number"
@@ -135,7 +135,7 @@ class DialOutFacts:
 
 @dataclass(frozen=True, slots=True)
 class Denial:
-    """Why it may not ring: a stable reason, and a sentence for a person."""
+    """A refused call: a stable reason, and a sentence for a person."""
 
     reason: Reason
     message: str
@@ -153,7 +153,7 @@ class CheckResult:
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where an allowed call goes; `number` is what the bridge is to dial."""
+    """The destination of an allowed call; the bridge dials `number`."""
 
     number: str
     region: str | None

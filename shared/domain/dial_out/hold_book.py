@@ -59,7 +59,7 @@ class Hold:
         object.__setattr__(self, "expires_at", expires_at)
 
     def counts_in(self, key: str) -> bool:
-        """Whether it is a dial-out of the scope; "" is the account."""
+        """True if the call is a dial-out of the scope; "" is the account."""
         return self.is_dial_out and (key == "" or key in self.scopes)
 
 
@@ -72,7 +72,7 @@ class UnconfirmedCall:
     leg: str | None = None
 
     def is_missing(self, now: datetime) -> bool:
-        """Whether its bridge should have reported its end by now."""
+        """True if the bridge should have reported the call's end by now."""
         return now - self.placed_at >= timedelta(seconds=limits.LEG_MISSING_SECONDS)
 
 
@@ -92,7 +92,7 @@ class PendingCounterUpdate:
 
 @dataclass(frozen=True, slots=True)
 class HoldState:
-    """The state from which the next authorization is decided.
+    """The state on which the next authorization is decided.
 
     `expiring_lots` are lots with an expiry: (expiry, micros left). From the expiry on no hold
     counts on such a lot, although the balance includes it until the expiry is booked.
@@ -121,7 +121,7 @@ class HoldState:
     scopes: Mapping[str, Counters] = field(default_factory=dict, hash=False)
 
     def is_open(self, hold: Hold, now: datetime) -> bool:
-        """Whether a hold counts: its time is not over."""
+        """True if a hold counts: its time is not over."""
         return not hold.released and hold.expires_at > self._expired_by(now)
 
     def open_holds(self, now: datetime) -> tuple[Hold, ...]:
@@ -166,8 +166,8 @@ class HoldState:
 
 @dataclass(frozen=True, slots=True)
 class CounterCorrection:
-    """By how much the charge of a dial-out has changed that was let through on `day` of the
-    account's, in a minute since 1970; `scopes` are the counters that its charge went to."""
+    """The change of the charge of a dial-out that was allowed on `day` of the account's, in a
+    minute since 1970; `scopes` are the counters that its charge went to."""
 
     day: str
     scopes: tuple[str, ...]
@@ -318,7 +318,7 @@ def budget_uses(
 def velocity_uses(
     state: HoldState, bounds: Iterable[Limit], region: str | None, now: datetime
 ) -> tuple[VelocityUse, ...]:
-    """How fast each scope dials that may not dial as fast as it likes."""
+    """The velocity of each scope that has a velocity limit."""
     opened = state.open_holds(now)
     minute = minute_of(now)
     uses: list[VelocityUse] = []
@@ -343,7 +343,7 @@ def velocity_uses(
 
 
 def _is_of(period: BudgetPeriod, day: str, requested_day: str) -> bool:
-    """Whether a call allowed on a day counts for the period that contains the given day."""
+    """True if a call allowed on a day counts for the period that contains the given day."""
     if period is BudgetPeriod.MONTH:
         return month_of(day) == month_of(requested_day)
     return period is BudgetPeriod.MEETING or day == requested_day

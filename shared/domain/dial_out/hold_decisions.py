@@ -1,4 +1,4 @@
-"""How the hold book decides: place, extend, stop. Pure; the state contains all known facts.
+"""Decisions of the hold book: place, extend, stop. Pure; the state contains all known facts.
 
 Promise 4: a hold is exactly what the granted seconds can cost, and no hold is placed or extended
 that would bring the sum of open holds above balance + credit limit.
@@ -97,7 +97,7 @@ class Extend:
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """A hold as it is now and what ends the call there, None if it may be extended.
+    """A hold, and the reason for which it cannot be extended; None if it can.
 
     `state` is None where nothing changed.
     """

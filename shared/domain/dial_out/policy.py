@@ -44,7 +44,8 @@ class License(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """One of the twelve policies: how far its meetings dial, and how far its user calls."""
+    """One of the twelve policies: the dial scope of its meetings, and the dial scope of its
+    user."""
 
     name: str
     conference: DialScope
@@ -76,7 +77,7 @@ IDENTITIES: Mapping[str, Identity] = {
 
 
 def is_within_scope(reach: DialScope, region: str | None, domestic: str | None) -> bool:
-    """Whether a destination region is within a reach; `domestic` is the caller's own region.
+    """True if a destination region is within a reach; `domestic` is the caller's own region.
 
     Zone A does not contain the domestic region by itself, and an international network is domestic
     to no caller.
@@ -89,7 +90,7 @@ def is_within_scope(reach: DialScope, region: str | None, domestic: str | None) 
 
 
 def is_domestic(region: str | None, domestic: str | None) -> bool:
-    """Whether a destination is in the caller's own region."""
+    """True if a destination is in the caller's own region."""
     return region is not None and region == domestic and region != INTERNATIONAL
 
 
@@ -133,13 +134,13 @@ class DialRules:
     )
 
     def admits_region(self, region: str | None) -> bool:
-        """Whether the region lists let a region pass."""
+        """True if the region lists let a region pass."""
         if region in self.blocked_regions:
             return False
         return self.allowed_regions is None or region in self.allowed_regions
 
     def admits_digits(self, digits: str) -> bool:
-        """Whether the prefix lists let a number pass."""
+        """True if the prefix lists let a number pass."""
         if _starts_with_one_of(digits, self.blocked_prefixes):
             return False
         return self.allowed_prefixes is None or _starts_with_one_of(digits, self.allowed_prefixes)
@@ -182,7 +183,7 @@ class AccountPolicy:
     organizer_velocity: Velocity = Velocity(None, None)  # noqa: RUF009 - frozen
 
     def serves(self, region: str | None) -> bool:
-        """Whether a region is served at all; `001` only when the account names it."""
+        """True if a region is served at all; `001` only when the account names it."""
         if region is None or region in self.unserved_regions:
             return False
         if self.served_regions is None:
@@ -221,7 +222,7 @@ def rules_in_force(
 
 
 def class_allowed(number_class: NumberClass, rules: tuple[DialRules, ...]) -> bool:
-    """Whether a class may be dialled: a block wins over an allowance, and that over the default."""
+    """True if a class may be dialled: a block wins over an allowance, and that over the default."""
     if any(number_class in rule.blocked_classes for rule in rules):
         return False
     return number_class in ALLOWED_BY_DEFAULT or any(

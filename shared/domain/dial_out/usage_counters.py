@@ -64,7 +64,7 @@ class Counters:
         return sum(micros for at, micros in self.costs if at >= minute)
 
     def with_placed(self, minute: int, region: str | None) -> "Counters":
-        """One more dial-out was let through."""
+        """Count an allowed dial-out."""
         regions = self.regions
         if region is not None and region not in regions:
             regions = tuple(sorted((*regions, region)))

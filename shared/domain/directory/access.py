@@ -35,15 +35,15 @@ class Principal:
 
     @property
     def sees_all_accounts(self) -> bool:
-        """Whether nothing is foreign to them."""
+        """True if the principal may use every account."""
         return ALL_ACCOUNTS in self.accounts
 
     def sees(self, account: str) -> bool:
-        """Whether the account is theirs."""
+        """True if the principal may use the account."""
         return self.sees_all_accounts or account in self.accounts
 
     def holds_one_of(self, roles: frozenset[Role]) -> bool:
-        """Whether they hold one of the roles, or are admin."""
+        """True if the principal holds one of the roles, or is an administrator."""
         return Role.ADMIN in self.roles or bool(roles & self.roles)
 
     def require_one_of(self, roles: frozenset[Role]) -> None:

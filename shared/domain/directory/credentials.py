@@ -125,7 +125,7 @@ class PresentedApiKey:
     secret: str = field(repr=False)
 
     def matches(self, secret_hash: str | None) -> bool:
-        """Whether this is the key whose hash is kept; None (no such key) takes as long."""
+        """True if the text is the key whose hash is stored; None (no such key) takes as long."""
         same = same_secret(hash_secret(self.secret).encode(), (secret_hash or "").encode())
         return same and secret_hash is not None
 

@@ -84,7 +84,8 @@ class Registration:
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """Where a bridge takes signals about its calls, signed by each of the secrets."""
+    """The address to which signals about a bridge's calls are posted, signed with each of the
+    secrets."""
 
     url: str
     secrets: tuple[str, ...] = field(repr=False)
@@ -127,7 +128,7 @@ class Bridge(BridgeOptions):
     accounts: frozenset[str]
 
     def serves(self, account: str) -> bool:
-        """Whether the bridge may act for the account."""
+        """True if the bridge may act for the account."""
         return ALL_ACCOUNTS in self.accounts or account in self.accounts
 
 
@@ -145,8 +146,8 @@ class BridgeInput(BridgeOptions):
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A key as it is kept: never the secret, only its hash. `actor` is its name in the ledger and
-    the audit log, which no other key has."""
+    """A stored key: its hash, never the secret. `actor` is its name in the ledger and the audit
+    log, which no other key has."""
 
     id: str
     name: str
@@ -158,7 +159,7 @@ class ApiKey:
     actor: str = ""
 
     def has_expired(self, now: datetime) -> bool:
-        """Whether the key opens nothing any more."""
+        """True if the key is revoked or expired."""
         return self.expires_at is not None and self.expires_at <= now
 
 

@@ -29,7 +29,7 @@ _TIMESTAMP = re.compile(r"[1-9][0-9]{0,11}", re.ASCII)
 
 
 class AuthScheme(StrEnum):
-    """How a bridge proves itself (docs/access.md)."""
+    """The authentication of a bridge (docs/access.md)."""
 
     STANDARD_WEBHOOKS = "standard-webhooks"
     BASIC = "basic"
@@ -41,12 +41,12 @@ class AuthScheme(StrEnum):
 
     @property
     def is_vendors(self) -> bool:
-        """Whether a vendor signs by it, with secrets that the vendor made."""
+        """True if a vendor signs by it, with secrets that the vendor made."""
         return self in _VENDORS
 
     @property
     def has_username(self) -> bool:
-        """Whether it names a user or an API key in addition to its secrets."""
+        """True if the scheme names a user or an API key in addition to its secrets."""
         return self in {AuthScheme.BASIC, AuthScheme.LIVEKIT}
 
 

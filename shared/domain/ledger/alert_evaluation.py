@@ -144,7 +144,7 @@ def on_acknowledged(state: LedgerState, number: int, at: datetime) -> Evaluation
 
 
 def on_announced(state: LedgerState, command: Announce, at: datetime) -> Evaluation | None:
-    """Something happened outside the ledger; None when it was emitted before."""
+    """An event outside the ledger; None if it was emitted before."""
     evaluation = Evaluation(state, at)
     if command.number:
         announced = dict(state.announced)
@@ -184,7 +184,8 @@ def _announced(announced: dict[str, int], source: str) -> tuple[tuple[str, int],
 
 
 def is_over(state: LedgerState, alert: Alert, at: datetime) -> bool:
-    """Whether the cause of an alert is gone that older rules listed without keeping it raised."""
+    """True if the cause of an alert has ended that older rules listed without keeping the alert
+    open."""
     if any(each.number == alert.number for each in state.raised):
         return False
     if alert.type == alerts.EXPIRING:
@@ -195,7 +196,7 @@ def is_over(state: LedgerState, alert: Alert, at: datetime) -> bool:
 
 
 def overdue(state: LedgerState, at: datetime) -> bool:
-    """Whether work announced by a due mark was due by then: results of rules that look ahead have
+    """True if work announced by a due mark was due by then: results of rules that look ahead have
     no mark."""
     if any(not lot.valid_at(at) for lot in state.lots):
         return True
@@ -203,7 +204,7 @@ def overdue(state: LedgerState, at: datetime) -> bool:
 
 
 def lot_times(lot: Lot, at: datetime) -> list[tuple[str, datetime]]:
-    """When a lot has to be evaluated: its warnings and its expiry."""
+    """The times at which a lot has to be evaluated: its warnings and its expiry."""
     if lot.expires_at is None or not lot.remaining_micros:
         return []
     warnings = (lot.expires_at - timedelta(days=days) for days in limits.LOT_WARNING_DAYS)
@@ -237,7 +238,7 @@ def _rearmed_at_micros(state: LedgerState, rule: AlertRule, at: datetime) -> int
 
 
 def _may_rearm(evaluation: Evaluation, rule: AlertRule, *, rising: bool) -> bool:
-    """Whether a rule may be armed again now. A rule that looks ahead: with a forecast, when the
+    """True if a rule may be armed again now. A rule that looks ahead: with a forecast, when the
     balance rises; a week after its alert also when the use fell."""
     if rule.hours_left is None:
         return True
@@ -248,7 +249,7 @@ def _may_rearm(evaluation: Evaluation, rule: AlertRule, *, rising: bool) -> bool
 
 
 def _is_below(state: LedgerState, rule: AlertRule, at: datetime) -> bool:
-    """Whether the balance is below a rule's threshold; one that looks ahead has none without a
+    """True if the balance is below a rule's threshold; one that looks ahead has none without a
     forecast."""
     if rule.hours_left is not None and not _has_forecast(state, at):
         return False
@@ -427,8 +428,8 @@ def _remind(evaluation: Evaluation) -> None:
 
 
 def _reminder(state: LedgerState, raised: OpenAlert, at: datetime) -> Event | None:
-    """An alert that is repeated, as things are now; None: its cause is gone. Raises LedgerCorrupt
-    for a type that has no reminder."""
+    """A repeated alert with present values; None if its cause has ended. Raises LedgerCorrupt for a
+    type that has no reminder."""
     recharges = state.recharges
     match raised.type:
         case alerts.LOW:

@@ -54,7 +54,7 @@ def top_up(state: LedgerState, command: TopUp, now: datetime) -> Decision:
 
 
 def adjust(state: LedgerState, command: Adjust, now: datetime) -> Decision:
-    """A correction by hand: it opens a lot, or is drawn from the lots first in, first out."""
+    """A manual correction: it opens a lot, or is drawn from the lots first in, first out."""
     if command.amount_micros == 0:
         return _refused("/amount", "must not be zero", code="amount_zero")
     if command.amount_micros < 0:

@@ -57,7 +57,7 @@ class Evaluation:
         self.events.append(Event(alerts.RECHARGE_CHANGED, document, recharge=made.number))
 
     def is_raised(self, kind: str) -> bool:
-        """Whether an alert of this type is not over."""
+        """True if an alert of this type is not over."""
         return any(each.type == kind for each in self.state.raised)
 
     def repeat(self, raised: OpenAlert, event: Event) -> None:
@@ -80,7 +80,7 @@ class Evaluation:
 
 
 def repeat_at(raised: OpenAlert) -> datetime | None:
-    """When an alert is repeated, or None."""
+    """The time at which an alert is repeated, or None."""
     if raised.acknowledged or not event_type(raised.type).is_repeated:
         return None
     if raised.repeats >= len(limits.ALERT_REPEAT_HOURS):

@@ -97,17 +97,17 @@ class Entry:
 
     @property
     def charges(self) -> bool:
-        """Whether a leg is debited for the first time; a re-rating corrects what it cost."""
+        """True if a leg is debited for the first time; a re-rating corrects what it cost."""
         return self.kind is EntryKind.DEBIT and self.rerates is None
 
     @property
     def restores_lot(self) -> bool:
-        """Whether it gives credit that had lapsed back for a late leg, the entry after it."""
+        """True if the entry restores expired credit for a late leg, the next entry."""
         return self.kind is EntryKind.REVERSAL and self.leg is None
 
     @property
     def is_preliminary(self) -> bool:
-        """Whether it only prepares the entry after it: both are one movement of the balance."""
+        """True if the entry only prepares the next entry: both are one movement of the balance."""
         return self.restores_lot or (self.kind is EntryKind.REVERSAL and self.rerates is not None)
 
     @property

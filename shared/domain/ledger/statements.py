@@ -27,7 +27,7 @@ class Total:
     def add(
         self, amount_micros: int, count: int = 1, seconds: int = 0, pool_seconds: int = 0
     ) -> None:
-        """One entry more, or one leg; a `count` of -1 and negative seconds take one back."""
+        """Add an entry, or a leg; a `count` of -1 and negative seconds take one back."""
         self.count += count
         self.amount_micros += amount_micros
         self.seconds += seconds
@@ -79,7 +79,7 @@ class Statement:
     _legs: dict[int, _Leg] = field(default_factory=dict, repr=False, compare=False)
 
     def add(self, entry: Entry) -> None:
-        """One more entry, in order."""
+        """Add the next entry."""
         if self.first_entry is None:
             self.first_entry = entry.sequence
             self.opening_micros = entry.balance_micros - entry.amount_micros
@@ -143,8 +143,8 @@ class Statement:
 
     @property
     def re_adds(self) -> bool:
-        """Whether opening and totals by kind make the closing balance, the legs are what the
-        ledger debited for legs and gave back, and each grouping adds up to the legs."""
+        """True if opening and totals by kind make the closing balance, the legs are what the ledger
+        debited for legs and gave back, and each grouping adds up to the legs."""
         moved = {name: total.amount_micros for name, total in self.by_kind.items()}
         for_legs = self.restored_micros - moved.get("debit", 0) - moved.get("reversal", 0)
         return (

@@ -17,7 +17,7 @@ class QueueCounts:
 
 
 class DeadLetterSource(StrEnum):
-    """Where a dead letter comes from: the queue of legs, or the subscription of webhooks."""
+    """The origin of a dead letter: the queue of legs, or the subscription of webhooks."""
 
     QUEUE = "queue"
     WEBHOOKS = "webhooks"

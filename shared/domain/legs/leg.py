@@ -158,7 +158,7 @@ class QueuedLeg:
 
 
 def encode_leg_key(key: str) -> str:
-    """A leg key as it is shown: ids outside `[A-Za-z0-9._-]` as `{bridge}~~{base64url}`."""
+    """The displayed form of a leg key: ids outside `[A-Za-z0-9._-]` as `{bridge}~~{base64url}`."""
     bridge, _, leg_id = key.partition("~")
     if _PLAIN_ID.fullmatch(leg_id):
         return key

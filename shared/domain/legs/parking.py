@@ -10,7 +10,8 @@ from shared.domain.legs.leg import EndedLeg, leg_key_hash
 
 
 class ParkReason(StrEnum):
-    """Why a leg waits. Each has a way out: correct the card, the mapping or the leg, and replay."""
+    """The reason for which a leg is parked. Each has a way out: correct the card, the mapping or
+    the leg, and replay."""
 
     UNREADABLE = "unreadable"
     INCOMPLETE = "incomplete"

@@ -139,7 +139,7 @@ def e164_digits(text: str) -> str:
 
 
 def is_international(text: str) -> bool:
-    """Whether a text is a plus and at most 15 digits, like a normalized number; the rate card
+    """True if a text is a plus and at most 15 digits, like a normalized number; the rate card
     decides the minimum length."""
     return _PLUS_AND_DIGITS.fullmatch(text) is not None
 
@@ -192,7 +192,7 @@ def caller_number(text: str, country: str | None = None) -> str | None:
 
 
 def stands_for(text: str, number: str) -> bool:
-    """Whether a text in a dialled or national form (`00…`, `0…`, no plus) is this E.164 number, if
+    """True if a text in a dialled or national form (`00…`, `0…`, no plus) is this E.164 number, if
     it is known that the number was dialled: its digits are the number's last ones."""
     user = _user_part(text)
     if _PLUS.search(user):
@@ -219,7 +219,7 @@ def caller_origin(number: str | None) -> str | None:
 
 
 def is_emergency(text: str, regions: Iterable[str | None]) -> bool:
-    """Whether the text reaches emergency services in one of the regions; 112 and 911 everywhere.
+    """True if the text reaches emergency services in one of the regions; 112 and 911 everywhere.
 
     Digits after the number are ignored where the country's network ignores them. Nothing that
     starts with `+` is an emergency number.
@@ -233,7 +233,7 @@ def is_emergency(text: str, regions: Iterable[str | None]) -> bool:
 
 
 def is_special(text: str, regions: Iterable[str | None]) -> bool:
-    """Whether the text is a short number (enquiries, helplines…) in one of the regions."""
+    """True if the text is a short number (enquiries, helplines…) in one of the regions."""
     digits = _digits(text)
     if "+" in text or not 0 < len(digits) <= _SHORT_DIGITS_MAX:
         return False
@@ -338,7 +338,7 @@ def _classify(text: str) -> NumberFacts:
 
 
 def _belongs_to_one_region(number: Any, region: str | None, type_name: str) -> bool:
-    """Whether a caller with this number is of one country. Fixed and mobile lines are; other
+    """True if a caller with this number is of one country. Fixed and mobile lines are; other
     numbers (toll-free, personal, …) are if no other region of the country code lists them."""
     if region in {None, INTERNATIONAL}:
         return False

@@ -39,7 +39,7 @@ def calling_code(digits: str) -> str | None:
 
 
 def can_begin_number(digits: str) -> bool:
-    """Whether libphonenumber knows a valid number that begins with these digits."""
+    """True if libphonenumber knows a valid number that begins with these digits."""
     code = calling_code(digits)
     if code is None:
         return any(country_code.startswith(digits) for country_code in _known_codes())
@@ -57,7 +57,7 @@ def national_prefix(code: str) -> str:
 
 
 def may_have_national_prefix(digits: str) -> bool:
-    """Whether libphonenumber may read, after the calling code of an E.164 number, a prefix that is
+    """True if libphonenumber may read, after the calling code of an E.164 number, a prefix that is
     dialled within the country only, and leave it out."""
     code = calling_code(digits)
     pattern = _national_start(code) if code in _known_codes() else None
@@ -142,12 +142,12 @@ class _Plan:
         self._steps: list[list[int]] = []
 
     def add(self, pattern: str) -> None:
-        """One more pattern that a whole number may match; before the first walk."""
+        """Add a pattern that a whole number may match; only before the first walk."""
         alternatives, _ = _alternatives(pattern, 0)
         self._starts.append(self._alternation(alternatives, 0))
 
     def can_continue(self, digits: str) -> bool:
-        """Whether some number begins with the digits, or is them."""
+        """True if some number begins with the digits or equals them."""
         if not self._sets:
             self._number(self._closure(()))
             self._number(self._closure(self._starts))

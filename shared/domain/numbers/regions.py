@@ -61,7 +61,8 @@ ZONE_A = frozenset(_ZONE_A.split())
 
 
 class MeetingDialOut(StrEnum):
-    """How Teams offers dial-out from meetings to customers of a country (September 2022)."""
+    """The availability of dial-out from Teams meetings for customers of a country (September
+    2022)."""
 
     INCLUDED = "included"
     NEEDS_CREDITS = "needs_credits"

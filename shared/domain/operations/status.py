@@ -29,7 +29,7 @@ class TimerState:
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Why the status is not `ok`: a code, and a sentence for people."""
+    """The reason for which the status is not `ok`: a code, and a sentence for people."""
 
     code: str
     detail: str

@@ -61,7 +61,7 @@ class PublicCommit:
     previous: str
 
     def document(self, leaves: Sequence[bytes] | None = None) -> dict[str, object]:
-        """The commit as it is hashed; `leaves` where the leaf data of its entries is at hand."""
+        """The hashed form of a commit; `leaves` where the leaf data of its entries is at hand."""
         return commit_document(
             self.account,
             self.number,
@@ -87,7 +87,7 @@ def commit_document(
     leaves: Sequence[bytes],
     previous: str,
 ) -> dict[str, object]:
-    """A commit as it is hashed, from the leaf data of its entries."""
+    """The hashed form of a commit, from the leaf data of its entries."""
     return {
         "format": COMMIT_FORMAT,
         "account": account,

@@ -1,4 +1,4 @@
-"""A day of an account as it is proved: its commits added up, and the root over them."""
+"""A closed day of an account: its accumulated commits, and the root over them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -94,7 +94,7 @@ class DayTree:
 
 
 def follows(before: DayRoot, before_digest: str, after: DayRoot) -> bool:
-    """Whether a root continues the one before it."""
+    """True if a root continues the one before it."""
     return (
         after.previous == before_digest
         and after.after == before.last

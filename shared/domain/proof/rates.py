@@ -1,4 +1,4 @@
-"""A rate as it is proved: all that a charge follows from, and which rates a day used."""
+"""The provable form of a rate: all inputs of a charge, and the rates that a day used."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

@@ -90,7 +90,7 @@ def key_id(public_key: bytes) -> str:
 
 
 def root_document(root: DayRoot) -> dict[str, object]:
-    """A root as it is signed."""
+    """The signed form of a root."""
     return {
         "format": ROOT_FORMAT,
         "account": root.account,

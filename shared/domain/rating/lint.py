@@ -193,7 +193,7 @@ def _terms_findings(terms: Terms) -> Iterator[LintCode]:
 
 
 def _overlap(one: Band, other: Band) -> bool:
-    """Whether there is a day on which two bands of one weight hold at once."""
+    """True if there is a day on which two bands of one weight hold at once."""
     return one.weight == other.weight and any(
         begin < other_end and other_begin < end
         for day in _meeting_days((one, other))

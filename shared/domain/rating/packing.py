@@ -1,4 +1,4 @@
-"""How the parts of a rate card version become bytes, and bytes become parts again."""
+"""Encoding of the parts of a rate card version as bytes, and decoding."""
 
 import hashlib
 import json

@@ -202,7 +202,7 @@ def _row_key(kind: LegKind, prefix: str) -> int:
 
 
 def _contains(keys: "array[int]", sizes: "array[int]", outer: int, key: int) -> bool:
-    """Whether the prefix of the row `outer` begins that of the key."""
+    """True if the prefix of the row `outer` begins that of the key."""
     return key - key % _SPANS[sizes[outer]] == keys[outer]
 
 

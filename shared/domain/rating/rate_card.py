@@ -159,7 +159,7 @@ class RateCardVersion:
         return self._destinations.get(self._row_destinations[row])
 
     def texts(self, row: int) -> tuple[str, str]:
-        """(destination, terms) as they are stored: where both are equal, so are the rates."""
+        """(destination, terms) in stored form: rates are equal if both are."""
         return self.destination(row), self._terms.get(self._row_terms[row])
 
     def terms_number(self, row: int) -> int:

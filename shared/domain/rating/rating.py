@@ -227,7 +227,7 @@ def rate_leg(
 
 
 def paid_seconds(charge: Charge) -> int:
-    """How many of its seconds a call is charged for, which is what included minutes may pay for."""
+    """The seconds of a call that are charged, which included minutes may pay for."""
     if not charge.amount_micros:
         return 0
     return charge.tariff.paid_seconds(charge.answered_at, charge.talk_seconds)
@@ -256,8 +256,8 @@ def rest_after(charge: Charge, seconds: int) -> tuple[int, Charge | None]:
 def rate_missing(
     version: RateCardVersion, kind: LegKind, to_number: str, origin: str | None
 ) -> str:
-    """Why `rate_leg` found no rate for a number in E.164, as a sentence; it names the rates that
-    hold for callers of other countries only."""
+    """The reason for which `rate_leg` finds no rate for a number in E.164, as a sentence; it names
+    the rates that hold for callers of other countries only."""
     text = f"Rate card {version.card} has no {kind.value} rate for {to_number}"
     matches = version.index.matches(kind, to_number.removeprefix("+"))
     origins = sorted({each for _, _, each in matches if each})

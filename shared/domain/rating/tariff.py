@@ -37,7 +37,7 @@ class UsageSegment(NamedTuple):
 
     @property
     def until_second(self) -> int:
-        """Where the last increment ends."""
+        """The second at which the last increment ends."""
         return self.from_second + self.increments * self.slot.increment_seconds
 
 

@@ -1,4 +1,4 @@
-"""When a version of a rate card may be made, and when it may still be changed.
+"""Rules of rate card versions: the times at which one may be created and changed.
 
 Every process must know a version before it takes effect, and what a leg was charged by must stay
 as it was. So a version is made ahead of time, and is frozen shortly before it takes effect.
@@ -33,8 +33,8 @@ class CardVersion:
 
 @dataclass(frozen=True, slots=True)
 class PutRules:
-    """How a version is put: `if_match` names the revision that it replaces, `backdate` lets a new
-    one take effect at once or in the past."""
+    """The conditions of a put version: `if_match` names the revision that it replaces, `backdate`
+    lets a new one take effect at once or in the past."""
 
     now: datetime
     if_match: str | None = None

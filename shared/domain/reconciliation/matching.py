@@ -126,7 +126,7 @@ class Period:
     until: datetime
 
     def has(self, moment: datetime) -> bool:
-        """Whether a call that was answered then belongs to the period."""
+        """True if a call that was answered then belongs to the period."""
         return self.since <= moment < self.until
 
 

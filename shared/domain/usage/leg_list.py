@@ -89,7 +89,7 @@ class LegFilter:
     min_amount_micros: int | None = None
 
     def admits_first(self, leg: ListedLeg) -> bool:
-        """Whether a leg can be one of them, by facts that no correction changes."""
+        """True if a leg can match the filter, by facts that no correction changes."""
         return (
             self.kind in {None, leg.kind}
             and self.cost_center in {None, leg.cost_center}
@@ -101,7 +101,7 @@ class LegFilter:
         )
 
     def admits(self, leg: ListedLeg) -> bool:
-        """Whether a leg with its corrections and its person is one of them."""
+        """True if a leg, with its corrections and its person, matches the filter."""
         return (
             self.admits_first(leg)
             and self.organizer in {None, leg.organizer}

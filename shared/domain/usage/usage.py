@@ -86,7 +86,7 @@ class UsageCell(NamedTuple):
     called: UsageHour
 
     def slot(self, by: UsageTime) -> UsageHour:
-        """When the legs count."""
+        """The time by which legs count."""
         return self.booked if by is UsageTime.BOOKED else self.called
 
 
@@ -103,7 +103,7 @@ class UsageSpan:
     time_zone: str
 
     def has(self, booked_at: datetime, called_at: datetime) -> bool:
-        """Whether a charge that was booked then, of a call of then, counts."""
+        """True if a charge counts, by the time of its booking or of its call."""
         moment = booked_at if self.by is UsageTime.BOOKED else called_at
         return self.since <= moment < self.until
 
@@ -120,7 +120,7 @@ class Counted:
     _facts: dict[int, UsageFacts] = field(default_factory=dict)
 
     def add(self, entry: Entry) -> None:
-        """One more entry, in order."""
+        """Add the next entry."""
         if entry.kind is EntryKind.DEBIT:
             facts = leg_facts(entry.charge or {}, entry, entry.organizer)
             self._facts[entry.sequence] = facts
@@ -168,7 +168,7 @@ class Grouping:
     _found: dict[GroupKey, UsageTotal] = field(default_factory=dict)
 
     def add(self, cell: UsageCell, total: UsageTotal) -> None:
-        """One more cell."""
+        """Add a cell."""
         slot = cell.slot(self.by)
         key = tuple([_value(cell, slot, name) for name in self.groups])
         present = self._found.get(key)

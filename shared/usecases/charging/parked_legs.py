@@ -59,7 +59,7 @@ class ParkedLegs:
         return ParkedPage(tuple(items), following)
 
     async def counts(self, principal: Principal, where: Mapping[str, str]) -> Mapping[str, int]:
-        """How many parked legs equal `where`, by reason. Rights as for `page`."""
+        """The number of parked legs that equal `where`, by reason. Rights as for `page`."""
         _require_visible(principal, where)
         return await self.parking.counts(where)
 
@@ -71,10 +71,10 @@ class ParkedLegs:
         *,
         charge_as: str | None = None,
     ) -> ParkedLeg:
-        """Charge it now, as it was or with the fields in `changes` (JSON values, dialect perminute)
-        in place of the original; a leg that fails again gets the new reason and stays open.
-        `charge_as` is another leg id for a conflict: it is charged under that id, in addition to
-        the leg that has the original id.
+        """Charge a parked leg now, unchanged or with the fields in `changes` (JSON values, dialect
+        perminute) in place of the original; a leg that fails again gets the new reason and stays
+        open. `charge_as` is another leg id for a conflict: it is charged under that id, in addition
+        to the leg that has the original id.
 
         Raises NotFound, Conflict `parked_leg_dismissed` or `parked_leg_charged_as`, and Invalid
         `leg_needed` where the original can't be read. Raises Invalid when the leg would have
@@ -141,7 +141,7 @@ class ParkedLegs:
     async def replay_all(
         self, principal: Principal, where: Mapping[str, str], *, limit: int, cursor: str | None
     ) -> SweepResult:
-        """Replay the next open ones that equal `where`, as they are: one outcome each."""
+        """Replay the next open legs that equal `where`, unchanged: one outcome each."""
         return await self._sweep(
             principal, where, limit, cursor, lambda parked: self.replay(principal, parked.id)
         )
@@ -260,7 +260,7 @@ _CORRECTED_WITHOUT_PRICE = (
 
 
 def _same_but_for(posted: EndedLeg, leg: EndedLeg, fields: tuple[str, ...]) -> bool:
-    """Whether two legs differ in nothing but these fields."""
+    """True if two legs differ only in these fields."""
     return replace(posted, **{name: getattr(leg, name) for name in (*fields, "leg_id")}) == leg
 
 
@@ -269,7 +269,7 @@ def _wrong_account(why: str) -> Invalid:
 
 
 def _names_another_account(parked: ParkedLeg, leg: EndedLeg, outcome: NotCharged) -> bool:
-    """Whether a correction named an account that the leg can't have."""
+    """True if a correction named an account that the leg can't have."""
     named = leg.account is not None and leg.account != parked.original.get("account")
     return named and outcome.why.reason is ParkReason.ACCOUNT_UNKNOWN
 
@@ -302,7 +302,7 @@ def _renamed(parked: ParkedLeg, leg: EndedLeg, charge_as: str | None) -> EndedLe
 
 
 def _has_other_content(outcome: Charged | NotCharged) -> bool:
-    """Whether the id belongs to another leg: under it, this leg is never charged."""
+    """True if the id belongs to another leg: under it, this leg is never charged."""
     return isinstance(outcome, NotCharged) and outcome.why.reason is ParkReason.CONFLICT
 
 

@@ -13,7 +13,7 @@ from shared.ports.ledger import Ledger
 
 
 class JournalPosition(NamedTuple):
-    """How far a journal was read: all commits up to one, and so many entries of the next."""
+    """A position in a journal: all commits up to one, and so many entries of the next."""
 
     commit: int
     skip: int
@@ -35,7 +35,7 @@ class AnsweredSpan:
     until: datetime | None = None
 
     def has(self, entry: Entry) -> bool:
-        """Whether the leg that an entry debits was answered in the span."""
+        """True if the leg that an entry debits was answered in the span."""
         text = (entry.charge or {}).get("answered_at")
         if not isinstance(text, str):
             return False

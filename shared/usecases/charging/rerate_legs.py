@@ -57,7 +57,7 @@ class RerateSelection:
 
 @dataclass(frozen=True, slots=True)
 class Attribution:
-    """That it is to be booked: why, and by whom."""
+    """The reason and the actor of a booking."""
 
     reason: str
     actor: str
@@ -65,7 +65,8 @@ class Attribution:
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """Where a request went on to: the page of accounts, and the place in the journal."""
+    """The position at which a request ended: the page of accounts, and the position in the
+    journal."""
 
     accounts: str | None
     place: JournalPosition | None

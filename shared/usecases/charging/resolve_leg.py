@@ -125,7 +125,7 @@ class ResolveLeg:
         )
 
     async def knows_account(self, leg: EndedLeg) -> bool:
-        """Whether the leg would be charged to an account, or parked for another reason."""
+        """True if the leg would be charged to an account, or parked for another reason."""
         resolved = await self(QueuedLeg(leg, self.clock.now()), pins=False)
         unknown = (
             isinstance(resolved, Unchargeable) and resolved.reason is ParkReason.ACCOUNT_UNKNOWN
@@ -135,7 +135,7 @@ class ResolveLeg:
     async def _organizer(
         self, account: str, organizer: str, queued: QueuedLeg
     ) -> OrganizerFacts | None:
-        """The organizer as it was when the leg was answered, if it was deleted since."""
+        """The organizer at the time of the answer, if it was deleted since."""
         since = queued.received_at
         registered = await self.facts.organizer(account, organizer, known_at=since)
         if registered is not None:

@@ -44,7 +44,7 @@ class RechargeService:
     publish: PublishEvents
 
     async def answer(self, principal: Principal, shown_id: str, result: RechargeResult) -> Recharge:
-        """The recharge as it is after the answer.
+        """The recharge after the answer.
 
         Raises NotFound `recharge_unknown`, NotAllowed, Conflict `recharge_settled` (it succeeded
         before), Invalid `recharge_mismatch` (another amount or currency: kept for a person to read

@@ -73,7 +73,7 @@ class DeliveryCounts:
 
 
 class _SendSlots:
-    """So many sends at once, and so many of one account."""
+    """Limits the concurrent sends, in all and for each account."""
 
     def __init__(self, at_once: int, of_account_at_once: int) -> None:
         self._all = asyncio.Semaphore(at_once)
@@ -350,7 +350,7 @@ class DeliverEvents:
         return DeliveryCounts(ended=ended)
 
     async def _way(self, account: str, target: str) -> "_Post | None":
-        """How a delivery goes to this target; None when there is no way any more."""
+        """The sender for a target; None for a target that no longer exists."""
         if target == MAIL:
             settings, mailer = await self._facts.account(account), self._mailer
             if settings is None or mailer is None or not settings.settings.emails:

@@ -37,7 +37,7 @@ class WebhookInput:
 
 @dataclass(frozen=True, slots=True)
 class WebhookView:
-    """A webhook as it is shown. `new_secret` was made just now and is shown this once."""
+    """A webhook for display. `new_secret` was created just now and is shown once."""
 
     webhook: Webhook
     etag: str

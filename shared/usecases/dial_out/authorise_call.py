@@ -169,7 +169,7 @@ class AuthoriseCall:
         denial: Denial,
         authorization: str,
     ) -> DeniedCall:
-        """A denial as it is listed afterwards."""
+        """A denial for the list of denials."""
         return DeniedCall(
             id=content_digest(authorization)[:_DENIAL_ID_DIGITS],
             at=self.clock.now(),

@@ -141,7 +141,7 @@ class IncludedCall:
 
 @dataclass(frozen=True, slots=True)
 class Unpriced:
-    """Why a call to come has no price, as a sentence."""
+    """The reason for which a future call has no price, as a sentence."""
 
     why: str
 

@@ -13,7 +13,7 @@ from shared.ports.legs import ParkingLot
 
 @dataclass(frozen=True, slots=True)
 class MissingLeg:
-    """A call that was let through, as it was answered, and nothing of its end."""
+    """An allowed call, with its response, whose end was not reported."""
 
     record: HoldRecord
     placed_at: datetime

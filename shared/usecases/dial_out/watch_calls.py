@@ -282,7 +282,7 @@ class WatchCalls:
         return await self._sender.post(control.url, headers, body)
 
     def _slot(self, bridge: str) -> asyncio.Semaphore:
-        """So many sends at once to a bridge: one that hangs delays no other."""
+        """Limits the concurrent sends to a bridge: one that hangs delays no other bridge."""
         return self._slots.setdefault(bridge, asyncio.Semaphore(limits.CALL_SIGNALS_AT_ONCE))
 
 

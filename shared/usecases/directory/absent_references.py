@@ -14,7 +14,7 @@ from shared.usecases.directory.directory_cache import DirectoryCache
 
 @dataclass(frozen=True, slots=True)
 class Absent:
-    """The absent things that a setting names: a pointer into the setting and a sentence each.
+    """Absent references of a setting: a pointer into the setting and a sentence each.
 
     Everything raises StoreUnavailable.
     """

@@ -20,7 +20,7 @@ from shared.usecases.directory.sync_ledger_settings import OpenLedger
 
 @dataclass(frozen=True, slots=True)
 class AccountView:
-    """An account as it is shown: settings, ledger, and what open holds have reserved."""
+    """An account for display: settings, ledger, and the amount that open holds reserve."""
 
     account: Account
     state: LedgerState
@@ -68,7 +68,7 @@ class Accounts:
         return view, saved
 
     async def read(self, account: str) -> AccountView:
-        """The account as it is now. Raises NotFound `account_unknown`."""
+        """The present account. Raises NotFound `account_unknown`."""
         facts = await self.facts.require_account(account, fresh=True)
         # Holds first: a debit in between then counts twice rather than not at all.
         held = await self.holds.view(account)

@@ -38,7 +38,7 @@ class ApiKeys:
         accounts: frozenset[str],
         expires_at: datetime | None = None,
     ) -> tuple[ApiKey, str]:
-        """The key as it is kept, and as its holder sends it: shown this once.
+        """The stored key, and the key that its holder sends: shown once.
 
         Raises Invalid for a time of expiry that has passed, and for a name that the ledger and the
         audit log use for others.

@@ -18,7 +18,7 @@ class Tokens(Protocol):
     """Verifies access tokens of an identity provider."""
 
     def are_meant(self, token: str) -> bool:
-        """Whether this is such a token, sound or not, rather than an API key."""
+        """True if the credential is a JSON Web Token, valid or not, rather than an API key."""
         ...
 
     async def verify(self, token: str) -> Principal:

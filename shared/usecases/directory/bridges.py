@@ -20,7 +20,7 @@ BRIDGE_SECRET_BYTES = 32
 
 @dataclass(frozen=True, slots=True)
 class BridgeView:
-    """A bridge as it is shown. `new_secret` was made just now and is shown this once."""
+    """A bridge for display. `new_secret` was created just now and is shown once."""
 
     bridge: Bridge
     etag: str
@@ -144,7 +144,7 @@ class Bridges:
 
 
 def _former(record: StoredDocument) -> Mapping[str, object]:
-    """A deleted bridge as it is kept: without its secrets."""
+    """A deleted bridge in storage: without its secrets."""
     bridge = codecs.bridge(record)
     auth = replace(bridge.auth, secrets=())
     return codecs.bridge_document(replace(bridge, auth=auth, control=None))

@@ -1,4 +1,4 @@
-"""How the directory's facts are kept as JSON documents: one writer and one reader each.
+"""Codecs of the directory's facts as JSON documents: one encoder and one decoder each.
 
 Stored documents never depend on the bodies of the API. A document that can't be read raises
 SettingsUnreadable, which names it; fields that this version does not know are left alone.

@@ -90,7 +90,7 @@ class DirectoryCache:
     async def former_organizer(
         self, account: str, organizer: str, moment: datetime, *, known_at: datetime | None = None
     ) -> OrganizerFacts | None:
-        """The organizer as it was at `moment`, where it was deleted after that."""
+        """The organizer at `moment`, if it was deleted later."""
         former = await self._read(
             Kind.FORMER_ORGANIZER,
             codecs.organizer_key(account, organizer),

@@ -113,7 +113,7 @@ def present_debit(debits: Sequence[LegRecord]) -> Entry:
 
 
 async def opened_lots(ledger: Ledger, account: str, debit: Entry) -> tuple[Lot, ...]:
-    """The lots that paid a debit, as they were opened. Raises LedgerCorrupt."""
+    """The lots that paid a debit, at their opening. Raises LedgerCorrupt."""
     lots: list[Lot] = []
     for draw in debit.draws:
         entry = await ledger.entry(account, opening_entry(draw.lot))

@@ -37,7 +37,7 @@ class EntryFilter:
     kind: EntryKind | None = None
 
     def admits(self, entry: Entry) -> bool:
-        """Whether the entry is one of them."""
+        """True if the entry matches the filter."""
         return (
             (self.since is None or entry.at >= self.since)
             and (self.until is None or entry.at < self.until)

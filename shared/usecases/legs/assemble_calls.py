@@ -241,8 +241,8 @@ class AssembleCalls:
     async def _done(
         self, bridge: str, made: Assembled, *, is_over: bool
     ) -> tuple[ParsedLeg | ReceivedLeg, list[ParkedLeg]]:
-        """(the leg as it is charged, the open entry under which it was parked before), or that it
-        is parked: it lacks what it can't be charged without."""
+        """(the leg to charge, the open entry under which it was parked before), or the parked leg
+        if it lacks a required field."""
         name = made.ended_leg.bridge if isinstance(made, Complete) else bridge
         if isinstance(made, Complete) and isinstance(made.leg, Undecided) and made.lacks:
             decided = await self.receive.decided(name, made.leg)
@@ -318,7 +318,7 @@ def _joins_meeting(kept: Sequence[KeptEvent]) -> bool:
 
 
 def _is_leg(kept: KeptEvent) -> bool:
-    """Whether it is a leg of another bridge, among the events of its conference."""
+    """True if the leg is of another bridge than the events of its conference."""
     return isinstance(kept.event.facts.get("leg"), Mapping)
 
 

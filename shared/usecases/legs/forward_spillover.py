@@ -1,4 +1,4 @@
-"""Legs that were kept while the queue was away go onto it, as soon as it is there again."""
+"""Forwards legs of the spillover to the queue when the queue is available again."""
 
 from dataclasses import dataclass
 

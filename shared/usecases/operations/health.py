@@ -1,4 +1,4 @@
-"""Whether this process can do its work: each thing that it needs is tried."""
+"""Health checks: each dependency of the process is tried."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -34,17 +34,17 @@ class Health:
 
     @property
     def can_accept_legs(self) -> bool:
-        """Whether new legs can be accepted: what the queue can't take the tables keep."""
+        """True if new legs can be accepted: what the queue can't take the tables keep."""
         return self.checks.get("tables") == "ok"
 
     @property
     def legs_wait(self) -> bool:
-        """Whether a leg waits to be charged for longer than it should."""
+        """True if a leg waits to be charged for longer than it should."""
         return (self.waiting_seconds or 0) >= WAITING_SECONDS_MAX
 
     @property
     def has_forgotten_legs(self) -> bool:
-        """Whether a leg is parked for so long that a person has to act."""
+        """True if a leg is parked for so long that a person has to act."""
         return (self.parked_seconds or 0) >= limits.PARKED_AGE_SECONDS_MAX
 
     @property
@@ -115,7 +115,7 @@ class HealthChecks:
         return self._scanned
 
     async def _kept_at(self) -> datetime | None:
-        """When the oldest leg of the inbox was kept."""
+        """The time at which the oldest leg of the spillover was stored."""
         return (await self._inbox.depth(limit=limits.STATUS_INBOX_MESSAGES_MAX))[1]
 
 

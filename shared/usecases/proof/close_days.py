@@ -25,7 +25,7 @@ from shared.usecases.proof.proof_keys import ProofKeys
 
 @dataclass(frozen=True, slots=True)
 class UsedRates:
-    """Rates as they are proved, by their names; each is read once."""
+    """Rates in provable form, by name; each is read once."""
 
     rate_cards: RateCardStore
     known: dict[RateName, Mapping[str, Any]] = field(default_factory=dict)

@@ -113,7 +113,7 @@ class ProofKeys:
         return await self._change(key, earliest)
 
     def fault(self, signed: SignedRoot, keys: dict[str, ProofKey]) -> str | None:
-        """Why a root is not one that a key signed while it held, or None."""
+        """The reason for which no key that was valid at the time signed a root; None if one did."""
         root = signed.root
         key = keys.get(root.key)
         if key is None:

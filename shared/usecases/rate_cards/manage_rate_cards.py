@@ -52,7 +52,8 @@ class PutVersion:
 
 @dataclass(frozen=True, slots=True)
 class Inquiry:
-    """What would a call cost? For an account, or by a card; the numbers' texts as received."""
+    """A request for the price of a call, for an account or by a card; the numbers are texts as
+    received."""
 
     account: str | None
     rate_card: str | None

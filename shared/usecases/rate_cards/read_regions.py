@@ -81,7 +81,7 @@ class ReadRegions:
         return await asyncio.to_thread(lambda: list(map(shown, views)))
 
     async def one(self, region: str, account: str | None) -> RegionView:
-        """One of them. Raises NotFound `region_unknown`."""
+        """One region. Raises NotFound `region_unknown`."""
         for view in await self(account):
             if view.region == region:
                 return view
