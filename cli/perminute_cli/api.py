@@ -2044,7 +2044,7 @@ def post_quote(body: QuoteBody) -> Call[PostQuote]:
 def list_rate_cards(
     *, limit: str | int | None = None, format: str | int | None = None
 ) -> Listing[ListRateCardsItem]:
-    """The names of the cards that the caller sees: all, or those that accounts of theirs use."""
+    """The names of the cards that the caller may see: all, or those that the caller's accounts use."""
     return Listing(
         "list_rate_cards", "GET", "/api/v1/rate-cards", query_of(limit=limit, format=format)
     )
