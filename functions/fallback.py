@@ -10,7 +10,8 @@ bp = new_blueprint()
 
 @fallback_route(bp)
 async def no_such_route(call: ApiCall) -> func.HttpResponse:
-    """404, or 405 with `Allow` where the path takes another method."""
+    """404, or 405 with `Allow` where the path takes another method. Raises NotFound and
+    MethodNotAllowed."""
     allowed = methods_of(call.path("path"))
     if allowed:
         names = ", ".join(sorted(allowed))

@@ -22,9 +22,10 @@ async def patch(
     """Apply a merge patch. `present()` → (setting as a document, its ETag); the request's body is
     merged into it, parsed as the route's body, and given to `save` with that ETag.
 
-    Omitted fields stay, `null` takes the default. Without `If-Match` a concurrent change is merged
-    again. Raises PreconditionFailed where `If-Match` names another version, Invalid, and what
-    `present` and `save` raise.
+    Omitted fields stay, `null` takes the default. Without `If-Match` a concurrent change is
+    merged again. Raises PreconditionFailed where `If-Match` names another version, Invalid, and
+    what `present` and `save` raise. Raises StoreUnavailable if the setting changes at every
+    attempt.
     """
     stated, if_match = call.json(), call.if_match()
     assert call.route.body is not None, "a PATCH declares its body"

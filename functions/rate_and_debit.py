@@ -109,7 +109,7 @@ def _report_outcome(outcome: "Charged", now: datetime) -> None:
 
 
 def _sender(message: func.ServiceBusMessage) -> tuple[str, int]:
-    """(bridge, attempt) of an unreadable message, as far as its properties have them."""
+    """(bridge, attempt) of an unreadable message, from its properties."""
     properties = message.application_properties or {}
     attempt = str(properties.get("attempt"))
     is_number = attempt.isascii() and attempt.isdecimal() and len(attempt) < 10

@@ -26,8 +26,8 @@ type Credential = "ManagedIdentityCredential | ChainedTokenCredential"
 def pipeline_client(
     endpoint: str, credential: Credential | None, scope: str, *, tries: int, seconds: float
 ) -> "AsyncPipelineClient[HttpRequest, AsyncHttpResponse]":
-    """A client that tries a request so many times, each for so long. With a credential it sends a
-    token of the scope."""
+    """A client with a number of attempts for each request, and a time limit for each attempt. With
+    a credential it sends a token of the scope."""
     from azure.core import AsyncPipelineClient
     from azure.core.pipeline.policies import AsyncBearerTokenCredentialPolicy, AsyncRetryPolicy
 

@@ -34,7 +34,7 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A change of one setting as people see it, without secrets.
+    """A change of one setting for display, without secrets.
 
     `account` is None for a setting that all accounts share; `before` is None for a new setting,
     `after` for a deleted one.

@@ -136,17 +136,18 @@ class HoldBook(Protocol):
         ...
 
     async def extend(self, account: str, command: ExtendHold) -> Granted | None:
-        """Let a call go on as long as it can be paid; None when its hold is not open any more."""
+        """Extend a call as long as it can be paid; None if its hold is no longer open."""
         ...
 
     async def answer(self, account: str, authorization: str, answered_at: datetime) -> datetime:
-        """Keep when a call was answered, not before its request and not after now; the time that is
-        kept. Raises Conflict `authorization_ended` when its hold is not open any more."""
+        """Store the time at which a call was answered, limited to the time between its request and
+        now, and return it. Raises Conflict `authorization_ended` when its hold is not open any
+        more."""
         ...
 
     async def notified(self, account: str, authorization: str, signal: str) -> None:
-        """Keep the last signal that a call's bridge took; nothing happens once its hold is not open
-        any more."""
+        """Store the last signal that a call's bridge accepted; no effect once its hold is
+        closed."""
         ...
 
     async def release(self, account: str, authorization: str, bridge: str) -> None:
@@ -180,5 +181,5 @@ class HoldBook(Protocol):
         ...
 
     async def published(self, account: str, commit: int) -> None:
-        """Take a commit's events out of the outbox; nothing happens if they are gone."""
+        """Delete a commit's events from the outbox; no effect if they are deleted already."""
         ...

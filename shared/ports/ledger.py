@@ -174,8 +174,7 @@ class Ledger(Protocol):
         ...
 
     async def usage_days(self, account: str, span: UsageSpan) -> UsageDays | None:
-        """The usage of a span as far as its days are closed; None where it has to be added up from
-        the journal."""
+        """The usage of the closed days of a span; None if the journal must be read."""
         ...
 
     async def closed_months(self, account: str) -> list[str]:
@@ -233,7 +232,7 @@ class Ledger(Protocol):
         ...
 
     async def published(self, account: str, commit: int) -> None:
-        """Take a commit's events out of the outbox; nothing happens if they are gone."""
+        """Delete a commit's events from the outbox; no effect if they are deleted already."""
         ...
 
     async def head_at(self, account: str, commit: int) -> str | None:

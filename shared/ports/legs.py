@@ -125,5 +125,5 @@ class CallEvents(Protocol):
         ...
 
     async def clear(self, bridge: str, events: Sequence[KeptEvent]) -> None:
-        """Remove the marks of events of one call; those that are gone are passed over."""
+        """Remove the marks of events of one call; missing ones are ignored."""
         ...

@@ -66,7 +66,7 @@ class Inbox(Protocol):
         ...
 
     async def sent(self, message: Message) -> None:
-        """Take one out; nothing happens if it is gone."""
+        """Delete a message; no effect if it is deleted already."""
         ...
 
 

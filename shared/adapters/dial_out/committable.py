@@ -58,7 +58,8 @@ class SetDialOutControl:
 
 @dataclass(frozen=True, slots=True)
 class CatchUp:
-    """Know what the ledger knows; with a lag, only where that matters by now."""
+    """Read the ledger's news into the hold book; with `lag_commits`, only if the hold book is so
+    far behind."""
 
     lag_commits: int
 

@@ -110,7 +110,8 @@ class DocumentStore:
 
         The change is logged in the same transaction, with who acts (`ports.audit.ACTING`).
 
-        A write without an answer may land later: until its outcome is known, no caller is refused.
+        A write without an answer may land later: until its outcome is known, no caller is
+        refused. Raises StoreUnavailable.
         """
         unsure: int | None = None
         first = self._first_version(kind)
@@ -152,7 +153,8 @@ class DocumentStore:
         raise StoreUnavailable("The directory changes too often right now.")
 
     async def delete(self, kind: str, key: str, *, if_match: str | None = None) -> bool:
-        """Remove the document, and log that in the same transaction; see `RecordStore`."""
+        """Remove the document, and log that in the same transaction; see `RecordStore`. Raises
+        StoreUnavailable."""
         for _ in range(limits.RECORD_TRIES_MAX):
             row = await self._row(kind, key)
             if row is None:

@@ -180,7 +180,7 @@ def _is_text(value: object) -> bool:
 
 
 def fetch_from(tenant: str, authority: str = AUTHORITY) -> FetchKeys:
-    """Fetches the keys of a tenant from Microsoft."""
+    """Fetches the keys of a tenant from Microsoft. Raises Unavailable."""
 
     async def fetch() -> Mapping[str, Any]:
         import aiohttp

@@ -43,7 +43,8 @@ class BlobAnchors:
         return written
 
     async def latest(self, account: str, today: date) -> Anchor | None:
-        """The newest anchor of an account, at most `ANCHOR_DAYS_BACK_MAX` days old."""
+        """The newest anchor of an account, at most `ANCHOR_DAYS_BACK_MAX` days old. Raises
+        LedgerCorrupt."""
         newest: Anchor | None = None
         for back in range(limits.ANCHOR_DAYS_BACK_MAX):
             name = _blob(today - timedelta(days=back), account)

@@ -1,4 +1,4 @@
-"""Closed months added up: `month|{YYYY-MM}`, a row each, so that their statements read a handful.
+"""Totals of closed months: `month|{YYYY-MM}`, a row each, so that their statements read a handful.
 
 As segments do, they add a way to read: the journal stays, and a row that is gone is made again.
 """
@@ -37,7 +37,7 @@ async def closed_months(tables: TableStore, account: str) -> list[str]:
 
 
 def is_outdated(row: Row) -> bool:
-    """True if a month's row is of an earlier schema: its contents are not read any more."""
+    """True if a month's row is of an earlier schema, whose contents this version does not read."""
     schema = row.values.get("schema")
     return isinstance(schema, int) and not isinstance(schema, bool) and 1 <= schema < SCHEMA
 

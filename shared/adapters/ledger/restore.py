@@ -43,7 +43,7 @@ def _line(row: Row) -> bytes:
 async def restore(
     tables: TableStore, account: str, lines: AsyncIterable[bytes], chain_key: bytes
 ) -> LedgerState:
-    """Rebuild journal, leg, command and state rows from an export; the state that they lead to.
+    """Rebuild journal, leg, command and state rows from an export, and return the resulting state.
 
     Into an empty partition, or onto a restore that was broken off: every row is written as it must
     be. Onto a ledger that is there it only adds what comes after it. Raises Conflict

@@ -177,7 +177,7 @@ def state_values(
 
 @fails_closed
 def read_state(row: Row) -> tuple[LedgerState, str]:
-    """(state, head hash) of the state row."""
+    """(state, head hash) of the state row. Raises LedgerCorrupt."""
     check_schema(row, PUBLIC_STATE_SCHEMA)
     data = cast("dict[str, Any]", unpack("data", row.values))
     schema = cast("int", row.values["schema"])

@@ -1,4 +1,4 @@
-"""Closed days packed: the journal rows of days that are over, in few large rows.
+"""Packed journal rows of closed days, in few large rows.
 
 `segment|{last commit}` holds commits in order, deflated, under the size of an entity. It adds a way
 to read, and takes none away: the journal rows stay, and only they are hashed. So a statement of

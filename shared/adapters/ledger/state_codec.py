@@ -160,7 +160,7 @@ def change_document(change: SettingsChange) -> dict[str, object]:
 
 
 def read_change(data: Mapping[str, Any]) -> SettingsChange:
-    """The quiet command that `change_document` wrote."""
+    """The quiet command that `change_document` wrote. Raises LedgerCorrupt."""
     command: Configure | Tick | AnswerRecharge | Acknowledge | Announce
     match data.get("command", "configure"):
         case "configure":

@@ -183,7 +183,7 @@ class TableLedger:
         return await usage_days.close_days(self._tables, account, time_zone, before)
 
     async def usage_days(self, account: str, span: UsageSpan) -> UsageDays | None:
-        """The usage of a span as far as its days are closed (see the port)."""
+        """The usage of the closed days of a span (see the port)."""
         return await usage_days.read_days(self._tables, account, span)
 
     async def closed_months(self, account: str) -> list[str]:
@@ -196,7 +196,8 @@ class TableLedger:
         await months.write_month(self._tables, account, closed)
 
     async def commit_at(self, account: str, moment: datetime) -> Commit | None:
-        """The last commit at or before a moment: found by halving; None if there is none."""
+        """The last commit at or before a moment: found by halving; None if there is none. Raises
+        LedgerCorrupt."""
         state = await self.state(account)
         low, high = 1, state.commit if state else 0
         last: Commit | None = None

@@ -1,4 +1,4 @@
-"""Closed days added up for usage: `usage|{day}|{part}`, a few rows for each local day.
+"""Usage totals of closed days: `usage|{day}|{part}`, a few rows for each local day.
 
 As segments and months do, they add a way to read: the journal stays, and rows that are gone are
 made again. A leg that was booked on another day than its call is also counted under the day of the

@@ -323,7 +323,7 @@ async def new_guard_rows(run: Run, tables: TableStore, account: str) -> None:
 
 
 async def event_rows(run: Run, tables: TableStore, account: str, *, after: int) -> None:
-    """Events of commits after a number that wait to be published; those that were are gone."""
+    """Unpublished events of commits after a number; published ones are deleted."""
     async for row in read_range(tables, account, rows.event_key(after + 1), "event}"):
         own_properties(run, row, "event|")
         emitted = run.events.get(row.key)

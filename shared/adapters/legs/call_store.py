@@ -192,7 +192,7 @@ class TableCallEvents:
         self._write_soon(changes)
 
     async def clear(self, bridge: str, events: Sequence[KeptEvent]) -> None:
-        """Remove the marks of events of one call."""
+        """Remove the marks of events of one call. Raises StoreUnavailable."""
         calls = [_call_key(bridge, each.event.call) for each in events]
         keys = [_due_key(call, each) for call, each in zip(calls, events, strict=True)]
         deletes: list[Operation] = [Delete(key) for key in keys]

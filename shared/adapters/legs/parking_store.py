@@ -156,7 +156,7 @@ class TableParkingLot:
     async def _scan(
         self, where: Mapping[str, str], *, pages: int = limits.PARKED_PAGES_MAX
     ) -> AsyncIterator[Row]:
-        """Heads of parked legs that equal `where`, in no order, of so many pages at most."""
+        """Heads of parked legs that equal `where`, unordered, of a limited number of pages."""
         cursor: str | None = None
         for _ in range(pages):
             page = await self._tables.scan(

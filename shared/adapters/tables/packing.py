@@ -81,7 +81,7 @@ def without(name: str, values: Mapping[str, Value]) -> dict[str, Value]:
 def fails_closed[**More, Read](
     read: Callable[Concatenate[Row, More], Read],
 ) -> Callable[Concatenate[Row, More], Read]:
-    """Unreadable content is a ledger that halts, not an error of its reader."""
+    """A decorator of readers of ledger rows. Raises LedgerCorrupt for unreadable content."""
 
     @wraps(read)
     def reading(row: Row, /, *args: More.args, **kwargs: More.kwargs) -> Read:

@@ -42,7 +42,8 @@ class ShardedTables(TableStore):
         limit: int,
         cursor: str | None = None,
     ) -> RowPage:
-        """Rows of all partitions, shard by shard: in order within each."""
+        """Rows of all partitions, shard by shard: in order within each. Raises Invalid
+        `cursor_invalid`."""
         if table not in SHARDED:
             return await self._stores[0].scan(table, where=where, limit=limit, cursor=cursor)
         text, _, inner = (cursor or "0.").partition(".")

@@ -70,7 +70,8 @@ def document(routes: Sequence[Route], version: str) -> Json:
 
 
 def recorded() -> dict[str, Json]:
-    """The recorded examples by function name: `request`, `status`, `response`, as far as any."""
+    """The recorded examples by function name, with `request`, `status` and `response` where
+    recorded."""
     text = resources.files(__package__ or "").joinpath(EXAMPLES).read_text("utf-8")
     examples: dict[str, Json] = json.loads(text)
     return examples

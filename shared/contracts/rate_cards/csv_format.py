@@ -94,7 +94,7 @@ class _CellRefused(Exception):
 
 
 def parse_rate_card_csv(body: bytes, card: str, effective_from: datetime) -> RateCardVersion:
-    """The version that the table encodes, or nothing at all.
+    """The version that the table encodes. Raises Invalid for a table with any error.
 
     Raises BadRequest when it is no CSV in UTF-8, TooLarge, Invalid with `/lines/{line}/{column}`
     for each field that is wrong, Invalid `deck_too_costly`.

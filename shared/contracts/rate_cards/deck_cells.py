@@ -1,5 +1,4 @@
-"""Parsing of a deck's cells, as people and spreadsheets write them: prefixes, prices, durations,
-names.
+"""Parsing of a deck's cells in the formats of spreadsheets: prefixes, prices, durations, names.
 
 A cell has one reading, or it is refused: a price that may be a thousand, a prefix that may be two.
 Every function raises ValueError with the error, to be read after the cell itself.

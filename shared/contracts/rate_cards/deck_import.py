@@ -317,7 +317,7 @@ class _Importer:
         return rates
 
     def report(self, rates: int) -> DeckReport:
-        """The outcome for the rows, of which so many rates were made."""
+        """The outcome for the rows and the number of rates made of them."""
         unknown = tuple(self._unknown)
         return DeckReport(self._rows, rates, self._left_out, self._duplicates, unknown)
 

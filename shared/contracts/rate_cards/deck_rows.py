@@ -68,7 +68,8 @@ class BoundedLines:
 
 
 def check_line_count(body: bytes, what: str) -> None:
-    """Raises TooLarge when there are so many lines that most of them can only be empty."""
+    """Check the number of lines. Raises TooLarge for so many lines that most of them can only be
+    empty."""
     if body.count(b"\n") > limits.DECK_LINES_MAX or body.count(b"\r") > limits.DECK_LINES_MAX:
         raise TooLarge(f"The {what} may have {limits.DECK_LINES_MAX} lines.")
 

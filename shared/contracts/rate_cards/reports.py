@@ -102,5 +102,5 @@ def _price(rate: Rate) -> JsonObject:
 
 
 def _percent(value: Fraction) -> str:
-    """Two decimals, halves to the even one: a figure for people."""
+    """A figure for display: two decimals, halves to the even one."""
     return format_fraction(round(value, _PERCENT_DECIMALS))

@@ -1,4 +1,5 @@
-"""Signals to the bridge of an open call: that its granted seconds end soon, and that it has to end.
+"""Signals to the bridge of an open call: a warning before its granted seconds end, and the order to
+end it.
 
 The due signals follow from the hold book alone, so that any process sends them: before or after a
 restart, and again until the bridge accepts them. An extension, a release or the call's leg takes

@@ -110,7 +110,7 @@ def shedding_order(calls: Sequence[OpenCall]) -> tuple[OpenCall, ...]:
 
 
 def _seconds_left(funds_micros: int, calls: Sequence[OpenCall]) -> int | None:
-    """Each call costs its price from the second on at which nothing covers it any more."""
+    """Each call costs its price from the second at which nothing covers it."""
     left = max(0, funds_micros) * PICOS_PER_MICRO * _SECONDS_PER_MINUTE
     costly = [call for call in calls if call.price_picos and not call.is_over]
     burn = second = 0

@@ -90,7 +90,7 @@ def ceil_div(value: int, divisor: int) -> int:
 
 
 def round_ratio(numerator: int, denominator: int, mode: RoundingMode) -> int:
-    """The integer next to numerator/denominator (not negative) in the given mode.
+    """Numerator/denominator (not negative), rounded to an integer in the given mode.
 
     NONE keeps a whole value and otherwise rounds up: a fraction of a micro is never given away.
     """

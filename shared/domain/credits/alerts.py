@@ -305,7 +305,8 @@ class AlertRule:
 
 @dataclass(frozen=True, slots=True)
 class MinutesRule:
-    """Raises an alert if open calls use up the available credit within so many minutes."""
+    """A rule that raises an alert if open calls use up the available credit within a number of
+    minutes."""
 
     name: str
     minutes_left: int

@@ -74,7 +74,7 @@ class ForecastSpread:
     quantile_per_cent: int
 
     def half_width_micros(self, hours: int) -> int:
-        """Half the interval of the cost of so many hours: days, also begun ones, differ
+        """Half the interval of the cost of a number of hours: days, also begun ones, differ
         independently, and the level of all of them is wrong in one direction."""
         days = -(-hours // HOURS_PER_DAY) * self.day_micros**2
         level = (hours * self.level_micros // HOURS_PER_DAY) ** 2
@@ -200,7 +200,7 @@ def expected_micros(burn: Burn, at: datetime, time_zone: str, hours: int) -> int
 
 
 def highest_micros(burn: Burn, at: datetime, time_zone: str, hours: int) -> int:
-    """The highest cost of so many hours in a row within a week."""
+    """The highest cost of a number of consecutive hours within a week."""
     burn = rolled(burn, at, time_zone)
     if burn.hour is None or why_unknown(burn, at, time_zone) is not None:
         return 0
@@ -216,7 +216,8 @@ def _highest(profile: tuple[int, ...], hours: int) -> int:
 
 
 def forecast(burn: Burn, at: datetime, time_zone: str, credit_micros: int) -> Forecast | None:
-    """The time at which so much credit runs out at the present burn; None while it is unknown."""
+    """The time at which an amount of credit runs out at the present burn rate; None if it is
+    unknown."""
     burn = rolled(burn, at, time_zone)
     if burn.hour is None or why_unknown(burn, at, time_zone) is not None:
         return None

@@ -67,7 +67,7 @@ def overdrawn(credit_limit_micros: int) -> Event:
 
 
 def expiring(lot: Lot, days: int) -> Event:
-    """`credits.expiring`: a lot expires in so many days or less."""
+    """`credits.expiring`: a lot expires within a number of days."""
     assert lot.expires_at is not None
     data = {
         "lot": lot.id,

@@ -85,7 +85,7 @@ def by_age(lots: Iterable[Lot]) -> tuple[Lot, ...]:
 
 
 def add_months(moment: datetime, months: int) -> datetime:
-    """The same day and time so many months later, or the last day of a shorter month."""
+    """The same day and time a number of months later, or the last day of a shorter month."""
     index = moment.year * 12 + moment.month - 1 + months
     year, month = index // 12, index % 12 + 1
     day = moment.day

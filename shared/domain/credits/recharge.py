@@ -66,7 +66,7 @@ class Recharge:
 
 @dataclass(frozen=True, slots=True)
 class Recharges:
-    """An account's recharges, as far as the next decision needs them.
+    """The recharges of an account that the next decision needs.
 
     `number` is the last one's, `pending` the one in flight. `declines` counts them since the last
     success, `not_before` is when the next may be requested, `held_back` why not earlier: the name

@@ -155,7 +155,7 @@ def url_fault(url: str, *, allow_loopback: bool) -> str | None:
 
 
 def host_fault(host: str, *, allow_loopback: bool) -> str | None:
-    """The reason why a host can't be a receiver's, as far as its name shows."""
+    """The reason for which a host name is refused as a receiver's, or None."""
     try:
         address = ip_address(host)
     except ValueError:

@@ -63,7 +63,7 @@ def stopped(why: str) -> Event:
 
 
 def restarted() -> Event:
-    """Dial-out of the account goes on: the ledger's alert of the stop is over."""
+    """Dial-out of the account has been started again: ends the ledger's alert of the stop."""
     return Event(DIAL_OUT_RESTARTED, {})
 
 

@@ -177,7 +177,7 @@ class CounterCorrection:
 
 @dataclass(frozen=True, slots=True)
 class LedgerView:
-    """The ledger as of a commit, as far as the hold book needs it (see `HoldState`)."""
+    """The part of the ledger, as of a commit, that the hold book needs (see `HoldState`)."""
 
     commit: int
     balance_micros: int

@@ -46,7 +46,7 @@ class Pricing(Protocol):
         ...
 
     def hold_micros(self, seconds: int, after_seconds: int) -> int:
-        """The most that a call of so many seconds can cost."""
+        """The maximum cost of a call of a number of seconds."""
         ...
 
 

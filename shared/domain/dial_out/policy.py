@@ -183,7 +183,7 @@ class AccountPolicy:
     organizer_velocity: Velocity = Velocity(None, None)  # noqa: RUF009 - frozen
 
     def serves(self, region: str | None) -> bool:
-        """True if a region is served at all; `001` only when the account names it."""
+        """True if a region is served; `001` only if the account names it."""
         if region is None or region in self.unserved_regions:
             return False
         if self.served_regions is None:

@@ -95,9 +95,8 @@ class Counters:
         )
 
     def with_correction(self, day: str, micros: int, placed_minute: int) -> "Counters":
-        """The charge of a call that was allowed on `day`, in a minute, has changed by so much: its
-        reversal subtracts all of it. Periods that are no more counted stay as they are.
-        """
+        """Record a changed charge of a call that was allowed on `day`, in a minute; a reversal
+        subtracts all of it. Periods that are no longer counted stay unchanged."""
         in_meeting = placed_minute >= self.meeting_since - limits.MEETING_GAP_MINUTES
         meeting_micros = max(0, self.meeting_micros + micros) if in_meeting else self.meeting_micros
         return replace(

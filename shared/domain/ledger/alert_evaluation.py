@@ -129,8 +129,8 @@ def on_recharge_mismatch(
 
 
 def on_acknowledged(state: LedgerState, number: int, at: datetime) -> Evaluation | None:
-    """A person has acknowledged an alert; it stays until its cause ends. None when it is not raised
-    any more, or was acknowledged before."""
+    """Acknowledge an alert, which stays until its cause ends. None if it has ended or was
+    acknowledged before."""
     evaluation = Evaluation(state, at)
     for raised in state.raised:
         if raised.number == number and not raised.acknowledged:
@@ -228,8 +228,8 @@ def _low_event(state: LedgerState, rule: AlertRule, at: datetime) -> Event:
 
 
 def _rearmed_at_micros(state: LedgerState, rule: AlertRule, at: datetime) -> int:
-    """The balance from which on a rule is armed again: above its threshold by a margin. The cost of
-    so many hours differs from Friday to Sunday, so a rule that looks ahead uses the highest cost
+    """The balance from which a rule is re-armed: above its threshold by a margin. The cost of so
+    many hours differs from Friday to Sunday, so a rule that looks ahead uses the highest cost
     within a week."""
     threshold = threshold_micros(state, rule, at)
     if rule.hours_left is not None:

@@ -201,8 +201,8 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class AnswerRecharge:
-    """The payment side's answer. `recharge` is the record as it was read, for one that is not in
-    flight any more. Success is a top-up under `key`, the recharge's id; `digest` as in `TopUp`."""
+    """The payment provider's answer. `recharge` is the stored record, for a recharge that is no
+    longer in flight. Success is a top-up under `key`, the recharge's id; `digest` as in `TopUp`."""
 
     recharge: Recharge
     status: RechargeStatus

@@ -23,8 +23,8 @@ class ForecastPoint:
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """An account's money now and ahead. `balance` is the time when nothing is left, `dial_outs` the
-    time when the next call can't be granted any more: None while unknown, for the reason
+    """The present and future balance of an account. `balance` is the time at which it is used up,
+    `dial_outs` the time from which no call can be granted: None while unknown, for the reason
     `why_unknown`. `recent` is the recent spend, `unused_micros` expires before it is used."""
 
     at: datetime

@@ -80,8 +80,8 @@ class Complete:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A leg that can't be charged before the facts in `missing` are known. `ended_by` None: it goes
-    on. `known` are its fields so far, under the names of `leg_document`."""
+    """A leg that can't be charged before the facts in `missing` are known. `ended_by` None: the leg
+    has not ended. `known` are its fields so far, under the names of `leg_document`."""
 
     leg_id: str
     missing: tuple[str, ...]

@@ -51,7 +51,7 @@ class RateChange:
 
 
 class PastLegFacts(NamedTuple):
-    """A leg that was, as far as its price goes."""
+    """The facts of a past leg that its price depends on."""
 
     kind: LegKind
     to_digits: str

@@ -66,7 +66,7 @@ def quote_table(
     answered_at: datetime,
     minutes: Sequence[int] = QUOTED_MINUTES,
 ) -> tuple[Charge, ...] | None:
-    """The charges of calls of so many minutes, or None where the version has no rate."""
+    """The charges of calls of these minutes, or None if the version has no rate."""
     charges = [
         rate_leg(
             version,

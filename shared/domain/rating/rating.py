@@ -279,8 +279,7 @@ def max_usage(
     answered_until: datetime | None = None,
     after_seconds: int = 0,
 ) -> int:
-    """The most seconds, up to the requested ones, that the credit pays for: one more would cost
-    more.
+    """The maximum of seconds, up to the requested ones, that the credit pays for.
 
     With `answered_until` the answer is still to come, at any moment up to then, and the result is
     what the credit pays for whenever it comes. `after_seconds`: included minutes pay so many
@@ -328,7 +327,7 @@ def spent_so_far(
     seconds: int,
     after_seconds: int = 0,
 ) -> tuple[int, int]:
-    """(micros, seconds until it costs more) of a call that has lasted so many seconds.
+    """(micros, seconds until the cost rises) of a call that has lasted a number of seconds.
 
     Included minutes pay the first `after_seconds`, as in `rest_after`.
     """

@@ -142,7 +142,7 @@ def listed_leg(debit: Entry, charge: Mapping[str, object]) -> ListedLeg:
 
 
 def parked_leg(parked: ParkedLeg) -> ListedLeg:
-    """A waiting leg, as far as its original shows."""
+    """A waiting leg, with the fields of its original."""
     original = parked.original
     seconds = original.get("talk_seconds")
     answered_at, started_at = (_text(original.get(name)) for name in ("answered_at", "started_at"))

@@ -90,8 +90,8 @@ class _LegCost:
 
 @dataclass(frozen=True, slots=True)
 class NotCharged:
-    """A leg that has to wait, and why; `account` as far as it is known. `shown` is shown with the
-    leg: of a conflict, the version that was charged."""
+    """A leg to park, with the reason; `account` if it is known. `shown` is displayed with the leg:
+    of a conflict, the charged version."""
 
     queued: QueuedLeg
     why: Unchargeable
@@ -394,8 +394,8 @@ class ChargeLegs:
         return None
 
     async def _announce(self, parked: ParkedLeg) -> bool:
-        """Announce a parked leg to the account; at least once: after a process that dies in between
-        the leg comes again."""
+        """Announce a parked leg to the account, at least once: after a crash the leg is delivered
+        again."""
         if parked.account is None or parked.announced:
             return False
         data = {

@@ -13,7 +13,7 @@ from shared.ports.ledger import Ledger
 
 
 class JournalPosition(NamedTuple):
-    """A position in a journal: all commits up to one, and so many entries of the next."""
+    """A position in a journal: all commits up to one, and a number of entries of the next."""
 
     commit: int
     skip: int

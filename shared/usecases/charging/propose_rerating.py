@@ -17,7 +17,7 @@ from shared.usecases.directory.accounts import Accounts
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """Legs that a card charged in a span for which it has a new version: (account, how many).
+    """The number of legs, by account, that a card charged in a span for which it has a new version.
 
     `is_complete` is false where so many legs or accounts were read that counting stopped.
     """

@@ -37,7 +37,7 @@ from shared.usecases.directory.directory_cache import DirectoryCache
 
 @dataclass(frozen=True, slots=True)
 class _Owner:
-    """The payer, as far as the leg and the registrations name one."""
+    """The payer that the leg and the registrations name."""
 
     account: str | None
     organizer: str | None

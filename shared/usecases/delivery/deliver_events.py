@@ -1,4 +1,4 @@
-"""Published events on their way to receivers: customers' webhooks, and an account's mail.
+"""Delivery of published events to customers' webhooks and an account's mail addresses.
 
 A message from the topic becomes a delivery for every target that subscribes to it, stored before
 anything is sent. The sending process leases the target, so that its events go out one after another
@@ -123,8 +123,8 @@ class DeliverEvents:
         self._wanted_again: set[_Target] = set()
 
     async def __call__(self, bodies: Sequence[bytes], *, seconds: float) -> DeliveryCounts:
-        """Take messages of the topic. Raises Unavailable or a StoreError when they must come
-        again: no deliveries could be kept for them until the time was over."""
+        """Store the deliveries of the topic's messages. Raises Unavailable or a StoreError if they
+        must be delivered again, because no deliveries could be stored in time."""
         ends_at = self._ends_at(seconds)
         by_account: dict[str, list[tuple[dict[str, object], bytes]]] = {}
         for body in bodies:

@@ -109,7 +109,7 @@ class Webhooks:
         return WebhookView(codecs.webhook(account, record), record.etag, stopped is not None)
 
     async def delete(self, account: str, name: str, if_match: str | None = None) -> None:
-        """Take it away. Raises NotFound `webhook_unknown`, PreconditionFailed."""
+        """Delete a webhook. Raises NotFound `webhook_unknown`, PreconditionFailed."""
         await self.facts.require_account(account)
         kind = codecs.webhook_kind(account)
         if not await self.records.delete(kind, name, if_match=if_match):

@@ -52,7 +52,7 @@ class ResponseRenderer:
 
 @dataclass(frozen=True, slots=True)
 class PayingAccount:
-    """The account that pays for a call, and its organizer, as far as they are known."""
+    """The account that pays for a call, and its organizer; None where unknown."""
 
     account: Account | None = None
     organizer: OrganizerFacts | None = None

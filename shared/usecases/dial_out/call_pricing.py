@@ -49,7 +49,7 @@ class CallPricing:
         return min(seconds, self.after.seconds_for(credit_micros, wanted_seconds, after_seconds))
 
     def hold_micros(self, seconds: int, after_seconds: int) -> int:
-        """The most that a call of so many seconds can cost."""
+        """The maximum cost of a call of a number of seconds."""
         micros = rating.hold_amount_micros(
             self._tariff,
             answered_at=self.requested_at,

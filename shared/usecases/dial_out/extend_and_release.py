@@ -36,7 +36,7 @@ class ActiveCalls:
     async def extend(
         self, bridge: Bridge, authorization: str, seconds: int
     ) -> Mapping[str, object]:
-        """Let a call go on until so many seconds after its answer, as far as it can be paid.
+        """Extend a call until a number of seconds after its answer, as long as it can be paid.
 
         Answered like an allow; extending twice is once, and nothing is ever taken back. Raises
         NotFound `authorization_unknown`, Conflict `authorization_ended`, Unavailable.

@@ -68,7 +68,7 @@ class Accounts:
         return view, saved
 
     async def read(self, account: str) -> AccountView:
-        """The present account. Raises NotFound `account_unknown`."""
+        """The present account. Raises NotFound `account_unknown`, Conflict `ledger_not_open`."""
         facts = await self.facts.require_account(account, fresh=True)
         # Holds first: a debit in between then counts twice rather than not at all.
         held = await self.holds.view(account)

@@ -1,4 +1,4 @@
-"""API keys: made once, shown once, kept as a hash, taken away."""
+"""API keys: created, displayed once, stored as a hash, revoked."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -75,8 +75,7 @@ class ApiKeys:
         return [(codecs.api_key(each), last.get(each.key)) for each in records], following
 
     async def delete(self, key_id: str) -> None:
-        """Take a key away; it opens nothing from the next request on, in every process. Raises
-        NotFound."""
+        """Revoke a key. Every process refuses it from the next request on. Raises NotFound."""
         removed = await self.records.delete(Kind.API_KEY, key_id)
         self.facts.drop(Kind.API_KEY, key_id)
         if not removed:

@@ -114,7 +114,7 @@ class Bridges:
         return self.ids.token(BRIDGE_SECRET_BYTES)
 
     async def delete(self, bridge: str, if_match: str | None) -> None:
-        """Let the bridge in no more; legs that it posted before are charged as they would be.
+        """Refuse the bridge from now on; legs that it posted before are charged as usual.
 
         Raises NotFound `bridge_unknown`, PreconditionFailed.
         """

@@ -58,7 +58,8 @@ class Registrations:
         if_match: str | None,
         take_over: bool = False,
     ) -> tuple[Registered, SavedDocument]:
-        """`registration` holds from `since` (default: now) on; the first registration for all time.
+        """Register from `since` (default: now) on; the first registration of a key holds for all
+        time.
 
         With `take_over` what other accounts of the principal have registered of a conference ends
         then. A number that is another account's is assigned to this one from then on. Neither
@@ -106,8 +107,8 @@ class Registrations:
         *,
         at: datetime | None = None,
     ) -> None:
-        """From `at` (default: now) on it is not this account's; the time before stays. Raises
-        NotFound, PreconditionFailed."""
+        """End a registration at `at` (default: now); the time before stays registered. Raises
+        NotFound, PreconditionFailed, StoreUnavailable."""
         for _ in range(limits.RECORD_TRIES_MAX):
             kept = await self._kept(kind, key, account)
             if account not in accounts_from(kept.history, at or self.clock.now()):

@@ -1,4 +1,4 @@
-"""Money that people move: top-ups, grants, adjustments and reversals, each once."""
+"""Movements of money by persons: top-ups, grants, adjustments and reversals, each once."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -158,7 +158,8 @@ class ReadLedger:
         return closed.statement, facts.settings.currency, parked
 
     async def printed_statement(self, account: str, month: str) -> PrintedStatement:
-        """As `statement`, with the movements, corrections and lots that a printed one lists."""
+        """As `statement`, with the movements, corrections and lots that a printed one lists. Raises
+        LedgerCorrupt."""
         facts = await self.facts.require_account(account)
         closed, parked = await self._month(facts, month)
         movements: list[Entry] = []

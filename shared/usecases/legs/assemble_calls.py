@@ -141,8 +141,8 @@ class AssembleCalls:
         await self.events.clear(call.bridge, ended)
 
     async def with_meeting(self, bridge: Bridge, item: ParsedLeg) -> Complete | None:
-        """The leg with the account and the organizer of its meeting, as far as the meeting is
-        known; None where the leg needs no meeting. Nothing is kept."""
+        """The leg with the account and the organizer of its meeting, if the meeting is known; None
+        if the leg needs no meeting. Nothing is stored."""
         owner = await self._reporter(bridge)
         of_meeting = self._of_meeting(owner, item) if owner else None
         if owner is None or of_meeting is None:

@@ -14,7 +14,8 @@ class ForwardInbox:
     queue: CallQueue
 
     async def __call__(self) -> int:
-        """The number of messages sent on. Raises QueueUnavailable while the queue is away."""
+        """Forward messages and return their number. Raises QueueUnavailable if the queue is
+        unavailable."""
         waiting = await self.inbox.waiting(limit=limits.INBOX_FORWARD_MAX)
         await self.queue.send(waiting)
         for message in waiting:

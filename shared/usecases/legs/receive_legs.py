@@ -130,7 +130,7 @@ class ReceiveLegs:
         event("leg_parked", leg=parked.leg, reason=parked.reason.value, detail=parked.detail)
 
     async def park_message(self, bridge: str, detail: str, body: bytes, attempt: int) -> None:
-        """Keep a queued message that can't be read; what fails for now is sent again, for later.
+        """Park a queued message that can't be read; after a temporary failure schedule it again.
 
         Raises QueueUnavailable only when that can't be done: then the message must come again.
         """

@@ -46,7 +46,7 @@ class ProofKeys:
         return await self.every()
 
     async def current(self) -> ProofKey:
-        """The key that signs now: the newest one. A private key that is new is published.
+        """The signing key: the newest one. A new private key's public part is published.
 
         The keys before it end `PROOF_KEY_OVERLAP_SECONDS` later: no process signs with them any
         more, but one that did so at this moment, or by a clock that is ahead, did so while its key

@@ -225,7 +225,7 @@ class RateCardService:
     async def quote_table(
         self, inquiry: Inquiry, minutes: Sequence[int], principal: Principal
     ) -> tuple[Charge, ...]:
-        """The charges of calls of so many minutes to one number. Raises what `quote` raises."""
+        """The charges of calls of these minutes to one number. Raises what `quote` raises."""
         card, currency = await self._card(inquiry, principal)
         answered_at = inquiry.at or self.clock.now()
         version = await self._version(card, currency, answered_at)
