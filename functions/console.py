@@ -61,7 +61,7 @@ class _File:
 
 @bp.function_name("get_console")
 @bp.route("console/{*path}", methods=["GET", "HEAD"], auth_level=func.AuthLevel.ANONYMOUS)
-async def get_console(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:  # noqa: ARG001
+async def get_console(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
     """A file of the console; its page for a path that is no file."""
     place = urlsplit(req.url).path
     if place.rstrip("/") == "/console" and not place.endswith("/"):
@@ -72,7 +72,7 @@ async def get_console(req: func.HttpRequest, context: func.Context) -> func.Http
     files = _files(DIST)
     file = files.get(path) or (None if path.startswith(ASSETS) else files.get(INDEX))
     if file is None:
-        return _missing(place, is_built=bool(files))
+        return _missing(place, context.invocation_id, is_built=bool(files))
     return _send(req, file)
 
 
@@ -149,7 +149,7 @@ def _redirect(place: str) -> func.HttpResponse:
     return func.HttpResponse(status_code=302, headers=headers)
 
 
-def _missing(place: str, *, is_built: bool) -> func.HttpResponse:
+def _missing(place: str, request_id: str, *, is_built: bool) -> func.HttpResponse:
     error = (
         NotFound(
             "No route has this path. Read /api/openapi.json for the routes.", code="path_unknown"
@@ -162,7 +162,7 @@ def _missing(place: str, *, is_built: bool) -> func.HttpResponse:
     )
     document = problem(error, place)
     return func.HttpResponse(
-        json.dumps(document.body),
+        json.dumps({**document.body, "request_id": request_id}),
         status_code=document.status,
         headers=SECURITY_HEADERS,
         mimetype=PROBLEM_MEDIA_TYPE,

@@ -1,5 +1,6 @@
 """`python -m tests.docs.reference`: the pages of docs/ that are generated from the code."""
 
+import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -16,16 +17,17 @@ WRITERS: tuple[Callable[[], Mapping[str, str]], ...] = (
 
 
 def pages() -> dict[str, str]:
-    """The text of every generated page by path; those of events are in tests/docs/events.py,
-    since they need scenes to be played."""
+    """The text of every generated page by path; those of errors and events are written
+    by `main` only, since they need scenes to be played."""
     return {path: text for writer in WRITERS for path, text in writer().items()}
 
 
 def main() -> None:
     """Write all pages."""
-    from tests.docs import events
+    from tests.docs import errors, events
 
-    written = pages() | events.pages()
+    logging.disable()  # scenes fail on purpose
+    written = pages() | errors.pages() | events.pages()
     for path, text in written.items():
         (ROOT / path).parent.mkdir(parents=True, exist_ok=True)
         (ROOT / path).write_text(text, "utf-8")

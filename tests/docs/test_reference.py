@@ -30,7 +30,8 @@ def test_no_page_of_an_area_is_left_over() -> None:
     folder = ROOT / "docs" / "reference"
     written = {path.relative_to(ROOT).as_posix() for path in folder.rglob("*.md")}
 
-    assert written == {path for path in PAGES if path.startswith("docs/reference/")}
+    generated = {path for path in PAGES if path.startswith("docs/reference/")}
+    assert written == generated | {"docs/reference/errors.md"}
 
 
 def test_error_codes_are_recorded_for_functions_that_exist() -> None:

@@ -286,7 +286,7 @@ class DocumentStore:
             document = self._document(kind, key, row.values)
         if not isinstance(document, dict):
             raise SettingsUnreadable(
-                f"The row of {kind} {key} in the directory can't be read.",
+                f"The row of {kind} {key} in the directory cannot be read. Restore the row.",
                 account=key.partition("|")[0] if kind in _OF_ACCOUNTS else None,
                 etag=f'"{version}"',
                 code="row_unreadable",

@@ -317,7 +317,9 @@ def _known_schema(row: Row) -> Row:
             code="schema_unknown",
         )
     if not isinstance(row.values.get("schema"), int):
-        raise RateCardUnreadable(f"The row {row.key} of the rate cards can't be read.")
+        raise RateCardUnreadable(
+            f"The row {row.key} of the rate cards cannot be read. Put the version again."
+        )
     return row
 
 
@@ -337,7 +339,8 @@ def _stored(card: str, row: Row) -> _Stored:
         return _Stored(about, str(values["chunks"]), header, row.etag)
     except (KeyError, TypeError, ValueError) as error:
         raise RateCardUnreadable(
-            f"The stored version {row.key} of rate card {card} can't be read: {error!r}."
+            f"The stored version {row.key.removeprefix(_VERSION)} of rate card {card} cannot be "
+            "read. Put the version again with its ETag as If-Match."
         ) from error
 
 

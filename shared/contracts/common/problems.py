@@ -65,7 +65,7 @@ def problem(error: Exception, instance: str) -> Problem:
             return _render(error, status, instance)
     if isinstance(error, LedgerCorrupt):
         damaged = LedgerCorrupt(
-            "Stored rows of the ledger are damaged; its verification names them."
+            "Stored rows of the ledger are damaged. Verify the ledger for the names of the rows."
         )
         return _render(damaged, HTTPStatus.INTERNAL_SERVER_ERROR, instance)
     unexpected = PerminuteError(

@@ -105,7 +105,9 @@ def read_rows(
             if not any(field.strip() for field in fields):
                 continue
             if len(rows) >= limits.LOAD_ROWS_MAX:
-                raise TooLarge(f"A file may have {limits.LOAD_ROWS_MAX} rows.")
+                raise TooLarge(
+                    f"The file has more than {limits.LOAD_ROWS_MAX:,} rows. Send it in parts."
+                )
             row = _row(begin, dict(zip(header, fields, strict=False)), key, cells, errors)
             if len(fields) > len(header) and any(fields[len(header) :]):
                 detail = f"has {len(fields)} fields, the header has {len(header)}"

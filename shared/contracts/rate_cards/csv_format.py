@@ -195,7 +195,9 @@ def _rows(body: bytes, errors: list[FieldError]) -> Iterator[_CsvRow]:
         header = next(reader, [])
         lines.row_done()
         if len(header) > limits.DECK_COLUMNS_MAX:
-            raise BadRequest(f"The table may have {limits.DECK_COLUMNS_MAX} columns.")
+            raise BadRequest(
+                f"The table has {len(header)} columns. Send at most {limits.DECK_COLUMNS_MAX}."
+            )
         arrange = itemgetter(*_places(header))
         width = len(header)
         for fields in reader:

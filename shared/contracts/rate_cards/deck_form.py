@@ -121,12 +121,17 @@ def _pieces(content: bytes) -> Iterator[bytes]:
                 raise BadRequest("The gzip file cannot be read. Compress the file again.") from None
             size += len(piece)
             if size > most:
-                raise TooLarge(f"The gzip file may inflate to {most} bytes.")
+                raise TooLarge(
+                    f"The gzip file inflates to more than {most:,} bytes. Send it in parts."
+                )
             yield piece
         at -= len(inflater.unused_data)
         if not content.startswith(_GZIP, at):
             break
     else:
-        raise TooLarge(f"The gzip file may have {limits.DECK_GZIP_MEMBERS_MAX} members.")
+        raise TooLarge(
+            f"The gzip file has more than {limits.DECK_GZIP_MEMBERS_MAX} members. "
+            "Compress the file again."
+        )
     if content[at:].strip(b"\0"):
         raise BadRequest("The gzip file has bytes after its end. Compress the file again.")

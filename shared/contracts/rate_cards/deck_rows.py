@@ -71,7 +71,9 @@ def check_line_count(body: bytes, what: str) -> None:
     """Check the number of lines. Raises TooLarge for so many lines that most of them can only be
     empty."""
     if body.count(b"\n") > limits.DECK_LINES_MAX or body.count(b"\r") > limits.DECK_LINES_MAX:
-        raise TooLarge(f"The {what} may have {limits.DECK_LINES_MAX} lines.")
+        raise TooLarge(
+            f"The {what} has more than {limits.DECK_LINES_MAX:,} lines. Send it in parts."
+        )
 
 
 def csv_rows(body: bytes, shape: CsvShape, needed: set[str], what: str = DECK) -> Iterator[DeckRow]:
@@ -90,7 +92,8 @@ def csv_rows(body: bytes, shape: CsvShape, needed: set[str], what: str = DECK) -
             header[0] = header[0].removeprefix(shape.comment).strip()
         if not 1 <= len(header) <= limits.DECK_COLUMNS_MAX:
             raise BadRequest(
-                f"The {what} needs a header of 1 to {limits.DECK_COLUMNS_MAX} columns."
+                f"The header of the {what} has {len(header)} columns. "
+                f"Send 1 to {limits.DECK_COLUMNS_MAX} columns."
             )
         _check_columns(header, needed, "/lines/1", what)
         line = reader.line_num + 1

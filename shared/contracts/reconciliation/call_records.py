@@ -284,7 +284,9 @@ def _read(mapping: RecordMapping, body: bytes) -> CallRecords:
     errors: list[FieldError] = []
     for line, row in enumerate(_rows(mapping, body), start=1):
         if line > limits.RECONCILIATION_ROWS_MAX:
-            raise TooLarge(f"The file may have {limits.RECONCILIATION_ROWS_MAX} rows.")
+            raise TooLarge(
+                f"The file has more than {limits.RECONCILIATION_ROWS_MAX:,} rows. Send it in parts."
+            )
         if row.problem:
             errors.append(FieldError(row.place, row.problem))
         else:

@@ -17,6 +17,7 @@ from typing import Any
 from shared.domain.common import limits
 from shared.domain.common.calendar import zone
 from shared.domain.common.documents import from_document, to_document
+from shared.domain.common.errors import Invalid
 from shared.domain.common.money import ceil_div, format_amount
 
 _ID = re.compile(r"([a-z0-9][a-z0-9._-]{0,62})~([1-9][0-9]{0,17})", re.ASCII)
@@ -163,6 +164,11 @@ def mismatch_detail(
         answered, amount = format_amount(amount_micros), format_amount(requested.amount_micros)
         return f"The answer is about {answered}, the request was for {amount}."
     return None
+
+
+def mismatch(detail: str) -> Invalid:
+    """The refusal of an answer that does not belong to the request."""
+    return Invalid(f"{detail} Compare the payment with the recharge.", code="recharge_mismatch")
 
 
 def retry_request(recharges: Recharges, at: datetime) -> Recharges | None:

@@ -9,7 +9,13 @@ from shared.domain.common.errors import Conflict, FieldError, Invalid
 from shared.domain.common.money import format_amount
 from shared.domain.credits import event_payloads
 from shared.domain.credits.lots import Draw, LotKind, add_months, by_age, draw
-from shared.domain.credits.recharge import IN_FLIGHT, Recharge, RechargeStatus, mismatch_detail
+from shared.domain.credits.recharge import (
+    IN_FLIGHT,
+    Recharge,
+    RechargeStatus,
+    mismatch,
+    mismatch_detail,
+)
 from shared.domain.ledger import alert_evaluation
 from shared.domain.ledger.booking import book, decided, lots_full, open_lot, to_decision
 from shared.domain.ledger.model import (
@@ -30,7 +36,7 @@ def top_up(state: LedgerState, command: TopUp, now: datetime) -> Decision:
     if command.amount_micros <= 0:
         return _refused("/amount", "must be above zero", code="amount_not_positive")
     if command.expires_at is not None and command.expires_at <= now:
-        return _refused("/expires_at", "is in the past", code="expiry_in_the_past")
+        return _refused("/expires_at", "must be in the future", code="expiry_in_the_past")
     if refused := lots_full(state):
         return refused
     expires_at = command.expires_at
@@ -163,7 +169,7 @@ def answer(state: LedgerState, command: AnswerRecharge, now: datetime) -> Decisi
         recharge_record, state.currency, command.amount_micros, command.currency
     ):
         if recharge_record.status not in IN_FLIGHT:
-            return CommandRefused(Invalid(detail, code="recharge_mismatch"))
+            return CommandRefused(mismatch(detail))
         if recharge_record.status is RechargeStatus.PARKED and recharge_record.detail == detail:
             return Unchanged()
         return to_decision(

@@ -8,11 +8,16 @@ from shared.domain.common import limits
 from shared.domain.common.canonical import content_digest
 from shared.domain.common.errors import (
     Conflict,
-    Invalid,
     NotFound,
     Unavailable,
 )
-from shared.domain.credits.recharge import Recharge, RechargeStatus, read_recharge_id, recharge_id
+from shared.domain.credits.recharge import (
+    Recharge,
+    RechargeStatus,
+    mismatch,
+    read_recharge_id,
+    recharge_id,
+)
 from shared.domain.directory.access import Principal
 from shared.domain.ledger.model import AnswerRecharge
 from shared.ports.holds import HoldBook
@@ -120,7 +125,7 @@ class RechargeService:
             await self.publish.keep_records(account)
             after = await self._find(account, recharge.number) or recharge
         if after.status is RechargeStatus.PARKED:
-            raise Invalid(after.detail or "", code="recharge_mismatch")
+            raise mismatch(after.detail or "")
         return after
 
 

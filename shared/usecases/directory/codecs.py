@@ -71,8 +71,8 @@ def _read_by[Fact](
             except (KeyError, TypeError, ValueError, AttributeError) as error:
                 of_account = kind in _OF_ACCOUNT
                 raise SettingsUnreadable(
-                    f"The stored {kind.value.replace('_', ' ')} {record.key} can't be read"
-                    f" ({type(error).__name__}): put it again, with If-Match {record.etag}.",
+                    f"The stored {kind.value.replace('_', ' ')} {record.key} cannot be read. "
+                    f"Put it again with If-Match {record.etag}.",
                     account=record.key.partition("|")[0] if of_account else None,
                     etag=record.etag,
                 ) from error

@@ -86,7 +86,8 @@ class RateCardReports:
         old, new = await self._in_force(*before), await self._in_force(*after)
         if old.currency != new.currency:
             raise Invalid(
-                f"Prices in {old.currency} and {new.currency} can't be compared.",
+                f"The versions have prices in {old.currency} and {new.currency}. "
+                "Compare versions of one currency.",
                 code="currencies_differ",
             )
         return await asyncio.to_thread(_compare, old, new, skip, limit)

@@ -42,7 +42,7 @@ class ExportUsage:
         most = limits.RECONCILIATION_LEGS_MAX
         legs, is_complete = await self.answered_legs(account, AnsweredSpan(*span), limit=most)
         if not is_complete:
-            raise TooLarge(f"A report may have {most} legs: choose a shorter span.")
+            raise TooLarge(f"The report has more than {most:,} legs. Choose a shorter span.")
         home = settings.usage_location
         locations: dict[str, str | None] = {"": home}
         rows: list[tuple[object, str, dict[str, object]]] = []

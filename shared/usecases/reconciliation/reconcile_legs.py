@@ -66,7 +66,8 @@ class ReconcileLegs:
         )
         if not is_complete:
             raise TooLarge(
-                f"A span may have {limits.RECONCILIATION_LEGS_MAX} legs: choose a shorter one."
+                f"The span has more than {limits.RECONCILIATION_LEGS_MAX:,} legs. "
+                "Choose a shorter span."
             )
         legs: list[ProductLeg] = []
         for each in charged:

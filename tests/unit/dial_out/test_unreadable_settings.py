@@ -78,7 +78,7 @@ def test_a_setting_that_cannot_be_read_parks_the_leg_and_put_anew_the_leg_is_cha
     assert [each["account"] for each in parked] == ["contoso"]
     shown = calls.app.get(f"/api/v1/accounts/contoso/{path}")
     assert (shown.status, shown.code) == (503, "settings_unreadable")
-    assert "put it again" in shown.json["detail"]
+    assert "Put it again" in shown.json["detail"]
     put = calls.app.put(f"/api/v1/accounts/contoso/{path}", {}, shown.etag)
     assert put.status == 200, put.body
     assert calls.app.get(f"/api/v1/accounts/contoso/{path}").status == 200
