@@ -9,6 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from functions.http import ROUTES
 from tests.docs.http_api import OBSERVED
 from tests.support.product import RECORD_CODES
 
@@ -18,6 +19,7 @@ TESTS = ("tests/unit", "tests/schemas", "tests/openapi/test_answers.py")
 def main(tests: tuple[str, ...]) -> None:
     """Add the codes that the tests meet to the file."""
     found: dict[str, list[str]] = json.loads(OBSERVED.read_text("utf-8"))
+    names = {route.name for route in ROUTES}
     with tempfile.NamedTemporaryFile() as lines:
         command = [
             sys.executable,
@@ -33,7 +35,8 @@ def main(tests: tuple[str, ...]) -> None:
         subprocess.run(command, env={**os.environ, RECORD_CODES: lines.name}, check=False)
         for line in set(Path(lines.name).read_text("utf-8").splitlines()):
             name, code = line.split()
-            found[name] = sorted({*found.get(name, []), code})
+            if name in names:
+                found[name] = sorted({*found.get(name, []), code})
     OBSERVED.write_text(json.dumps(dict(sorted(found.items())), indent=1) + "\n", "utf-8")
 
 
