@@ -13,6 +13,7 @@ from shared.domain.directory.request_signatures import usual_scheme
 from shared.domain.legs.assembly import CallEvent, Complete, Posted
 from shared.domain.legs.bridge_payloads import BridgePayload, Ignored, Undecided, Unreadable
 from shared.domain.legs.leg import EndedLeg
+from shared.domain.legs.parking import ParkReason
 from shared.ports.clock import Clock
 from shared.usecases.charging.charge_legs import ChargeLegs
 from shared.usecases.directory.bridges import Bridges
@@ -144,8 +145,23 @@ class TryPost:
             why = (outcome.reason.value, outcome.detail)
             parked = ("rated", f"The leg would be parked: {outcome.detail}")
             return LegPreview(made, (*steps, parked), missing, decided, account, None, why)
+        if account is not None and not missing and (why := await self._charged(decided, account)):
+            step = ("charged", why[1])
+            if why[0] == ParkReason.CONFLICT.value:
+                return LegPreview(made, (*steps, step), missing, decided, account, None, why)
+            steps = (*steps, step)
         amount = ("rated", f"The charge would be {outcome['amount']} {outcome['currency']}.")
         return LegPreview(made, (*steps, amount), missing, decided, account, outcome)
+
+
+    async def _charged(self, leg: EndedLeg, account: str) -> tuple[str, str] | None:
+        """The outcome of a leg that was charged before, and its sentence; None for a new one."""
+        record = await self.charge.ledger.leg(account, leg.key)
+        if record is None:
+            return None
+        if record.digest in {leg.digest(), *leg.earlier_digests()}:
+            return "repeated", "The leg was charged before: this post changes nothing."
+        return ParkReason.CONFLICT.value, "The leg was charged with other content: a conflict."
 
 
 def _as_stated(bridge: Bridge, post: TriedPost) -> Bridge:

@@ -107,21 +107,22 @@ type Outcome = tuple[tuple[str, ...], tuple[str, ...]]
 
 class Vendor:
     """A bridge of one dialect on a product of its own, and for dialects of meetings one that rates
-    the legs."""
+    the legs. Its posts go to the processes in turn."""
 
-    def __init__(self, process: Process) -> None:
+    def __init__(self, process: Process, *others: Process) -> None:
         self.process = process
+        self.processes = (process, *others)
         self.answers: list[tuple[int, Any]] = []
 
     @classmethod
-    async def open(cls, dialect: str, **settings: Any) -> "Vendor":
+    async def open(cls, dialect: str, processes: int = 1) -> "Vendor":
         deployment = Deployment(MemoryTables())
         deployment.clock.moment = NOW
-        vendor = cls(deployment.process())
+        vendor = cls(*(deployment.process() for _ in range(processes)))
         await vendor.process.set_up()
         body = json.dumps(PRICES).encode()
         await vendor.process.put_card(body, NOW - timedelta(days=30))
-        await vendor.put("events", dialect, **settings)
+        await vendor.put("events", dialect)
         if dialect in {"bigbluebutton", "jitsi"}:
             await vendor.put("rating", "perminute", meetings_from="events")
         return vendor
@@ -154,7 +155,8 @@ class Vendor:
         at, host = int(self.process.clock.now().timestamp()), "http://127.0.0.1:7071"
         headers, url = sign(SCHEMES[dialect], SECRET, at, host + path, body, content_type)
         target = url.removeprefix(host)
-        answer = await self.process.send("POST", target, body, key=None, headers=headers)
+        process = self.processes[len(self.answers) % len(self.processes)]
+        answer = await process.send("POST", target, body, key=None, headers=headers)
         legs = [(each["status"], each.get("reason")) for each in answer.json.get("legs", [])]
         self.answers.append((answer.status, legs or answer.json.get("code")))
 
@@ -183,17 +185,18 @@ class Vendor:
 
 
 def play(
-    dialect: str, posts: Sequence[tuple[str, object]], **settings: Any
+    dialect: str, posts: Sequence[tuple[str, object]], processes: int = 1
 ) -> tuple[Outcome, Vendor]:
     async def playing() -> tuple[Outcome, Vendor]:
-        vendor = await Vendor.open(dialect, **settings)
+        vendor = await Vendor.open(dialect, processes)
         for bridge, event in posts:
             await vendor.post(dialect, bridge, event)
         return await vendor.outcome(), vendor
 
     outcome, vendor = asyncio.run(playing())
     assert all(status < 500 for status, _ in vendor.answers), vendor.answers
-    vendor.process.close()
+    for process in vendor.processes:
+        process.close()
     return outcome, vendor
 
 

@@ -2,6 +2,7 @@
 seconds, number, kind and conference of each charge, and the parked entries. Values are invented.
 """
 
+import asyncio
 import base64
 import json
 import random
@@ -12,7 +13,7 @@ from urllib.parse import quote, urlencode
 import pytest
 
 from shared.domain.common import limits
-from tests.unit.bridges.test_hostile_posts import play
+from tests.unit.bridges.test_hostile_posts import Vendor, play
 
 START = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 EPOCH = int(START.timestamp())
@@ -1175,9 +1176,11 @@ def posts(call: Call) -> list[tuple[str, Any]]:
     return [each if isinstance(each, tuple) else ("events", each) for each in call[1]]
 
 
-def played(dialect: str, order: list[tuple[str, Any]]) -> tuple[list[str], list[str]]:
+def played(
+    dialect: str, order: list[tuple[str, Any]], processes: int = 1
+) -> tuple[list[str], list[str]]:
     """Charges without their legs' ids, and the reasons of parked entries."""
-    (charges, parked), vendor = play(dialect, order)
+    (charges, parked), vendor = play(dialect, order, processes)
     assert all(status == 202 for status, _ in vendor.answers), vendor.answers
     return (
         sorted(" ".join(each.split(" ")[2:-1]) for each in charges),
@@ -1208,4 +1211,44 @@ def test_no_order_and_no_repetition_changes_the_outcome(name: str) -> None:
     draw = random.Random(name)
     for order in [made[::-1], *(draw.sample(made, len(made)) for _ in range(4))]:
         again = [*order, *draw.sample(made, min(2, len(made)))]
-        assert played(call[0], again) == expected(call), again
+        assert played(call[0], again, processes=2) == expected(call), again
+
+
+def tried(vendor: Vendor, bridge: str, body: object) -> list[dict[str, Any]]:
+    path = f"/api/v1/bridges/{bridge}/try"
+    answer = asyncio.run(vendor.process.send("POST", path, body))
+    assert answer.status == 200, answer.body
+    return [answer.json, *answer.json.get("others", [])]
+
+
+@pytest.mark.extended
+@pytest.mark.parametrize(
+    "name", [name for name, call in CALLS.items() if all(isinstance(e, dict) for e in call[1])]
+)
+def test_a_trial_of_a_call_shows_what_it_will_be_charged(name: str) -> None:
+    dialect, events, *_ = call = CALLS[name]
+    vendor = asyncio.run(Vendor.open(dialect))
+    found = tried(vendor, "events", events[0] if dialect == "freeswitch" else events)
+    shown = [
+        " ".join(map(str, (leg["kind"], leg["to"], leg["conference"], charge["talk_seconds"])))
+        for each in found
+        if (leg := each.get("leg")) and (charge := each.get("charge"))
+    ]
+    assert sorted(shown) == expected(call)[0]
+    assert all(each["steps"] for each in found)
+    assert asyncio.run(vendor.outcome()) == ((), ())
+    vendor.process.close()
+
+
+def test_a_trial_of_a_charged_leg_is_a_repetition_or_a_conflict() -> None:
+    vendor = asyncio.run(Vendor.open("perminute"))
+    asyncio.run(vendor.post("perminute", "events", RATED))
+    charged = asyncio.run(vendor.outcome())
+    [again] = tried(vendor, "events", RATED)
+    assert [each["step"] for each in again["steps"]] == ["read", "resolved", "charged", "rated"]
+    assert "would_park" not in again
+    [changed] = tried(vendor, "events", {**RATED, "talk_seconds": 59})
+    assert changed["would_park"] == "conflict"
+    assert "charge" not in changed
+    assert asyncio.run(vendor.outcome()) == charged
+    vendor.process.close()
