@@ -8,7 +8,8 @@ lost: it is repeated under its key, and its hold is released. One process of
     python3 spool.py FOLDER
 
 posts the files, oldest first, and again after an outage, however long it was. Two processes, or a
-crash between a post and its removal, post a file twice; Perminute accepts it once. A post that
+crash between a post and its removal, post a file twice; Perminute accepts it once. A file whose
+program was killed within `put` is posted a minute later, if the file is whole. A post that
 Perminute refuses permanently (400, 404, 409, 413, 415, 422) is moved to FOLDER/refused for a person
 to read. With `--once` the program posts once and ends with 0 if no file is left.
 
@@ -30,6 +31,7 @@ from perminute import Perminute
 
 POLL_SECONDS = 0.2
 PAUSE_SECONDS_MAX = 30.0  # between two tries during an outage
+UNFINISHED_SECONDS_MAX = 60.0  # no program needs longer to write a file
 REFUSALS = (400, 404, 409, 413, 415, 422)
 
 
@@ -70,6 +72,7 @@ class Spool:
         A post that Perminute can't take now does not keep the others waiting; without a connection
         the round ends.
         """
+        self._adopt()
         pause = -1.0
         for file in self.waiting():
             try:
@@ -98,6 +101,13 @@ class Spool:
                 return max(pause, 0.0)
             file.unlink(missing_ok=True)
         return pause
+
+    def _adopt(self) -> None:
+        """Take the files of programs that were killed before they renamed them."""
+        for file in self._unfinished.iterdir():
+            with contextlib.suppress(FileNotFoundError):  # the program was only slow
+                if time.time() - file.stat().st_mtime > UNFINISHED_SECONDS_MAX:
+                    file.rename(self.folder / file.name)
 
     def _refuse(self, file: Path, reason: str) -> None:
         print(f"{file.name} was refused: {reason}", file=sys.stderr, flush=True)

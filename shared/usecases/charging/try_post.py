@@ -145,14 +145,17 @@ class TryPost:
             why = (outcome.reason.value, outcome.detail)
             parked = ("rated", f"The leg would be parked: {outcome.detail}")
             return LegPreview(made, (*steps, parked), missing, decided, account, None, why)
-        if account is not None and not missing and (why := await self._charged(decided, account)):
-            step = ("charged", why[1])
-            if why[0] == ParkReason.CONFLICT.value:
-                return LegPreview(made, (*steps, step), missing, decided, account, None, why)
+        if (
+            account is not None
+            and not missing
+            and (before := await self._charged(decided, account))
+        ):
+            step = ("charged", before[1])
+            if before[0] == ParkReason.CONFLICT.value:
+                return LegPreview(made, (*steps, step), missing, decided, account, None, before)
             steps = (*steps, step)
         amount = ("rated", f"The charge would be {outcome['amount']} {outcome['currency']}.")
         return LegPreview(made, (*steps, amount), missing, decided, account, outcome)
-
 
     async def _charged(self, leg: EndedLeg, account: str) -> tuple[str, str] | None:
         """The outcome of a leg that was charged before, and its sentence; None for a new one."""

@@ -107,6 +107,52 @@ def test_a_killed_spooler_posts_again_what_it_may_have_posted(
     assert [body for _, _, _, body in vendor.requests] == [json.dumps(LEG).encode()] * 2
 
 
+KILLED = """
+import os, signal, sys
+examples, folder, url, step = sys.argv[1:]
+sys.path.insert(0, examples)
+import perminute, spool
+left = int(step)
+def trace(frame, event, _):
+    global left
+    if frame.f_code.co_filename != spool.__file__:
+        return None
+    left -= event == "line"
+    if left == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return trace
+kept = spool.Spool(folder)
+client = perminute.Perminute(url + "/api/v1", "pbx1", "pbx1", "a secret")
+sys.settrace(trace)
+kept.put("call-ended", {"uniqueid": step})
+print("kept", flush=True)
+kept.post_all(client)
+sys.settrace(None)
+"""
+
+
+@pytest.mark.extended
+def test_a_kill_at_any_line_loses_no_post(
+    example: Example, vendor: Vendor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SIGKILL at each line of `put` and `post_all`, until both end before it."""
+    module = example("spool")
+    monkeypatch.setattr(module, "UNFINISHED_SECONDS_MAX", -1.0)
+    spool, killed = module.Spool(tmp_path), 0
+    for step in range(1, 100):
+        words = [sys.executable, "-c", KILLED, str(EXAMPLES), str(tmp_path), vendor.url, str(step)]
+        done = subprocess.run(words, capture_output=True, timeout=60, check=False)
+        assert done.returncode in {0, -9}, done.stderr
+        assert spool.post_all(client(example, vendor.url)) < 0
+        assert [path for path in tmp_path.rglob("*.json") if path.parent != spool.refused] == []
+        posted = [json.loads(body)["uniqueid"] for _, _, _, body in vendor.requests]
+        assert str(step) in posted or done.stdout != b"kept\n"
+        if done.returncode == 0:
+            break
+        killed += 1
+    assert killed > 20
+
+
 def test_a_signing_bridge_signs_each_try(example: Example, vendor: Vendor, tmp_path: Path) -> None:
     secret = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
     spool = example("spool").Spool(tmp_path)
