@@ -86,7 +86,7 @@ def _counted(received: "Sequence[ReceivedLeg]", now: datetime) -> PostCounts:
 @open_route(bp, "OPTIONS", _PATH)
 async def options_call_ended(call: ApiCall) -> func.HttpResponse:
     """The handshake of CloudEvents over HTTP: any sender may post here, and each post is
-    authenticated. The answer is the same whether there is such a bridge or not."""
+    authenticated. The response does not depend on the existence of the bridge."""
     origin = call.headers.get("webhook-request-origin", "")
     headers = {"allow": "OPTIONS, POST"}
     if _ORIGIN.fullmatch(origin):

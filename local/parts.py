@@ -65,7 +65,7 @@ class Part:
         return self._process is not None and self._process.poll() is not None
 
     def start(self) -> None:
-        """Start the process; what it prints is appended to its log."""
+        """Start the process; its output is appended to its log."""
         self.is_ready = False
         self.started_at = time.monotonic()
         parent, number = str(os.getpid()), str(int(self._stop_signal))

@@ -123,7 +123,7 @@ def _remove(run_json: Path) -> None:
 
 
 def _remove_stale(run_json: Path) -> None:
-    """Remove what a stack left that was killed; a file whose stack runs is not touched."""
+    """Remove the files of a killed stack; files of a running stack stay."""
     text = _read(run_json)
     try:
         said = json.loads(text)

@@ -63,7 +63,7 @@ class QueueReceiver:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"bus {entity}")
 
     async def next_batch(self, max_messages: int, wait_seconds: float) -> list[LockedMessage]:
-        """Returns as soon as one message is there, with all that are there up to the limit.
+        """Wait for a message; returns all present messages up to the limit.
 
         Empty after `wait_seconds` without a message, or when the bus goes away meanwhile. No more
         messages are locked than are returned.
@@ -168,7 +168,7 @@ class _Link:
         link.open()
 
     def on_link_remote_open(self, event: Any) -> None:
-        """The link is there, unless the bus only opened it to refuse it."""
+        """True if the link is attached: the bus may open a link only to refuse it."""
         if event.link.remote_condition is None:
             self._receiver = event.link
 

@@ -1,4 +1,4 @@
-"""A mail server for the laptop that delivers nothing: what it is given can be read here.
+"""A mail server for the laptop: it delivers nothing and keeps the mails for reading.
 
 As much of SMTP (RFC 5321) as a client needs that sends without TLS or login.
 """

@@ -104,7 +104,7 @@ class DemoLeg:
         return (self.to or "").startswith(f"+{NO_RATE_PREFIX}")
 
     def times(self, began_at: datetime) -> tuple[datetime, datetime | None, datetime]:
-        """When it was started, answered and ended, in a meeting that began then."""
+        """The times of start, answer and end, in a meeting that began at a time."""
         started_at = began_at + timedelta(seconds=self.begins_second)
         answered_at = started_at + timedelta(seconds=RING_SECONDS)
         if self.talk_seconds is None:

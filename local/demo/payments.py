@@ -114,7 +114,7 @@ class PaymentProvider:
 
 
 def subscribe(admin: Admin, account: str, name: str, url: str, events: list[str]) -> str:
-    """Make the account's webhook, or point the one that is there to this URL; its new secret.
+    """Create the account's webhook, or change its URL to this one; returns its new secret.
 
     Raises DemoError when it is refused.
     """

@@ -228,7 +228,7 @@ class Play:
         self._say(f"{len(webhooks)} webhooks received and verified, {len(mails)} mails received")
 
     def _wait_for_recharge(self, number: int, status: str) -> Json:
-        """The recharge, the newest of so many, once it is there."""
+        """Wait for the newest of a number of recharges."""
 
         def is_there() -> bool:
             found = self._admin.get(f"{_ACCOUNT}/recharges")["items"]
@@ -270,7 +270,7 @@ class Play:
         ]
 
     def _end_a_call(self) -> None:
-        """The account is suspended while a call rings, and goes on then."""
+        """Suspend the account while a call rings, and end the suspension."""
         bridge = HangingUpBridge(self._admin, self._bridges[LOCAL_BRIDGE])
         call = bridge.dial({"to": meeting.RUNG, "conference_id": meeting.RUNG_FROM})
         suspended = time.monotonic()

@@ -138,7 +138,7 @@ class DeferredMarks:
     marks: list[DueMark] = field(default_factory=list)
 
     async def mark(self, marks: Sequence[DueMark]) -> None:
-        """Keep them."""
+        """Store the marks."""
         self.marks += marks
 
     async def due(self, now: datetime, *, limit: int) -> list[DueMark]:
@@ -149,7 +149,7 @@ class DeferredMarks:
         """Nothing was due."""
 
     async def write(self, since: datetime) -> None:
-        """Write those of a time and later."""
+        """Write the marks of a time and later."""
         marks = sorted({each for each in self.marks if each.at >= since}, key=lambda m: m.at)
         await self.stored.mark(marks)
 
@@ -573,7 +573,7 @@ class Quarter:
 
 
 def _batches(today: Sequence[Meeting]) -> Iterator[list[Meeting]]:
-    """Meetings that are booked together: those of some hours."""
+    """The meetings of some hours, whose legs are booked together."""
     for hour in range(0, 24, _BATCH_HOURS):
         batch = [each for each in today if hour <= each.booked_at.hour < hour + _BATCH_HOURS]
         if batch:

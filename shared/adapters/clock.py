@@ -8,7 +8,7 @@ class SystemClock:
     """The clock of this machine."""
 
     def now(self) -> datetime:
-        """Aware UTC."""
+        """The present time, aware, in UTC."""
         return datetime.now(UTC)
 
 

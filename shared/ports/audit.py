@@ -1,4 +1,4 @@
-"""The audit log: who changed which setting when, before and after."""
+"""The audit log: each change of a setting with actor, time, and the setting before and after."""
 
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar

@@ -8,7 +8,7 @@ class Clock(Protocol):
     """The only source of time."""
 
     def now(self) -> datetime:
-        """Aware UTC."""
+        """The present time, aware, in UTC."""
         ...
 
 

@@ -38,7 +38,7 @@ class Deliveries(Protocol):
     """Events on their way to external receivers: each target of an account has a separate list."""
 
     async def accept(self, delivery: Delivery) -> bool:
-        """Keep a delivery that waits; False if it is there already."""
+        """Store a waiting delivery; False if it is present already."""
         ...
 
     async def waiting(self, account: str, target: str, *, limit: int) -> list[str]:

@@ -22,12 +22,12 @@ class Denials(Protocol):
     """The denied calls of each account."""
 
     def note(self, account: str, denied: DeniedCall) -> None:
-        """Keep a denied call: it is written within about a second. Never waits, never raises; what
-        a process has not written when it ends, or could not write, is lost."""
+        """Record a denied call: it is written within about a second. Never waits, never raises;
+        what a process has not written when it ends, or could not write, is lost."""
         ...
 
     async def flush(self) -> None:
-        """Return once what this process has noted is written, or given up."""
+        """Wait until the denials that this process recorded are written, or given up."""
         ...
 
     async def page(

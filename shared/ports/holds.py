@@ -123,8 +123,8 @@ class HoldBook(Protocol):
         ...
 
     async def keep(self, account: str, record: HoldRecord) -> StoredDecision:
-        """Keep an answer that holds nothing, a denial; the first answer wins. Raises Unavailable
-        when that is not certain."""
+        """Store a decision that holds nothing, a denial; the first decision wins. Raises
+        Unavailable when that is not certain."""
         ...
 
     async def record(self, account: str, authorization: str) -> HoldRecord | None:
@@ -158,7 +158,8 @@ class HoldBook(Protocol):
         ...
 
     async def switch(self, account: str, command: DialOutControl) -> bool:
-        """Stop, restart, suspend; whether anything changed, which it has on every process then."""
+        """Stop, restart or suspend dial-out; True if that changed anything. The change then holds
+        in every process."""
         ...
 
     async def catch_up(self, account: str, *, lag_commits: int = 0) -> None:

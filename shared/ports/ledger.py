@@ -31,7 +31,7 @@ class CommitResult:
 
 @dataclass(frozen=True, slots=True)
 class IdempotencyConflict:
-    """The same key was used before for something else, whose entry this is."""
+    """The key was used before for another command, whose entry this is."""
 
     entry: Entry
 
@@ -170,7 +170,8 @@ class Ledger(Protocol):
         ...
 
     async def close_usage_days(self, account: str, time_zone: str, before: datetime) -> int:
-        """Keep the usage of local days that were over before a time; the number of new days."""
+        """Store the usage of local days that ended before a time; returns the number of new
+        days."""
         ...
 
     async def usage_days(self, account: str, span: UsageSpan) -> UsageDays | None:
@@ -190,8 +191,7 @@ class Ledger(Protocol):
         ...
 
     async def close_month(self, account: str, closed: ClosedMonth) -> None:
-        """Keep a month that is over; nothing happens if it is kept already, in the present
-        schema."""
+        """Store a closed month; no effect if it is stored already in the present schema."""
         ...
 
     async def commit_at(self, account: str, moment: datetime) -> Commit | None:

@@ -104,8 +104,8 @@ class CallEvents(Protocol):
     async def add(
         self, bridge: str, events: Sequence[KeptEvent]
     ) -> tuple[list[KeptEvent], frozenset[str]]:
-        """Keep events of one call, one at least; those that are there stay. The mark of an event
-        that ends a leg is in the same write, the mark of another one follows soon.
+        """Store events of one call, one at least; present ones stay. The mark of an event that ends
+        a leg is in the same write, the mark of another one follows soon.
 
         Returns the events of the call, among them all that were kept before these, and the ids of
         the new ones."""

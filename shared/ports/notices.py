@@ -23,7 +23,7 @@ class DueMarks(Protocol):
     """The marks that name to the timer the accounts to act on."""
 
     async def mark(self, marks: Sequence[DueMark]) -> None:
-        """Write marks; one that is there already stays."""
+        """Write marks; a present one stays."""
         ...
 
     async def due(self, now: datetime, *, limit: int) -> list[DueMark]:
@@ -53,7 +53,7 @@ class Notices(Protocol):
         ...
 
     async def acknowledge(self, account: str, number: int, actor: str, at: datetime) -> None:
-        """Note who saw an alert; the first one stays."""
+        """Record the person who acknowledged an alert; the first one stays."""
         ...
 
     async def end(self, account: str, number: int, at: datetime) -> None:

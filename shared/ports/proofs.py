@@ -33,7 +33,7 @@ class Proofs(Protocol):
         ...
 
     async def close(self, account: str, day: ProvenDay) -> bool:
-        """Keep a day, the next one; False if it is kept already."""
+        """Store the next day; False if it is stored already."""
         ...
 
 
@@ -75,7 +75,7 @@ class Anchors(Protocol):
         ...
 
     async def set_aside(self, anchor: Anchor, now: datetime) -> None:
-        """Keep that an operator no longer compares with an anchor: its ledger was restored."""
+        """Record that an operator no longer compares with an anchor: its ledger was restored."""
         ...
 
     async def is_set_aside(self, anchor: Anchor) -> bool:

@@ -14,7 +14,7 @@ class RateCards(Protocol):
     async def version_for(
         self, card: str, answered_at: datetime, *, known_at: datetime | None = None
     ) -> RateCardVersion | None:
-        """The version in force then, or None. Absence is reported only after a fresh read. A
+        """The version in force at a time, or None. Absence is reported only after a fresh read. A
         version that any process stored before `known_at` counts."""
         ...
 
@@ -27,13 +27,13 @@ class RateCardStore(RateCards, Protocol):
         ...
 
     async def check(self, card: str, effective_from: datetime, rules: PutRules) -> None:
-        """Raises what `put` would raise for such a version, and writes nothing."""
+        """Check a version as `put` does, and write nothing. Raises what `put` would raise."""
         ...
 
     async def version(
         self, card: str, effective_from: datetime
     ) -> tuple[CardVersion, RateCardVersion] | None:
-        """The version that takes effect then, with all its rates, or None."""
+        """The version that takes effect at a time, with all its rates, or None."""
         ...
 
     async def versions(self, card: str) -> Sequence[CardVersion]:

@@ -38,7 +38,7 @@ class Replace:
 
 @dataclass(frozen=True, slots=True)
 class Upsert:
-    """Write all of a row, whether it is there or not."""
+    """Insert a row, or replace all of it."""
 
     key: str
     values: Mapping[str, Value]

@@ -35,7 +35,7 @@ def is_number_text(text: str) -> bool:
 
 
 def read_rfc3339(text: str) -> datetime | None:
-    """Aware UTC, to the microsecond; None if it is not RFC 3339 with a zone."""
+    """A time, aware, in UTC, to the microsecond; None if it is not RFC 3339 with a zone."""
     match = _RFC3339.fullmatch(text)
     if match is None:
         return None
@@ -66,9 +66,9 @@ _LABELS = ("authorization", "account", "organizer", "conference")
 
 
 def read_time(value: object) -> datetime | None:
-    """Aware UTC of the times that vendors write: RFC 3339 with or without the colon of its zone,
-    RFC 2822, seconds since 1970 or their thousandth, millionth or billionth parts. A local time
-    without a zone counts as UTC."""
+    """A time, aware, in UTC, in the formats of vendors: RFC 3339 with or without the colon of its
+    zone, RFC 2822, seconds since 1970 or their thousandth, millionth or billionth parts. A local
+    time without a zone counts as UTC."""
     text = _plain(value)
     if text is None:
         return None

@@ -321,7 +321,8 @@ def _caller(record: _ParsedRecord, country: str | None) -> str | None:
 
 
 def _called(record: _ParsedRecord, country: str | None) -> tuple[str | None, tuple[str, ...]]:
-    """(the number that was dialled where no service number was, the texts that may be it).
+    """(the dialled number if no service number was dialled, the texts that may be the service
+    number).
 
     The texts: what the dial plan exports, the SIP headers, the caller profiles, the oldest first,
     since each transfer adds one. The number: the exported one; else the first text that is a

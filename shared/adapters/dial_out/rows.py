@@ -56,7 +56,7 @@ def released_key(authorization: str) -> str:
 
 
 def released_values() -> dict[str, Value]:
-    """The properties of that row: it is there."""
+    """The properties of a marker row."""
     return {"schema": SCHEMA}
 
 

@@ -74,7 +74,7 @@ class TableAccountIndex:
         return ids[:limit], ids[limit - 1] if len(ids) > limit else None
 
     async def fill(self) -> None:
-        """Write the rows of all documents that are there."""
+        """Write the rows of all present documents."""
         cursor: str | None = None
         while True:
             page = await self._tables.scan(TABLE, limit=limits.TABLE_PAGE_ROWS_MAX, cursor=cursor)

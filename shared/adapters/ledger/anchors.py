@@ -60,7 +60,7 @@ class BlobAnchors:
         return newest
 
     async def set_aside(self, anchor: Anchor, now: datetime) -> None:
-        """Keep that an operator no longer compares with an anchor."""
+        """Record that an operator no longer compares with an anchor."""
         document = {**_document(anchor), "at": format_time(now)}
         await self._blobs.put_once(_set_aside(anchor), canonical_json(document))
 

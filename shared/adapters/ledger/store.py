@@ -179,7 +179,7 @@ class TableLedger:
         return await segments.pack_until(self._tables, account, before)
 
     async def close_usage_days(self, account: str, time_zone: str, before: datetime) -> int:
-        """Keep the usage of local days that were over before a time (see the port)."""
+        """Store the usage of local days that ended before a time (see the port)."""
         return await usage_days.close_days(self._tables, account, time_zone, before)
 
     async def usage_days(self, account: str, span: UsageSpan) -> UsageDays | None:

@@ -71,7 +71,7 @@ class TableCallEvents:
     async def add(
         self, bridge: str, events: Sequence[KeptEvent]
     ) -> tuple[list[KeptEvent], frozenset[str]]:
-        """Keep events of one call (see the port)."""
+        """Store events of one call (see the port)."""
         call = _call_key(bridge, events[0].event.call)
         results = [
             await self._arrivals.submit(call, (bridge, part))

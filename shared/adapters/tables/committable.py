@@ -90,14 +90,14 @@ class Partition[State, Command, Result](Protocol):
 
 @dataclass(slots=True)
 class PendingCommand[Command, Result]:
-    """A command that waits for its group, and who waits for its result."""
+    """A command that waits for its group, and the future of its result."""
 
     command: Command
     guards: tuple[str, ...]
     future: asyncio.Future[Result]
 
     def give(self, result: Result | PerminuteError) -> None:
-        """Its outcome; a caller who left meanwhile gets none."""
+        """Resolve the command's future, unless its caller was cancelled."""
         if self.future.done():
             return
         if isinstance(result, PerminuteError):

@@ -87,7 +87,8 @@ class GroupCommitter[State, Command, Result]:
     async def submit(
         self, partition: str, command: Command, *, seconds: float = limits.COMMIT_SECONDS_MAX
     ) -> Result:
-        """The result of the command once it is durable, or its first result if it was before.
+        """The result of the command once it is durable, or its first result if it was durable
+        before.
 
         Raises what the decision refuses with, and Unavailable when the outcome is not certain in
         time: the caller tries again with the same key.
@@ -331,7 +332,7 @@ class GroupCommitter[State, Command, Result]:
         waiters: Sequence[PendingCommand[Command, Result]],
         now: datetime,
     ) -> CommitGroup[State, Command, Result]:
-        """Decide all waiters in order. Answer those that change nothing at once, unless the answer
+        """Decide all commands in order. Answer those that change nothing at once, unless the answer
         builds on a step of this group: a step is reported only after it is in the table.
 
         An answer that a cached state gives is not trusted: it is decided again on a fresh one.
@@ -376,7 +377,8 @@ class GroupCommitter[State, Command, Result]:
     async def _answer_recorded(
         self, partition: str, waiters: Sequence[PendingCommand[Command, Result]]
     ) -> bool:
-        """Give their first results to those that were committed before; whether there was one."""
+        """Resolve the commands that were committed before with their first results; True if there
+        was one."""
 
         async def answer(waiter: PendingCommand[Command, Result]) -> bool:
             if not waiter.guards:

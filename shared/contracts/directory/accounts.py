@@ -148,7 +148,7 @@ class AutoRechargeBody(AdminBody):
         return self
 
     def auto_recharge(self) -> AutoRecharge:
-        """The same for the domain."""
+        """The body in domain units."""
         most = self.max_amount_per_month
         return AutoRecharge(
             trigger_micros=parse_amount(self.trigger),

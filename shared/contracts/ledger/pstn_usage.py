@@ -73,7 +73,7 @@ def pstn_call_log_row(
     organization: str | None,
     user_location: str | None,
 ) -> dict[str, object]:
-    """The same leg in the fields of Graph's `pstnCallLogRow`; amounts are decimal strings."""
+    """A leg in the fields of Graph's `pstnCallLogRow`; amounts are decimal strings."""
     kind = LegKind(str(charge["kind"]))
     fee = connection_fee_micros(charge, net_micros)
     region = _text(charge, "region")

@@ -82,7 +82,7 @@ class SlotBody(AdminBody):
     increment_seconds: Seconds
 
     def to_domain(self) -> Slot:
-        """The same in picos."""
+        """The slot in domain units: prices in picos."""
         return Slot(self.from_second, self.price, self.unit_seconds, self.increment_seconds)
 
 
@@ -128,7 +128,7 @@ class RateBody(AdminBody):
     grace_seconds: Seconds = 0
 
     def to_domain(self) -> Rate:
-        """The same in picos. A maximum without a strategy is a cap."""
+        """The slot in domain units: prices in picos. A maximum without a strategy is a cap."""
         strategy = self.maximum_charge_strategy or ("cap" if self.maximum_charge else None)
         return Rate(
             LegKind(self.kind),

@@ -112,7 +112,7 @@ def read_recharge(data: Mapping[str, Any]) -> Recharge:
 
 
 def read_recharge_id(text: str) -> tuple[str, int] | None:
-    """(account, number) of such an id, or None."""
+    """(account, number) of a recharge id, or None."""
     match = _ID.fullmatch(text)
     return (match[1], int(match[2])) if match else None
 

@@ -125,7 +125,7 @@ class HoldState:
         return not hold.released and hold.expires_at > self._expired_by(now)
 
     def open_holds(self, now: datetime) -> tuple[Hold, ...]:
-        """Holds that count."""
+        """The holds that are open at `now`."""
         by = self._expired_by(now)
         return tuple([hold for hold in self.holds if hold.expires_at > by and not hold.released])
 

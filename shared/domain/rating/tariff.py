@@ -137,7 +137,7 @@ class Tariff:
         return total, position
 
     def connection_fee(self, answered_at: datetime) -> int:
-        """The numerator of the connection fee of a call answered then."""
+        """The numerator of the connection fee of a call answered at a time."""
         return self._fees[self.band_at(answered_at)]
 
     def band_at(self, moment: datetime) -> int:

@@ -42,7 +42,7 @@ class PutRules:
 
 
 def check_put(versions: Sequence[CardVersion], effective_from: datetime, rules: PutRules) -> None:
-    """Passes a version that may be made or replaced among those that are known.
+    """Check that a version may be created or replaced, given the present versions.
 
     Raises PreconditionMissing, PreconditionFailed, Conflict `version_frozen`, Conflict
     `too_many_versions`, Invalid `effective_from_too_soon`.

@@ -1,4 +1,4 @@
-"""Assignment of records to legs, each used once, and what differs in each pair.
+"""Assignment of records to legs, each used once, and the differences of each pair.
 
 Records are assigned in passes; a later pass sees what earlier ones left over:
 
@@ -42,10 +42,10 @@ class ComparedField(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CarrierRecord:
-    """A row of their file. `line` counts from 1; `id` may be that of the leg, `row_id` names the
-    row alone. `number` is the called number, digits with "*" for those that are masked. `caller`
-    alike. `amount_micros` None: the file states none. `second_at` is the time of the answer, too,
-    where a local time happened twice."""
+    """A row of the carrier's file. `line` counts from 1; `id` may be that of the leg, `row_id`
+    names the row alone. `number` is the called number, digits with "*" for those that are masked.
+    `caller` alike. `amount_micros` None: the file states none. `second_at` is the time of the
+    answer, too, where a local time happened twice."""
 
     line: int
     answered_at: datetime
@@ -287,7 +287,7 @@ class _Assignment:
             self.by_time(similarity, seconds_max)
 
     def by_second_times(self, seconds_max: int) -> None:
-        """The same once more, where a local time happened twice with the second one."""
+        """The records again, with the second reading of a local time that occurred twice."""
         twofold = [each for each in self._twofold() if each[0] not in self.pairs]
         if not twofold:
             return
@@ -379,7 +379,7 @@ def _pair(
 def _within_a_day[Each: (CarrierRecord, ProductLeg)](
     ordered: Sequence[Each], moment: datetime
 ) -> Sequence[Each]:
-    """At most two of those that are within a day of a moment: more make no difference."""
+    """At most two of the records or legs within a day of a moment: more make no difference."""
     first = bisect_left(ordered, moment - SHIFT_MAX, key=_answered_at)
     last = bisect_right(ordered, moment + SHIFT_MAX, key=_answered_at)
     return ordered[first : min(last, first + 2)]

@@ -387,7 +387,8 @@ class ChargeLegs:
         )
 
     async def _parked_earlier(self, leg: EndedLeg) -> ParkedLeg | None:
-        """The same content, as an earlier version of the product parked it."""
+        """The parked leg with the same content, in the form of an earlier version of the
+        product."""
         for parked_id_then in earlier_parked_ids(leg):
             if parked := await self.parking.get(parked_id_then):
                 return parked

@@ -1,4 +1,4 @@
-"""Whose a leg is, what kind it is, and who organized it; pinned at its first delivery."""
+"""Resolution of a leg's account, kind and organizer, which are pinned at its first delivery."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime

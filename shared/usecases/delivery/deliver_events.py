@@ -182,7 +182,7 @@ class DeliverEvents:
         events: Sequence[tuple[Mapping[str, object], bytes]],
         slots: asyncio.Semaphore,
     ) -> list[_Target]:
-        """Keep a delivery for every target that subscribes to an event; the targets."""
+        """Store a delivery for every target that subscribes to an event; returns the targets."""
         async with slots:
             now = self._clock.now()
             settings = await self._facts.account(account)

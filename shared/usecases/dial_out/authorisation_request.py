@@ -1,4 +1,4 @@
-"""The request of a bridge before a call, and who the call belongs to."""
+"""The request of a bridge before a call, and the payer of the call."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

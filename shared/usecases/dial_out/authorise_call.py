@@ -40,8 +40,8 @@ class PricedCall:
 
 @dataclass(frozen=True, slots=True)
 class ResolvedCall:
-    """All that is known of a requested call. `denial` is the first rule against the call, None when
-    only credit is left to check; `explain` gives every check, with the result of that of credit.
+    """The facts of a requested call. `denial` is the first rule against the call, None when only
+    credit is left to check; `explain` gives every check, with the result of that of credit.
     `number` is the called one where the text is a number, `region` where it belongs."""
 
     denial: Denial | None
@@ -144,8 +144,8 @@ class AuthoriseCall:
     async def _keep(
         self, bridge: Bridge, request: AuthorisationRequest, call: ResolvedCall, denial: Denial
     ) -> Mapping[str, object]:
-        """Keep a denial under the request's key. Without an account there is nowhere to keep it: it
-        is decided again each time."""
+        """Store a denial under the request's key. Without an account no denial is stored: it is
+        decided again each time."""
         answer = self._denied(request, call, denial)
         if call.account is None:
             return answer

@@ -1,4 +1,4 @@
-"""A rate as the hold book sees it: what a call costs, whenever in the ringing it is answered."""
+"""The pricing of a call for the hold book: its cost, at whatever time it is answered."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -16,7 +16,7 @@ from shared.ports.rate_cards import RateCards
 
 @dataclass(frozen=True, slots=True)
 class CallPricing:
-    """Implements `Pricing` for a rate that was found.
+    """Implements `Pricing` for a rate.
 
     `after` is what the same call costs by the card's next version, where that takes effect while it
     rings: a leg is charged by the version in force when it was answered, so the more expensive one

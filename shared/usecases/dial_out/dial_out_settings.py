@@ -25,8 +25,8 @@ from shared.usecases.directory.directory_cache import DirectoryCache
 
 @dataclass(frozen=True, slots=True)
 class DialOutStatus:
-    """Dial-out as it runs: `stopped` is why it does not, "" while it does; `calls` are the open
-    ones with their requests, `missing` those without an event for a day."""
+    """The state of dial-out: `stopped` is the reason of a stop, or ""; `calls` are the open ones
+    with their requests, `missing` those without an event for a day."""
 
     suspended: bool
     stopped: str

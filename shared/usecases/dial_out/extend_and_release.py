@@ -73,8 +73,8 @@ class ActiveCalls:
     async def answered(
         self, bridge: Bridge, authorization: str, answered_at: datetime | None
     ) -> datetime:
-        """Keep when a call was answered (None: now, where that is not known yet); the time that is
-        kept. Raises Invalid for a time that is minutes off, NotFound `authorization_unknown`,
+        """Store the time of a call's answer (None: now, if it is unknown), and return the stored
+        time. Raises Invalid for a time that is minutes off, NotFound `authorization_unknown`,
         Conflict `authorization_ended`."""
         account, _ = await self._record(bridge, authorization)
         now = self.clock.now()
@@ -92,7 +92,8 @@ class ActiveCalls:
         return kept
 
     async def release(self, bridge: Bridge, authorization: str) -> None:
-        """A call that was allowed did not happen: give its hold back. Twice is once.
+        """Release the hold of an allowed call that did not take place. A repetition changes
+        nothing.
 
         Raises NotFound `authorization_unknown` when this bridge has no such authorization.
         """

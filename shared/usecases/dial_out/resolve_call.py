@@ -1,4 +1,4 @@
-"""The facts of a requested call: the number, who pays, the rules, the price."""
+"""The facts of a requested call: number, payer, rules, price."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -164,7 +164,7 @@ def _pool_month(
 
 @dataclass(frozen=True, slots=True)
 class ResolveDialIn:
-    """Resolves the call of a caller who joins."""
+    """Resolves a dial-in call."""
 
     facts: DirectoryCache
     rate_cards: RateCards

@@ -38,9 +38,10 @@ _MINUTE = timedelta(minutes=1)
 
 @dataclass(slots=True)
 class _WatchedAccount:
-    """An account in this process. `own` are the calls that it let through or halted: their signals
-    are sent at once, those of others once their process must have failed. `retries`: (tries, when
-    again) of calls whose bridge did not take a signal. `at` is when `timer` runs."""
+    """The watched state of an account in this process. `own` are the calls that this process
+    allowed or halted: their signals are sent at once, those of others once their process must have
+    failed. `retries`: (tries, when again) of calls whose bridge did not take a signal. `at` is when
+    `timer` runs."""
 
     own: set[str] = field(default_factory=set)
     sending: set[str] = field(default_factory=set)

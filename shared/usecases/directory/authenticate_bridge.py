@@ -18,7 +18,7 @@ _UNPROVEN_READS = RequestQuota(limits.UNPROVEN_READS_PER_SECOND, limits.UNPROVEN
 
 @dataclass(frozen=True, slots=True)
 class BridgeAuthenticator:
-    """Proof that a request comes from the bridge that its path names.
+    """Authentication of the bridge that a request's path names.
 
     Each request costs two verifications and one read, whether there is such a bridge or not. The
     read refuses a bridge that any process disabled or deleted, and a secret that any process

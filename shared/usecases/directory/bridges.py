@@ -1,4 +1,4 @@
-"""Bridges: who posts, how they prove it, and for whom they act."""
+"""Bridges: their dialects, authentication and accounts."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace

@@ -38,7 +38,7 @@ _AT_ONCE = 32
 
 @dataclass(frozen=True, slots=True)
 class DocumentTarget:
-    """A row of a load: the document that is to be there, where `etag` (None: nothing) is there."""
+    """A row of a load: the document to write over the version `etag` (None: over no document)."""
 
     key: str
     document: Mapping[str, object]

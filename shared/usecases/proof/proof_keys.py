@@ -38,8 +38,8 @@ class ProofKeys:
         return sorted(map(codecs.proof_key, records), key=lambda key: (key.since, key.id))
 
     async def published(self) -> list[ProofKey]:
-        """All keys, that of this process among them before it signs anything: who checks keeps the
-        keys beforehand."""
+        """All keys. This process publishes its key before it signs anything, so that verifiers can
+        store it."""
         if self.signer is not None:
             with suppress(Conflict):
                 await self.current()

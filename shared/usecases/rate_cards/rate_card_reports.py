@@ -129,7 +129,7 @@ class RateCardReports:
     async def price_list(
         self, card: str, at: datetime | None
     ) -> tuple[RateCardVersion, Sequence[CountryPrices], Sequence[Rate]]:
-        """The prices in force then, by default now: dial-out by country, and the dial-in rates.
+        """The prices in force at a time (default: now): dial-out by country, and the dial-in rates.
 
         Raises NotFound `rate_card_unknown`, or `rate_card_version_unknown` before its first one.
         """

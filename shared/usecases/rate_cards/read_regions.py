@@ -27,8 +27,8 @@ _VERSIONS_KEPT = 4
 
 @dataclass(frozen=True, slots=True)
 class OfAccount:
-    """A region as an account has it: `denial` is the rule of its policy against it, `prices` are
-    those of its card by class of number, None where it has no version in force."""
+    """A region for an account: `denial` is the rule of its policy against it, `prices` are those of
+    its card by class of number, None where it has no version in force."""
 
     denial: Denial | None
     version: RateCardVersion | None

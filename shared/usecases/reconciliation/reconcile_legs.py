@@ -51,8 +51,8 @@ class ReconcileLegs:
         span: tuple[datetime | None, datetime | None],
         principal: Principal,
     ) -> ReconciliationResult:
-        """Without a span that of the records, from the first to the last; without a currency the
-        account's.
+        """Compare records with legs. The default span is that of the records, the default currency
+        that of the account.
 
         Raises NotAllowed, NotFound `account_unknown`, TooLarge, StoreUnavailable.
         """

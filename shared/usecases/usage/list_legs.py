@@ -25,7 +25,7 @@ _FIRST_WINDOW_COMMITS = 4
 
 
 class LegOrder(StrEnum):
-    """By the time that selects the legs, or the most expensive first."""
+    """The order of a list of legs: by the time that selects them, or the most expensive first."""
 
     NEWEST = "newest"
     OLDEST = "oldest"

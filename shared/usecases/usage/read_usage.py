@@ -83,7 +83,7 @@ async def count(ledger: Ledger, account: str, span: UsageSpan, after: int | None
 
 
 async def resolved(ledger: Ledger, account: str, counted: Counted) -> Counted:
-    """The same, with the debits of earlier entries taken back. Raises LedgerCorrupt."""
+    """The usage with the debits of earlier entries reversed. Raises LedgerCorrupt."""
     waiting = tuple(counted.unresolved)
     counted.unresolved.clear()
     debits = await debits_by_number(ledger, account, waiting)
