@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -31,6 +31,9 @@ from perminute_cli.terminal import (
     table,
     width,
 )
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 ROWS_SHOWN = 100
 MAKE_CLIENT: Callable[[Connection], Client] = lambda made: Client(made.base_url, made.key)  # noqa: E731
@@ -318,11 +321,25 @@ class Group(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         wants_help = bool(args) and args[0] in {"--help", "-h"}
-        if self.default and not wants_help and (not args or args[0] not in self.commands):
+        is_completed = ctx.resilient_parsing and not args  # by a shell: the name comes next
+        if (
+            self.default
+            and not wants_help
+            and not is_completed
+            and (not args or args[0] not in self.commands)
+        ):
             first = args[0] if args else ""
             if not first or first.startswith("-"):
                 args = [self.default, *args]
         return super().parse_args(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
+        """The names of commands; or options, those of the default command, too."""
+        found = super().shell_complete(ctx, incomplete)
+        if self.default and incomplete.startswith("-"):
+            own = self.commands[self.default]
+            found += own.shell_complete(click.Context(own, parent=ctx), incomplete)
+        return found
 
 
 def group(parent: click.Group, name: str, about: str, default: str = "list") -> Group:

@@ -144,3 +144,53 @@ def test_a_version_takes_effect_at_midnight_utc_of_a_date(
 
     paths = {request.url.path for name, request in server.requests if name.startswith("put_rate")}
     assert paths == {"/api/v1/rate-cards/carrier/versions/2026-12-01T00:00:00Z"}
+
+
+PROBLEMS: dict[str, tuple[dict[str, object], str]] = {
+    "a stuck queue": ({"queue": {"messages": 7, "oldest_seconds": 900}}, "! Queue        7 legs"),
+    "dead letters": (
+        {"queue": {"messages": 0, "dead_letters": 3}}, "! Queue        0 legs; 3 dead letters",
+    ),
+    "an unknown queue": ({"queue": {"messages": None}}, "  Queue        unknown; 0 dead"),
+    "a full inbox": ({"inbox": {"messages": 4, "oldest_seconds": 61}}, "! Inbox        4 legs"),
+    "a stuck outbox": ({"outbox": {"oldest_seconds": 600}}, "! Outbox       events wait"),
+    "parked legs": ({"parked": {"open": 2, "by_reason": {"conflict": 2}}}, "! Parked       2 legs"),
+    "a stopped process": (
+        {"timers": [{"name": "low_balance", "late": True}]}, "! Timers       late: low_balance",
+    ),
+    "a failing receiver": ({"webhooks": {"failing": 1}}, "! Webhooks     1 failing"),
+    "a quiet bridge": (
+        {"bridges": [{"bridge": "studio", "last_leg_at": "2026-01-01T00:00:00Z"}]},
+        "1 bridge; no leg for 24 h: studio",
+    ),
+    "everything": (
+        {"status": "failing", "reasons": [{"code": "storage", "detail": "No storage."}] * 30},
+        "! Status       failing: No storage.",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_the_status_is_ten_lines_and_marks_each_problem(
+    name: str, server: Recorded, perminute: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    changes, expected = PROBLEMS[name]
+    fine: dict[str, object] = {
+        "status": "degraded", "reasons": [], "queue": {"messages": 0}, "inbox": {"messages": 0},
+        "outbox": {}, "parked": {"open": 0, "by_reason": {}}, "timers": [],
+        "webhooks": {"failing": 0}, "bridges": [], "last_charge_at": None, "version": "1",
+    }  # fmt: skip
+    server.stated["get_status"] = lambda _: httpx.Response(200, json={**fine, **changes})
+    server.stated["list_alerts"] = lambda _: httpx.Response(
+        200, json={"items": [{"type": "credits.low", "status": "open"}]}
+    )
+
+    ran = perminute("status")
+
+    assert ran.code == 1
+    assert expected in ran.out
+    assert len(ran.out.splitlines()) == 10
+    assert max(map(cell_len, ran.out.splitlines())) <= 80
+    assert "! Alerts " in ran.out
+    assert "contoso credits.low" in ran.out

@@ -7,8 +7,12 @@ import click
 
 from perminute_cli import api
 from perminute_cli.app import App, command
-from perminute_cli.failures import Failure
+from perminute_cli.failures import Failure, Problem
 from perminute_cli.terminal import counted, duration, local_time, one_line, safe, width
+
+ACCOUNTS_MAX = 20
+ALERTS_MAX = 100
+"""Alerts of an account that are read, the newest."""
 
 
 def register(root: click.Group) -> None:
@@ -21,7 +25,7 @@ def register(root: click.Group) -> None:
         if app.is_json:
             app.json(found)
         else:
-            lines = _lines(found)
+            lines = _lines(found, _alerts(app))
             edge = max(len(name) for name, _, _ in lines) + 2
             available = width()
             app.text(
@@ -35,8 +39,27 @@ def register(root: click.Group) -> None:
             raise Failure(f"The server is {found['status']}{why}", "See docs/operations.md.")
 
 
-def _lines(found: Any) -> list[tuple[str, str, bool]]:
-    """(name, what there is, whether it is wrong), ten of them."""
+def _alerts(app: App) -> tuple[str, bool]:
+    """(the open alerts of the first accounts, whether there are some); `unknown` for a role that
+    may not read accounts."""
+    try:
+        accounts = [each["id"] for each in app.search(api.list_accounts(), ACCOUNTS_MAX + 1)]
+        found: dict[str, list[str]] = {}
+        for account in accounts[:ACCOUNTS_MAX]:
+            alerts = app.search(api.list_alerts(account), ALERTS_MAX)
+            kinds = [str(each.get("type")) for each in alerts if each.get("status") == "open"]
+            if kinds:
+                found[account] = kinds
+    except Problem:
+        return "unknown", False
+    count = sum(map(len, found.values()))
+    more = f" (of the first {ACCOUNTS_MAX} accounts)" if len(accounts) > ACCOUNTS_MAX else ""
+    texts = [f"{account} {', '.join(dict.fromkeys(kinds))}" for account, kinds in found.items()]
+    return f"{count:,} open{more}{safe(': ' + '; '.join(texts)) if texts else ''}", count > 0
+
+
+def _lines(found: Any, alerts: tuple[str, bool]) -> list[tuple[str, str, bool]]:
+    """(name, text, whether a problem), ten of them."""
     queue, inbox, outbox = found["queue"], found["inbox"], found["outbox"]
     parked, late = found["parked"], [each for each in found["timers"] if each["late"]]
     letters, failing = queue.get("dead_letters") or 0, found["webhooks"].get("failing") or 0
@@ -53,8 +76,11 @@ def _lines(found: Any) -> list[tuple[str, str, bool]]:
     is_ok = found["status"] == "ok"
     return [
         ("Status", f"{found['status']}{_because(found.get('reasons') or [])}", not is_ok),
-        ("Queue", _waiting(queue), bool(queue.get("oldest_seconds"))),
-        ("Dead letters", counted(letters, "message"), letters > 0),
+        (
+            "Queue",
+            f"{_waiting(queue)}; {counted(letters, 'dead letter')}",
+            bool(queue.get("oldest_seconds")) or letters > 0,
+        ),
         ("Inbox", _waiting(inbox), bool(inbox.get("messages"))),
         ("Outbox", _age(outbox), bool(outbox.get("oldest_seconds"))),
         (
@@ -62,6 +88,7 @@ def _lines(found: Any) -> list[tuple[str, str, bool]]:
             counted(parked["open"], "leg") + _counts(parked["by_reason"]),
             parked["open"] > 0,
         ),
+        ("Alerts", *alerts),
         (
             "Timers",
             f"late: {', '.join(each['name'] for each in late)}" if late else "on time",
