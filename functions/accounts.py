@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING
 
 import azure.functions as func
 
-from functions.http import ApiCall, admin_route, new_blueprint, reply, reply_list, with_warnings
+from functions.http import (
+    ApiCall,
+    admin_route,
+    new_blueprint,
+    reply,
+    reply_list,
+    reply_saved,
+    with_warnings,
+)
 from shared.bootstrap import container
 from shared.contracts.common.queries import PAGE
 from shared.domain.directory.access import READERS, Role
@@ -70,8 +78,5 @@ async def _save(call: ApiCall, stated: "AccountBody", if_match: str | None) -> f
     body = account_body(view.account, view.state, view.held_micros)
     named = stated.model_fields_set
     absent = await container().absent.of_account(settings) if named & _CARD_FIELDS else []
-    return reply(
-        with_warnings(body, [each for each in absent if each.pointer[1:] in named]),
-        status=201 if saved.created else 200,
-        etag=saved.etag,
-    )
+    warnings = [each for each in absent if each.pointer[1:] in named]
+    return reply_saved(with_warnings(body, warnings), saved)

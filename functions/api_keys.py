@@ -6,9 +6,9 @@ import azure.functions as func
 
 from functions.http import (
     ApiCall,
-    ItemPage,
     admin_route,
     new_blueprint,
+    no_content,
     reply,
     reply_list,
     with_warnings,
@@ -66,15 +66,17 @@ async def list_api_keys(call: ApiCall) -> func.HttpResponse:
     """All keys, without their secrets."""
     from shared.contracts.directory.bridges_and_keys import API_KEY_COLUMNS, api_key_body
 
-    async def fetch(limit: int, cursor: str | None) -> ItemPage:
-        keys, following = await container().api_keys.page(limit=limit, cursor=cursor)
-        return [api_key_body(key, used_at) for key, used_at in keys], following
-
-    return await reply_list(call, fetch, API_KEY_COLUMNS, "api-keys.csv")
+    return await reply_list(
+        call,
+        container().api_keys.page,
+        API_KEY_COLUMNS,
+        "api-keys.csv",
+        body=lambda each: api_key_body(*each),
+    )
 
 
 @admin_route(bp, "DELETE", "v1/api-keys/{key}", _ADMIN, all_accounts=True)
 async def delete_api_key(call: ApiCall) -> func.HttpResponse:
     """Delete a key; it is refused from the next request on."""
     await container().api_keys.delete(call.path("key"))
-    return func.HttpResponse(status_code=204)
+    return no_content()

@@ -9,12 +9,12 @@ import azure.functions as func
 from functions.call_ended import POSTED_LEGS
 from functions.http import (
     ApiCall,
-    ItemPage,
     admin_route,
     new_blueprint,
     no_content,
     reply,
     reply_list,
+    reply_saved,
     with_warnings,
 )
 from shared.bootstrap import container
@@ -23,6 +23,7 @@ from shared.domain.directory.access import Role
 
 if TYPE_CHECKING:  # loaded by the first request
     from shared.contracts.directory.bridges_and_keys import BridgeBody
+    from shared.usecases.directory.bridges import BridgeView
 
 bp = new_blueprint()
 _PATH = "v1/bridges/{bridge}"
@@ -48,13 +49,11 @@ async def list_bridges(call: ApiCall) -> func.HttpResponse:
     """Bridges without their secrets, by id."""
     from shared.contracts.directory.bridges_and_keys import BRIDGE_COLUMNS, bridge_body
 
-    async def fetch(limit: int, cursor: str | None) -> ItemPage:
-        views, following = await container().bridges.page(
-            prefix=call.query("prefix") or "", limit=limit, cursor=cursor
-        )
-        return [bridge_body(view.bridge, view.etag, None) for view in views], following
+    def body(view: "BridgeView") -> dict[str, object]:
+        return bridge_body(view.bridge, view.etag, None)
 
-    return await reply_list(call, fetch, BRIDGE_COLUMNS, "bridges.csv")
+    fetch = partial(container().bridges.page, prefix=call.query("prefix") or "")
+    return await reply_list(call, fetch, BRIDGE_COLUMNS, "bridges.csv", body=body)
 
 
 @admin_route(bp, "GET", _PATH, frozenset({Role.OPERATOR}), all_accounts=True)
@@ -144,8 +143,5 @@ async def _save(call: ApiCall, stated: "BridgeBody", if_match: str | None) -> fu
 
     view, saved = await container().bridges.put(call.path("bridge"), stated.to_input(), if_match)
     body = bridge_body(view.bridge, view.etag, view.new_secret, view.new_control_secret)
-    return reply(
-        with_warnings(body, await container().absent.of_bridge(view.bridge)),
-        status=201 if saved.created else 200,
-        etag=view.etag,
-    )
+    absent = await container().absent.of_bridge(view.bridge)
+    return reply_saved(with_warnings(body, absent), saved)

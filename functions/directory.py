@@ -8,12 +8,12 @@ import azure.functions as func
 
 from functions.http import (
     ApiCall,
-    ItemPage,
     admin_route,
     new_blueprint,
     no_content,
     reply,
     reply_list,
+    reply_saved,
     with_warnings,
 )
 from shared.bootstrap import container
@@ -31,6 +31,7 @@ from shared.usecases.directory.codecs import Kind
 if TYPE_CHECKING:  # loaded by the first request
     from shared.contracts.dial_out.policy import DialOutPolicyBody, OrganizerBody
     from shared.contracts.directory.registrations import ConferenceBody, ServiceNumberBody
+    from shared.usecases.directory.registrations import Registered
 
 bp = new_blueprint()
 _SETTERS = frozenset({Role.OPERATOR})
@@ -60,13 +61,14 @@ async def list_organizers(call: ApiCall) -> func.HttpResponse:
     account = call.path("account")
     await container().loads.finish(account)
 
-    async def fetch(limit: int, cursor: str | None) -> ItemPage:
-        page, following = await container().dial_out_settings.organizers(
-            account, prefix=call.query("prefix") or "", limit=limit, after=cursor
-        )
-        return [listed_organizer_body(*each) for each in page], following
-
-    return await reply_list(call, fetch, ORGANIZER_COLUMNS, f"{account}-organizers.csv")
+    prefix = call.query("prefix") or ""
+    return await reply_list(
+        call,
+        partial(container().dial_out_settings.organizers, account, prefix=prefix),
+        ORGANIZER_COLUMNS,
+        f"{account}-organizers.csv",
+        body=lambda each: listed_organizer_body(*each),
+    )
 
 
 @admin_route(bp, "GET", _CONFERENCES, READERS, queries=_LIST, is_report=True)
@@ -216,16 +218,14 @@ async def _list_registrations(
     account = call.path("account")
     await container().loads.finish(account)
 
-    async def fetch(limit: int, cursor: str | None) -> ItemPage:
-        page, following = await container().registrations.page(
-            kind, account, prefix=call.query("prefix") or "", limit=limit, after=cursor
-        )
-        return [
-            registrations_body(name, key, account, each.history, each.etag) for key, each in page
-        ], following
+    def body(item: tuple[str, "Registered"]) -> dict[str, object]:
+        key, registered = item
+        return registrations_body(name, key, account, registered.history, registered.etag)
 
+    prefix = call.query("prefix") or ""
+    fetch = partial(container().registrations.page, kind, account, prefix=prefix)
     columns = (name, value, "registrations", "etag")
-    return await reply_list(call, fetch, columns, f"{account}-{call.route.name}.csv")
+    return await reply_list(call, fetch, columns, f"{account}-{call.route.name}.csv", body=body)
 
 
 @admin_route(bp, "GET", _ORGANIZER, READERS)
@@ -278,11 +278,8 @@ async def _save_organizer(
     saved = await container().dial_out_settings.put_organizer(
         call.path("account"), organizer, if_match
     )
-    return reply(
-        {"id": organizer.organizer, **organizer_body(organizer), "etag": saved.etag},
-        status=201 if saved.created else 200,
-        etag=saved.etag,
-    )
+    shown = {"id": organizer.organizer, **organizer_body(organizer), "etag": saved.etag}
+    return reply_saved(shown, saved)
 
 
 @admin_route(bp, "GET", _POLICY, READERS)
@@ -442,4 +439,4 @@ async def _put_registration(
             registration.account, registration.organizer
         )
         body = with_warnings(body, absent)
-    return reply(body, status=201 if saved.created else 200, etag=view.etag)
+    return reply_saved(body, saved)

@@ -53,6 +53,7 @@ from shared.domain.directory.access import Principal, Role
 from shared.domain.directory.entities import Bridge
 from shared.pacing import Work, working, yield_to_others
 from shared.ports.audit import ACTING, Actor
+from shared.ports.records import SavedDocument
 from shared.telemetry import event, failure
 
 _KEY = re.compile(r"[!-~]+", re.ASCII)
@@ -505,6 +506,11 @@ def reply(
         headers=fields,
         mimetype=JSON_MEDIA_TYPE,
     )
+
+
+def reply_saved(document: object, saved: SavedDocument) -> func.HttpResponse:
+    """The response to a PUT or PATCH, 201 if it created the resource."""
+    return reply(document, status=201 if saved.created else 200, etag=saved.etag)
 
 
 def with_warnings(

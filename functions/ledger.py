@@ -1,5 +1,6 @@
 """The ledger: top-ups, entries, legs with their charges, verification."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -8,7 +9,6 @@ import azure.functions as func
 from functions.corrections import log_correction
 from functions.http import (
     ApiCall,
-    ItemPage,
     admin_route,
     new_blueprint,
     reply,
@@ -141,15 +141,13 @@ async def list_entries(call: ApiCall) -> func.HttpResponse:
     selection = EntryFilter(since, until, EntryKind(kind) if kind is not None else None)
     read_ledger = container().read_ledger
 
-    async def fetch(limit: int, cursor: str | None) -> ItemPage:
+    async def fetch(limit: int, cursor: str | None) -> "tuple[Sequence[Entry], str | None]":
         if leg:
-            page = await read_ledger.of_leg(account, leg)
-        else:
-            page = await read_ledger.entries(account, selection, limit=limit, cursor=cursor)
-        return [entry_body(entry) for entry in page.entries], page.cursor
+            return await read_ledger.of_leg(account, leg), None
+        return await read_ledger.entries(account, selection, limit=limit, cursor=cursor)
 
-    file_name = f"{account}-entries.csv"
-    return await reply_list(call, fetch, ENTRY_COLUMNS, file_name, time_column="at")
+    name = f"{account}-entries.csv"
+    return await reply_list(call, fetch, ENTRY_COLUMNS, name, body=entry_body, time_column="at")
 
 
 @admin_route(bp, "GET", f"{_ACCOUNT}/balance", READERS, queries=_AT)

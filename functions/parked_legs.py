@@ -1,10 +1,11 @@
 """Parked legs: legs that could not be charged, their replay and dismissal."""
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import azure.functions as func
 
-from functions.http import ApiCall, ItemPage, admin_route, new_blueprint, reply, reply_list
+from functions.http import ApiCall, admin_route, new_blueprint, reply, reply_list
 from shared.bootstrap import container
 from shared.contracts.common.queries import PAGE, Query, flag, one_of
 from shared.contracts.common.routes import Body
@@ -46,11 +47,8 @@ async def list_parked_legs(call: ApiCall) -> func.HttpResponse:
         by_reason = dict(sorted(counts.items()))
         return reply({"total": sum(by_reason.values()), "by_reason": by_reason})
 
-    async def fetch(limit: int, cursor: str | None) -> ItemPage:
-        page = await container().parked_legs.page(call.principal, where, limit=limit, cursor=cursor)
-        return [parked_body(item) for item in page.items], page.cursor
-
-    return await reply_list(call, fetch, PARKED_COLUMNS, "parked-legs.csv")
+    fetch = partial(container().parked_legs.page, call.principal, where)
+    return await reply_list(call, fetch, PARKED_COLUMNS, "parked-legs.csv", body=parked_body)
 
 
 @admin_route(

@@ -6,13 +6,13 @@ import asyncio
 import json
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 import azure.functions as func
 
 from functions.http import (
     ApiCall,
-    ItemPage,
     admin_route,
     new_blueprint,
     reply,
@@ -48,14 +48,8 @@ _VERSION = "v1/rate-cards/{card}/versions/{effective_from}"
 async def list_rate_cards(call: ApiCall) -> func.HttpResponse:
     """The names of the cards that the caller may see: all, or those that the caller's accounts
     use."""
-
-    async def fetch(limit: int, cursor: str | None) -> ItemPage:
-        names, following = await container().rate_card_service.cards(
-            call.principal, limit=limit, after=cursor
-        )
-        return [{"id": name} for name in names], following
-
-    return await reply_list(call, fetch, ("id",), "rate-cards.csv")
+    fetch = partial(container().rate_card_service.cards, call.principal)
+    return await reply_list(call, fetch, ("id",), "rate-cards.csv", body=lambda name: {"id": name})
 
 
 @admin_route(bp, "GET", "v1/rate-cards/{card}", READERS)

@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, List
 
 import azure.functions as func
 
-from functions.http import ApiCall, ItemPage, admin_route, new_blueprint, reply, reply_list
+from functions.http import (
+    ApiCall,
+    ItemPage,
+    admin_route,
+    new_blueprint,
+    no_content,
+    reply,
+    reply_list,
+    reply_saved,
+)
 from functions.timers import skip_on_outage
 from shared.bootstrap import container
 from shared.contracts.common.queries import PAGE
@@ -101,20 +110,17 @@ async def put_webhook(call: ApiCall, body: "WebhookBody") -> func.HttpResponse:
     settings = WebhookInput(body.url, tuple(dict.fromkeys(body.events)), body.rotate_secret)
     account, name = call.path("account"), call.path("name")
     view, saved = await container().webhooks.put(account, name, settings, call.if_match())
-    return reply(
-        webhook_body(
-            view.webhook, view.etag, stopped=False, new_secret=view.new_secret, masked=False
-        ),
-        status=201 if saved.created else 200,
-        etag=saved.etag,
+    shown = webhook_body(
+        view.webhook, view.etag, stopped=False, new_secret=view.new_secret, masked=False
     )
+    return reply_saved(shown, saved)
 
 
 @admin_route(bp, "DELETE", f"{_PATH}/{{name}}", _SETTERS, if_match=True)
 async def delete_webhook(call: ApiCall) -> func.HttpResponse:
     """Delete a webhook: nothing more is sent, pending deliveries are dropped."""
     await container().webhooks.delete(call.path("account"), call.path("name"), call.if_match())
-    return func.HttpResponse(status_code=204)
+    return no_content()
 
 
 @admin_route(bp, "GET", f"{_PATH}/{{name}}/deliveries", READERS, queries=PAGE)
@@ -123,11 +129,9 @@ async def list_deliveries(call: ApiCall) -> func.HttpResponse:
     from shared.contracts.delivery.webhooks import DELIVERY_COLUMNS, delivery_body
 
     account, name = call.path("account"), call.path("name")
-    fetch, file_name = (
-        partial(container().webhooks.list_deliveries, account, name),
-        f"{account}-deliveries.csv",
-    )
-    return await reply_list(call, fetch, DELIVERY_COLUMNS, file_name, body=delivery_body)
+    fetch = partial(container().webhooks.list_deliveries, account, name)
+    name = f"{account}-deliveries.csv"
+    return await reply_list(call, fetch, DELIVERY_COLUMNS, name, body=delivery_body)
 
 
 @admin_route(bp, "POST", f"{_PATH}/{{name}}/deliveries/{{id}}/replay", _SETTERS)

@@ -150,11 +150,8 @@ class HoldBook(Protocol):
         closed."""
         ...
 
-    async def release(self, account: str, authorization: str, bridge: str) -> None:
-        """Release the hold of an authorization; a repetition changes nothing.
-
-        Raises NotFound when this bridge placed no such hold.
-        """
+    async def release(self, account: str, authorization: str) -> None:
+        """Release the hold of an authorization; nothing happens where none is open."""
         ...
 
     async def switch(self, account: str, command: DialOutControl) -> bool:

@@ -72,7 +72,7 @@ class Process:
     async def _release(self, name: str) -> None:
         for _ in range(TRIES_MAX):
             with contextlib.suppress(Unavailable):
-                await self.book.release(ACCOUNT, name, "local")
+                await self.book.release(ACCOUNT, name)
                 return
 
     async def flood(self) -> None:

@@ -93,7 +93,7 @@ class Authoriser:
         return name, "allowed" if isinstance(answer, StoredDecision) else answer.reason.value
 
     async def _release(self, name: str) -> None:
-        await _repeated(lambda: self._book.release(self._limit, name, "local"))
+        await _repeated(lambda: self._book.release(self._limit, name))
 
 
 async def _repeated[Result](request: Callable[[], Awaitable[Result]]) -> Result:

@@ -13,7 +13,7 @@ import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from shared.adapters.tables.packing import joined, split
+from shared.adapters.tables.packing import joined, read_values, row_values, split
 from shared.adapters.tables.schema import check_schema
 from shared.domain.common import limits
 from shared.domain.common.canonical import format_time, parse_time
@@ -167,16 +167,8 @@ def _pending_key(place: tuple[int, int]) -> str:
 def _values(delivery: Delivery) -> dict[str, Value]:
     return {
         "schema": SCHEMA,
-        "event": delivery.event,
-        "type": delivery.type,
-        "status": delivery.status.value,
-        "attempts": delivery.attempts,
-        "accepted_at": format_time(delivery.accepted_at),
-        "first_at": _text(delivery.first_at),
-        "next_at": _text(delivery.next_at),
-        "ended_at": _text(delivery.ended_at),
+        **row_values(delivery, exclude={"account", "target", "body"}),
         "answer": delivery.answer or 0,
-        "error": delivery.error or "",
         **split("body", delivery.body),
     }
 
@@ -184,27 +176,5 @@ def _values(delivery: Delivery) -> dict[str, Value]:
 def _read(account: str, target: str, row: Row) -> Delivery:
     check_schema(row, SCHEMA)
     values = row.values
-    answer = values["answer"]
-    return Delivery(
-        account=account,
-        target=target,
-        event=str(values["event"]),
-        type=str(values["type"]),
-        body=joined("body", values),
-        accepted_at=parse_time(str(values["accepted_at"])),
-        status=DeliveryStatus(str(values["status"])),
-        attempts=int(str(values["attempts"])),
-        first_at=_moment(values["first_at"]),
-        next_at=_moment(values["next_at"]),
-        ended_at=_moment(values["ended_at"]),
-        answer=int(answer) or None if isinstance(answer, int) else None,
-        error=str(values["error"]) or None,
-    )
-
-
-def _text(moment: datetime | None) -> str:
-    return format_time(moment) if moment else ""
-
-
-def _moment(value: Value) -> datetime | None:
-    return parse_time(str(value)) if value else None
+    body, answer = joined("body", values), values["answer"] or None
+    return read_values(Delivery, values, account=account, target=target, body=body, answer=answer)

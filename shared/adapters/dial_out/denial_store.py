@@ -13,10 +13,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import batched
 
+from shared.adapters.tables.packing import read_values, row_values
 from shared.adapters.tables.schema import check_schema
 from shared.domain.common import limits
 from shared.domain.common.errors import OutcomeUnknown, PerminuteError
-from shared.domain.dial_out.denied_calls import DeniedCall, Direction
+from shared.domain.dial_out.denied_calls import DeniedCall
 from shared.pacing import NO_REQUEST
 from shared.ports.denials import DenialFilter
 from shared.ports.tables import Delete, Operation, Row, TableStore, Upsert, Value
@@ -121,34 +122,11 @@ def _prefix(moment: datetime) -> str:
 
 
 def _values(denied: DeniedCall) -> dict[str, Value]:
-    return {
-        "schema": SCHEMA,
-        "at": denied.at,
-        "bridge": denied.bridge,
-        "direction": denied.direction.value,
-        "to": denied.to,
-        "region": denied.region or "",
-        "reason": denied.reason,
-        "message": denied.message,
-        "organizer": denied.organizer or "",
-        "conference": denied.conference or "",
-    }
+    return {"schema": SCHEMA, **row_values(denied, exclude={"id"}), "at": denied.at}
 
 
 def _read(row: Row) -> DeniedCall:
     check_schema(row, SCHEMA)
-    values = row.values
-    at = values["at"]
+    at = row.values["at"]
     assert isinstance(at, datetime), "a time is stored as one"
-    return DeniedCall(
-        id=row.key.rsplit("|", 1)[1],
-        at=at,
-        bridge=str(values["bridge"]),
-        direction=Direction(str(values["direction"])),
-        to=str(values["to"]),
-        region=str(values["region"]) or None,
-        reason=str(values["reason"]),
-        message=str(values["message"]),
-        organizer=str(values["organizer"]) or None,
-        conference=str(values["conference"]) or None,
-    )
+    return read_values(DeniedCall, row.values, id=row.key.rsplit("|", 1)[1], at=at)

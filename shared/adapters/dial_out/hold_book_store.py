@@ -33,7 +33,6 @@ from shared.domain.common import limits
 from shared.domain.common.errors import (
     Conflict,
     LedgerCorrupt,
-    NotFound,
     OutcomeUnknown,
     PerminuteError,
     RowExists,
@@ -149,16 +148,7 @@ class TableHoldBook:
         assert result is None or isinstance(result, Granted)
         return result
 
-    async def release(self, account: str, authorization: str, bridge: str) -> None:
-        """Give back the reservation of an authorization. Raises NotFound when this bridge has none
-        such."""
-        record = await self.record(account, authorization)
-        if record is None or record.bridge != bridge or not record.granted_seconds:
-            raise NotFound(
-                "This bridge has no authorization with this id. "
-                "Send the id that the dial-out or dial-in returned.",
-                code="authorization_unknown",
-            )
+    async def release(self, account: str, authorization: str) -> None:
         await self._committer.submit(account, ReleaseHold(authorization))
 
     async def answer(self, account: str, authorization: str, answered_at: datetime) -> datetime:

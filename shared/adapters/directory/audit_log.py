@@ -24,8 +24,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 from shared.adapters.tables.packing import pack, unpack
-from shared.adapters.tables.schema import is_unknown
-from shared.domain.common.errors import Invalid, OutcomeUnknown, StoreUnavailable
+from shared.adapters.tables.schema import refuse_unknown
+from shared.domain.common.errors import OutcomeUnknown, StoreUnavailable
+from shared.domain.common.opaque import cursor_invalid
 from shared.ports.audit import ACTING, Action, Actor, Change, ChangeFilter, LoggedChange
 from shared.ports.clock import Clock, Ids
 from shared.ports.tables import Operation, Row, TableStore, Upsert, Value
@@ -69,10 +70,7 @@ class TableAuditLog:
         self, filters: ChangeFilter, *, limit: int, cursor: str | None
     ) -> tuple[Sequence[LoggedChange], str | None]:
         if cursor is not None and not _KEY.fullmatch(cursor):
-            raise Invalid(
-                "The cursor is not one that this list returned. Start again without a cursor.",
-                code="cursor_invalid",
-            )
+            raise cursor_invalid()
         where = {"actor": filters.actor, "kind": filters.kind}
         names = sorted(set(filters.accounts)) if filters.accounts is not None else [_EVERY]
         pages = [
@@ -151,11 +149,7 @@ def _values(
 
 def _read(row: Row) -> LoggedChange:
     values = row.values
-    if is_unknown(row, (SCHEMA,)):
-        raise StoreUnavailable(
-            "The row was written by a newer version. Deploy that version or a later one.",
-            code="schema_unknown",
-        )
+    refuse_unknown(row, (SCHEMA,))
     at = values.get("at")
     if not isinstance(at, datetime):
         raise _unreadable(row)

@@ -30,7 +30,7 @@ from shared.adapters.directory.account_index import TableAccountIndex, owners
 from shared.adapters.directory.audit_log import TableAuditLog
 from shared.adapters.encryption import Sealing
 from shared.adapters.tables.packing import inflated, joined, pack, split, unpack
-from shared.adapters.tables.schema import is_unknown
+from shared.adapters.tables.schema import refuse_unknown
 from shared.domain.common import limits
 from shared.domain.common.canonical import canonical_json
 from shared.domain.common.errors import (
@@ -275,11 +275,7 @@ class DocumentStore:
             return StoredDocument(key, {}, version)
 
     def _record(self, kind: str, row: Row) -> StoredDocument:
-        if is_unknown(row, _DOCUMENT_SCHEMAS):
-            raise StoreUnavailable(
-                "The row was written by a newer version. Deploy that version or a later one.",
-                code="schema_unknown",
-            )
+        refuse_unknown(row, _DOCUMENT_SCHEMAS)
         key, version = _identity(row)
         document = None
         if row.values.get("schema") in _DOCUMENT_SCHEMAS and version:

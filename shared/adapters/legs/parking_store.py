@@ -10,9 +10,8 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
 from operator import itemgetter
-from typing import cast
 
-from shared.adapters.tables.packing import holders, pack, unpack
+from shared.adapters.tables.packing import holders, pack, read_values, row_values, unpack
 from shared.adapters.tables.schema import check_schema
 from shared.domain.common import limits
 from shared.domain.common.canonical import format_time, parse_time
@@ -25,7 +24,7 @@ from shared.domain.common.errors import (
 )
 from shared.domain.common.opaque import from_cursor, to_cursor
 from shared.domain.legs.leg import leg_key_hash
-from shared.domain.legs.parking import ParkedLeg, ParkReason, ParkStatus
+from shared.domain.legs.parking import ParkedLeg, ParkStatus
 from shared.ports.tables import Insert, Replace, Row, TableStore, Value
 
 TABLE = "parked"
@@ -191,22 +190,8 @@ def _is_id(text: str) -> bool:
 
 
 def _values(parked: ParkedLeg) -> dict[str, Value]:
-    return {
-        "schema": SCHEMA,
-        "leg": parked.leg,
-        "bridge": parked.bridge,
-        "account": parked.account or "",
-        "reason": parked.reason.value,
-        "detail": parked.detail,
-        "received_at": format_time(parked.received_at),
-        "attempts": parked.attempts,
-        "status": parked.status.value,
-        "actor": parked.actor or "",
-        "charged_as": parked.charged_as or "",
-        "note": parked.note or "",
-        "announced": parked.announced,
-        **pack("original", parked.original),
-    }
+    values = row_values(parked, exclude={"id", "original"})
+    return {"schema": SCHEMA, **values, **pack("original", parked.original)}
 
 
 def _split(values: dict[str, Value]) -> tuple[dict[str, Value], dict[str, Value]]:
@@ -220,20 +205,10 @@ def _split(values: dict[str, Value]) -> tuple[dict[str, Value], dict[str, Value]
 
 
 def _read(row: Row) -> ParkedLeg:
-    values = row.values
-    return ParkedLeg(
+    return read_values(
+        ParkedLeg,
+        row.values,
         id=row.key,
-        leg=str(values["leg"]),
-        bridge=str(values["bridge"]),
-        reason=ParkReason(str(values["reason"])),
-        detail=str(values["detail"]),
-        received_at=parse_time(str(values["received_at"])),
-        account=str(values["account"]) or None,
-        original=cast("Mapping[str, object]", unpack("original", values)),
-        attempts=int(cast("int", values["attempts"])),
-        status=ParkStatus(str(values["status"])),
-        actor=str(values["actor"]) or None,
-        charged_as=str(values.get("charged_as", "")) or None,
-        note=str(values.get("note", "")) or None,
-        announced=values.get("announced") is not False,
+        original=unpack("original", row.values),
+        announced=row.values.get("announced") is not False,
     )

@@ -22,7 +22,7 @@ from datetime import UTC, datetime, timedelta
 
 from shared.adapters.directory.audit_log import MARKERS, TableAuditLog
 from shared.adapters.tables.packing import joined, split
-from shared.adapters.tables.schema import is_unknown
+from shared.adapters.tables.schema import refuse_unknown
 from shared.domain.common import limits
 from shared.domain.common.canonical import format_time
 from shared.domain.common.errors import (
@@ -311,11 +311,7 @@ def _values(about: CardVersion, partition: str, header: Header) -> dict[str, Val
 def _known_schema(row: Row) -> Row:
     """The row, which is of a schema that this code knows. Raises StoreUnavailable on a newer one,
     RateCardUnreadable where it has none."""
-    if is_unknown(row, (SCHEMA,)):
-        raise StoreUnavailable(
-            "The row was written by a newer version. Deploy that version or a later one.",
-            code="schema_unknown",
-        )
+    refuse_unknown(row, (SCHEMA,))
     if not isinstance(row.values.get("schema"), int):
         raise RateCardUnreadable(
             f"The row {row.key} of the rate cards cannot be read. Put the version again."

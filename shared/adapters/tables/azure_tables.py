@@ -12,7 +12,8 @@ from shared.adapters.tables.sdk_entities import to_row
 from shared.adapters.tables.transactions import BatchTransactions
 from shared.adapters.tables.validation import check_table, check_transaction, storable_key
 from shared.domain.common import limits
-from shared.domain.common.errors import Invalid, PerminuteError, StoreUnavailable
+from shared.domain.common.errors import PerminuteError, StoreUnavailable
+from shared.domain.common.opaque import cursor_invalid
 from shared.ports.tables import Operation, Row, RowPage, TableStore
 
 if TYPE_CHECKING:
@@ -161,10 +162,7 @@ class AzureTables(TableStore):
             if _is_missing(error):
                 return RowPage((), None)
             if cursor is not None and getattr(error, "status_code", None) == 400:
-                raise Invalid(
-                    "The cursor is not one that this list returned. Start again without a cursor.",
-                    code="cursor_invalid",
-                ) from error
+                raise cursor_invalid() from error
             raise _unread(error) from error
         if not onward:
             return RowPage(tuple(rows or ()), None)

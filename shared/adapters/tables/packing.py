@@ -3,12 +3,14 @@ of at most 60 KiB. Compressing short content would cost more time than the bytes
 
 import json
 import zlib
-from collections.abc import Callable, Mapping
-from functools import wraps
-from typing import Concatenate
+from collections.abc import Callable, Collection, Mapping
+from functools import cache, wraps
+from types import NoneType
+from typing import Any, Concatenate, get_args, get_type_hints
 
 from shared.domain.common import limits
 from shared.domain.common.canonical import canonical_json
+from shared.domain.common.documents import from_document, to_document
 from shared.domain.common.errors import LedgerCorrupt
 from shared.ports.tables import Row, Value
 
@@ -76,6 +78,30 @@ def without(name: str, values: Mapping[str, Value]) -> dict[str, Value]:
         for each, value in values.items()
         if each != name and not (each.startswith(name) and each.removeprefix(name).isdigit())
     }
+
+
+def row_values(fact: Any, *, exclude: Collection[str] = ()) -> dict[str, Value]:
+    """The properties of a row with the fields of a dataclass, without those in `exclude`: times and
+    enumerations as text, "" in place of None."""
+    document = to_document(fact, exclude=exclude)
+    return {name: "" if value is None else value for name, value in document.items()}
+
+
+def read_values[Fact](kind: type[Fact], values: Mapping[str, Value], **given: Any) -> Fact:
+    """The dataclass that `row_values` wrote, with the fields in `given` added to the row's."""
+    plain: Any = kind
+    optional = _optional(plain)
+    document = {
+        name: None if value == "" and name in optional else value for name, value in values.items()
+    }
+    return from_document(kind, document, **given)
+
+
+@cache
+def _optional(kind: Any) -> frozenset[str]:
+    """The fields that may be None."""
+    hints = get_type_hints(kind).items()
+    return frozenset(name for name, hint in hints if NoneType in get_args(hint))
 
 
 def fails_closed[**More, Read](

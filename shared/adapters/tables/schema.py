@@ -2,15 +2,20 @@
 
 from collections.abc import Container
 
-from shared.domain.common.errors import LedgerCorrupt
+from shared.domain.common.errors import LedgerCorrupt, StoreUnavailable
 from shared.ports.tables import Row
 
 
-def is_unknown(row: Row, supported: Container[int]) -> bool:
-    """True if another version of the product wrote the row: `supported` lacks its schema number.
-    A row without a sound number is damaged, which is another matter."""
+def refuse_unknown(row: Row, supported: Container[int]) -> None:
+    """Raises StoreUnavailable `schema_unknown` if another version of the product wrote the row: its
+    schema number is none of `supported`. A row without a sound number is damaged, which is another
+    matter."""
     schema = row.values.get("schema")
-    return isinstance(schema, int) and schema > 0 and schema not in supported
+    if isinstance(schema, int) and schema > 0 and schema not in supported:
+        raise StoreUnavailable(
+            "The row was written by a newer version. Deploy that version or a later one.",
+            code="schema_unknown",
+        )
 
 
 def check_schema(row: Row, supported: int) -> None:

@@ -10,7 +10,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Unpack
 
 from shared.domain.common import limits
-from shared.domain.common.errors import Invalid, StoreUnavailable
+from shared.domain.common.errors import StoreUnavailable
+from shared.domain.common.opaque import cursor_invalid
 from shared.ports.tables import Operation, QueryOptions, Row, RowPage, TableStore
 
 SHARDED = frozenset({"ledger", "holds"})  # their partitions are accounts
@@ -48,10 +49,7 @@ class ShardedTables(TableStore):
             return await self._stores[0].scan(table, where=where, limit=limit, cursor=cursor)
         text, _, inner = (cursor or "0.").partition(".")
         if not (text.isascii() and text.isdigit() and int(text) < len(self._stores)):
-            raise Invalid(
-                "The cursor is not one that this list returned. Start again without a cursor.",
-                code="cursor_invalid",
-            )
+            raise cursor_invalid()
         shard = int(text)
         page = await self._stores[shard].scan(table, where=where, limit=limit, cursor=inner or None)
         if page.cursor is not None:

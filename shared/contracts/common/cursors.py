@@ -8,8 +8,7 @@ import hashlib
 import hmac
 import json
 
-from shared.domain.common.errors import Invalid
-from shared.domain.common.opaque import from_base64url, to_base64url
+from shared.domain.common.opaque import cursor_invalid, from_base64url, to_base64url
 
 _LABEL = b"perminute cursor\n"
 _MAC_BYTES = 12
@@ -28,10 +27,7 @@ def unseal(key: bytes, about: object, cursor: str) -> str:
     except ValueError:
         sealed, place = b"", ""
     if not hmac.compare_digest(sealed[:_MAC_BYTES], _mac(key, about, place)):
-        raise Invalid(
-            "The cursor is not one that this list returned. Start again without a cursor.",
-            code="cursor_invalid",
-        )
+        raise cursor_invalid()
     return place
 
 

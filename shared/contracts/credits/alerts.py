@@ -2,8 +2,9 @@
 
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import model_validator
 
+from shared.contracts.common.fields import AdminBody
 from shared.contracts.common.validation import AmountText, ReferenceText
 from shared.contracts.directory.accounts import Currency
 from shared.domain.common.canonical import format_time
@@ -21,10 +22,8 @@ RECHARGE_COLUMNS = (
 )
 
 
-class RechargeResultBody(BaseModel):
+class RechargeResultBody(AdminBody):
     """The payment provider's result of a recharge. `hard`: a decline that no retry can change."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
     status: Literal["succeeded", "declined", "pending"]
     amount: AmountText

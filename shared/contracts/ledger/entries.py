@@ -5,7 +5,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from shared.contracts.common.fields import ForeignId
+from shared.contracts.common.fields import AdminBody, ForeignId
 from shared.contracts.common.times import read_time
 from shared.contracts.common.validation import AmountText, ReasonText, ReferenceText, TimeText
 from shared.contracts.legs.ended_legs import LegChanges
@@ -31,11 +31,9 @@ PARKED_COLUMNS = (
 )
 
 
-class TopUpBody(BaseModel):
+class TopUpBody(AdminBody):
     """Purchased or granted credits. `purchased` ones expire after 12 months unless `expires_at` is
     given, `granted` ones only by `expires_at`."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
     amount: AmountText
     kind: str = Field(default="purchased", pattern="^(purchased|granted)$")
@@ -56,11 +54,9 @@ class TopUpBody(BaseModel):
         )
 
 
-class AdjustmentBody(BaseModel):
+class AdjustmentBody(AdminBody):
     """A correction by a person: positive opens a granted lot, negative draws, beyond balance +
     credit limit only with `allow_overdraft`."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
     amount: AmountText
     reason: ReasonText
@@ -86,10 +82,8 @@ class AdjustmentBody(BaseModel):
         )
 
 
-class ReversalBody(BaseModel):
+class ReversalBody(AdminBody):
     """The reason of a reversal; only a dry run may lack it."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
     reason: ReasonText | None = None
     dry_run: bool = False
@@ -101,10 +95,8 @@ class ReversalBody(BaseModel):
         return self
 
 
-class ErasureBody(BaseModel):
+class ErasureBody(AdminBody):
     """The person to erase: a number as posted, or an organizer; one of them."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
     number: str | None = Field(default=None, min_length=3, max_length=limits.NUMBER_CHARS_MAX)
     organizer: str | None = Field(
@@ -128,18 +120,14 @@ class ReplayBody(BaseModel):
     charge_as: ForeignId | None = None
 
 
-class DismissBody(BaseModel):
+class DismissBody(AdminBody):
     """The reason of a dismissal."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
     note: ReasonText | None = None
 
 
-class ReplayAllBody(BaseModel):
+class ReplayAllBody(AdminBody):
     """A selection of open parked legs: a page of them, as of a list."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
     account: str | None = Field(default=None, min_length=1, max_length=63)
     reason: ParkReasonText | None = None
@@ -319,10 +307,10 @@ def statement_body(
             for name, total in sorted(statement.by_kind.items())
         ],
         "restored": format_amount(statement.restored_micros),
-        "charges": _total(statement.charges),
+        "charges": total_body(statement.charges),
         **{
             grouping: [
-                {"name": name or None, **_total(total)}
+                {"name": name or None, **total_body(total)}
                 for name, total in sorted(totals.items())
                 if total != Total()
             ]
@@ -332,7 +320,8 @@ def statement_body(
     }
 
 
-def _total(total: Total) -> dict[str, object]:
+def total_body(total: Total) -> dict[str, object]:
+    """Sums of legs of a statement."""
     return {
         "count": total.count,
         "amount": format_amount(total.amount_micros),

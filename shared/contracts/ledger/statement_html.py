@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from html import escape
 
+from shared.contracts.ledger.entries import total_body
 from shared.domain.common.calendar import zone
 from shared.domain.common.money import format_amount
 from shared.domain.ledger.model import Entry
@@ -328,18 +329,9 @@ def statement_rows(printed: PrintedStatement) -> Iterator[dict[str, object]]:
         amount = format_amount(total.amount_micros)
         yield {"section": "by_kind", "name": name, "count": total.count, "amount": amount}
     yield {"section": "closing", "amount": format_amount(statement.closing_micros)}
-    yield {"section": "charges", **_sums(statement.charges)}
+    yield {"section": "charges", **total_body(statement.charges)}
     for grouping, totals in statement.groupings.items():
         for name, total in sorted(totals.items()):
             if total != Total():
-                yield {"section": grouping, "name": name, **_sums(total)}
+                yield {"section": grouping, "name": name, **total_body(total)}
     yield {"section": "parked", "name": "open", "count": printed.open_parked}
-
-
-def _sums(total: Total) -> dict[str, object]:
-    return {
-        "count": total.count,
-        "amount": format_amount(total.amount_micros),
-        "billed_seconds": total.seconds,
-        "pool_seconds": total.pool_seconds,
-    }

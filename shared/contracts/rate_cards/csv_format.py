@@ -28,6 +28,7 @@ from shared.domain.rating.rate_card import (
     RateCardVersion,
     Rounding,
     Slot,
+    Terms,
     build_version,
 )
 
@@ -71,18 +72,6 @@ class _CsvRow(NamedTuple):
     fields: tuple[str, ...]
 
 
-class _Priced(NamedTuple):
-    """The part of a rate that its columns beyond `_WHERE` encode; equal rows share one object."""
-
-    connection_fee_picos: int
-    slots: tuple[Slot, ...]
-    minimum_charge_picos: int
-    maximum_charge_picos: int | None
-    maximum_charge_strategy: MaximumStrategy | None
-    bands: tuple[Band, ...]
-    grace_seconds: int
-
-
 class _CellRefused(Exception):
     """A field that can't be read; `row` counts the rows of the rate from 0."""
 
@@ -109,7 +98,7 @@ def parse_rate_card_csv(body: bytes, card: str, effective_from: datetime) -> Rat
     rounding = _rounding(first.line, mode, decimals, errors)
     rates: list[Rate] = []
     lines: list[list[int]] = []
-    priced: dict[tuple[tuple[str, ...], ...], _Priced] = {}
+    priced: dict[tuple[tuple[str, ...], ...], Terms] = {}
     budget = CpuBudget(limits.DECK_CPU_SECONDS_MAX)
     for group in _groups(first, rows):
         budget.check()
@@ -267,7 +256,7 @@ def _rounding(line: int, mode: str, decimals: str, errors: list[FieldError]) -> 
 def _rate(
     group: list[_CsvRow],
     card: tuple[str, ...],
-    priced: dict[tuple[tuple[str, ...], ...], _Priced],
+    priced: dict[tuple[tuple[str, ...], ...], Terms],
 ) -> Rate:
     for at, row in enumerate(group):
         if row.fields[: len(_CARD)] != card[: len(_CARD)]:
@@ -278,29 +267,17 @@ def _rate(
     if kind not in {LegKind.DIAL_IN.value, LegKind.DIAL_OUT.value}:
         raise _CellRefused(0, "kind", 'must be "dial_in" or "dial_out"')
     key = tuple(row.fields[len(_CARD) + len(_WHERE) :] for row in group)
-    priced_rate = priced.get(key)
-    if priced_rate is None:
-        priced_rate = priced[key] = _read_priced([_named(row) for row in group])
-    return Rate(
-        LegKind(kind),
-        prefix.removeprefix("+"),
-        destination,
-        priced_rate.connection_fee_picos,
-        priced_rate.slots,
-        priced_rate.minimum_charge_picos,
-        priced_rate.maximum_charge_picos,
-        priced_rate.maximum_charge_strategy,
-        priced_rate.bands,
-        origin or None,
-        priced_rate.grace_seconds,
-    )
+    terms = priced.get(key)
+    if terms is None:
+        terms = priced[key] = _read_terms([_named(row) for row in group])
+    return Rate.of(LegKind(kind), prefix.removeprefix("+"), destination, origin or None, terms)
 
 
 def _named(row: _CsvRow) -> dict[str, str]:
     return dict(zip(COLUMNS, row.fields, strict=True))
 
 
-def _read_priced(rows: list[dict[str, str]]) -> _Priced:
+def _read_terms(rows: list[dict[str, str]]) -> Terms:
     for at, row in enumerate(rows):
         for column in _RATE:
             if row[column] != rows[0][column]:
@@ -311,7 +288,7 @@ def _read_priced(rows: list[dict[str, str]]) -> _Priced:
     if strategy and strategy not in set(MaximumStrategy):
         raise _CellRefused(0, "maximum_charge_strategy", 'must be "cap" or "stop"')
     tables = _tables(rows)
-    return _Priced(
+    return Terms(
         _field(fields, 0, "connection_fee", parse_price, "0"),
         tuple(slot for _, slot in tables[0]),
         _field(fields, 0, "minimum_charge", parse_price, "0"),

@@ -32,8 +32,13 @@ def from_cursor[Position](cursor: str, parse: Callable[[str], Position | None]) 
     except (ValueError, TypeError, RecursionError):
         position = None
     if position is None:
-        raise Invalid(
-            "The cursor is not one that this list returned. Start again without a cursor.",
-            code="cursor_invalid",
-        )
+        raise cursor_invalid()
     return position
+
+
+def cursor_invalid() -> Invalid:
+    """The refusal of a cursor of another list."""
+    return Invalid(
+        "The cursor is not one that this list returned. Start again without a cursor.",
+        code="cursor_invalid",
+    )

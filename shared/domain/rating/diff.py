@@ -113,7 +113,7 @@ def effect(before: RateCardVersion, after: RateCardVersion, legs: Iterable[PastL
     sums: dict[str, list[int]] = {}
     no_rate_before = no_rate_after = 0
     for leg in legs:
-        old, new = _charge(before, leg), _charge(after, leg)
+        old, new = rate_past_leg(before, leg), rate_past_leg(after, leg)
         no_rate_before += old is None
         no_rate_after += new is None
         if old is not None and new is not None:
@@ -135,7 +135,8 @@ def effect(before: RateCardVersion, after: RateCardVersion, legs: Iterable[PastL
     )
 
 
-def _charge(version: RateCardVersion, leg: PastLegFacts) -> Charge | None:
+def rate_past_leg(version: RateCardVersion, leg: PastLegFacts) -> Charge | None:
+    """As `rate_leg`, of a leg that was charged before."""
     return rate_leg(
         version,
         kind=leg.kind,

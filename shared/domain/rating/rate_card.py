@@ -9,6 +9,7 @@ from datetime import datetime
 from functools import lru_cache
 from itertools import islice
 from operator import itemgetter
+from typing import Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from shared.domain.common import limits
@@ -94,6 +95,25 @@ class Rate:
     origin: str | None = None
     grace_seconds: int = 0
 
+    @classmethod
+    def of(
+        cls, kind: LegKind, prefix: str, destination: str, origin: str | None, terms: Terms
+    ) -> Self:
+        """The rate of a destination with these terms."""
+        return cls(
+            kind,
+            prefix,
+            destination,
+            terms.connection_fee_picos,
+            terms.slots,
+            terms.minimum_charge_picos,
+            terms.maximum_charge_picos,
+            terms.maximum_charge_strategy,
+            terms.bands,
+            origin,
+            terms.grace_seconds,
+        )
+
     @property
     def terms(self) -> Terms:
         """The priced part alone."""
@@ -139,20 +159,7 @@ class RateCardVersion:
     def rate(self, row: int) -> Rate:
         """The rate in a row of the index."""
         kind, prefix, origin = self.index.describe(row)
-        terms = self.tariff(row).terms
-        return Rate(
-            kind,
-            prefix,
-            self.destination(row),
-            terms.connection_fee_picos,
-            terms.slots,
-            terms.minimum_charge_picos,
-            terms.maximum_charge_picos,
-            terms.maximum_charge_strategy,
-            terms.bands,
-            origin,
-            terms.grace_seconds,
-        )
+        return Rate.of(kind, prefix, self.destination(row), origin, self.tariff(row).terms)
 
     def destination(self, row: int) -> str:
         """The name of where the row's prefix leads."""

@@ -7,8 +7,9 @@ from shared.domain.charging.charge_record import charge_fields
 from shared.domain.charging.rerating import SkipReason, leg_facts
 from shared.domain.common.canonical import parse_time
 from shared.domain.ledger.stored_charge import ChargeRecord, RatedBy, read_charge
+from shared.domain.rating.diff import rate_past_leg
 from shared.domain.rating.rate_card import RateCardUnreadable, RateCardVersion
-from shared.domain.rating.rating import Charge, rate_leg
+from shared.domain.rating.rating import Charge
 from shared.ports.rate_cards import RateCardStore
 
 _FREE = {
@@ -76,14 +77,7 @@ def _rated_again(
     facts = leg_facts(charge, {**person, "to": person.get("to") or f"+{rate.prefix}"})
     if isinstance(facts, SkipReason):
         return None
-    again = rate_leg(
-        version,
-        kind=facts.kind,
-        to_digits=facts.to_digits,
-        origin=facts.origin or rate.origin,
-        answered_at=facts.answered_at,
-        talk_seconds=facts.talk_seconds,
-    )
+    again = rate_past_leg(version, facts._replace(origin=facts.origin or rate.origin))
     if again is None or again.amount_micros != charge.amount_micros:
         return None
     return again if again.rate.prefix == rate.prefix else None

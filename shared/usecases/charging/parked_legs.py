@@ -1,7 +1,7 @@
 """Parked legs are replayed after a correction, or dismissed. A repeated command charges nothing a
 second time."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from shared.concurrency import gather_bounded
@@ -23,16 +23,8 @@ from shared.usecases.delivery.publish_events import PublishEvents
 
 
 @dataclass(frozen=True, slots=True)
-class ParkedPage:
-    """Parked legs; `cursor` is None on the last page."""
-
-    items: tuple[ParkedLeg, ...]
-    cursor: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class SweepResult:
-    """The outcomes of parked legs, each with its error; `cursor` as in a page."""
+    """The outcomes of parked legs, each with its error; `cursor` is None on the last page."""
 
     items: tuple[tuple[ParkedLeg, PerminuteError | None], ...]
     cursor: str | None
@@ -51,12 +43,11 @@ class ParkedLegs:
 
     async def page(
         self, principal: Principal, where: Mapping[str, str], *, limit: int, cursor: str | None
-    ) -> ParkedPage:
+    ) -> tuple[Sequence[ParkedLeg], str | None]:
         """Parked legs that equal `where`, the oldest first. A principal of some accounts has to
         name one. Raises Invalid `cursor_invalid`."""
         _require_visible(principal, where)
-        items, following = await self.parking.page(where=where, limit=limit, cursor=cursor)
-        return ParkedPage(tuple(items), following)
+        return await self.parking.page(where=where, limit=limit, cursor=cursor)
 
     async def counts(self, principal: Principal, where: Mapping[str, str]) -> Mapping[str, int]:
         """The number of parked legs that equal `where`, by reason. Rights as for `page`."""
@@ -168,7 +159,7 @@ class ParkedLegs:
         cursor: str | None,
         handle: Callable[[ParkedLeg], Awaitable[ParkedLeg]],
     ) -> SweepResult:
-        page = await self.page(
+        items, following = await self.page(
             principal, {**where, "status": ParkStatus.OPEN.value}, limit=limit, cursor=cursor
         )
 
@@ -178,8 +169,8 @@ class ParkedLegs:
             except PerminuteError as error:  # one leg's error stays its own
                 return parked, error
 
-        swept = await gather_bounded(one, page.items, at_once=limits.PARKED_AT_ONCE)
-        return SweepResult(tuple(swept), page.cursor)
+        swept = await gather_bounded(one, items, at_once=limits.PARKED_AT_ONCE)
+        return SweepResult(tuple(swept), following)
 
     def _corrected(self, parked: ParkedLeg, changes: Mapping[str, object]) -> EndedLeg:
         """The leg with its changed fields. It keeps its id: under another one it could be charged

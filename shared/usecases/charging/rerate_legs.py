@@ -26,8 +26,9 @@ from shared.domain.directory.access import Principal
 from shared.domain.directory.entities import Account
 from shared.domain.ledger.model import RerateLeg
 from shared.domain.ledger.stored_charge import ChargeRecord, RatedBy, read_charge
+from shared.domain.rating.diff import rate_past_leg
 from shared.domain.rating.rate_card import RateCardVersion
-from shared.domain.rating.rating import Charge, rate_leg
+from shared.domain.rating.rating import Charge
 from shared.pacing import yield_to_others
 from shared.ports.ledger import IdempotencyConflict, Ledger, LegRecord
 from shared.ports.rate_cards import RateCardStore
@@ -309,14 +310,7 @@ class RerateLegs:
             return _RerateCandidate(account, records, charged, SkipReason.RATE_MISSING)
         if version.currency != account.settings.currency:
             return _RerateCandidate(account, records, charged, SkipReason.CURRENCY_MISMATCH)
-        charge = rate_leg(
-            version,
-            kind=facts.kind,
-            to_digits=facts.to_digits,
-            origin=facts.origin,
-            answered_at=facts.answered_at,
-            talk_seconds=facts.talk_seconds,
-        )
+        charge = rate_past_leg(version, facts)
         return _RerateCandidate(account, records, charged, charge or SkipReason.RATE_MISSING)
 
     async def _named(self, card: str, effective_from: datetime) -> RateCardVersion:

@@ -72,7 +72,7 @@ class DialOutSettings:
         return codecs.organizer(record), record.etag
 
     async def organizers(
-        self, account: str, *, prefix: str, limit: int, after: str | None
+        self, account: str, *, prefix: str, limit: int, cursor: str | None
     ) -> tuple[Sequence[tuple[str, OrganizerFacts | None, str]], str | None]:
         """((id, organizer or None where it can't be read, ETag), the last id if more follow)."""
         await self.facts.require_account(account)
@@ -86,7 +86,7 @@ class DialOutSettings:
                 return organizer, None, error.etag or ""
 
         return await present_items(
-            self.records, Kind.ORGANIZER, account, read, prefix=prefix, limit=limit, after=after
+            self.records, Kind.ORGANIZER, account, read, prefix=prefix, limit=limit, after=cursor
         )
 
     async def delete_organizer(self, account: str, organizer: str, if_match: str | None) -> None:

@@ -98,7 +98,7 @@ class ActiveCalls:
         Raises NotFound `authorization_unknown` when this bridge has no such authorization.
         """
         account, _ = await self._record(bridge, authorization)
-        await self.hold_book.release(account, authorization, bridge.id)
+        await self.hold_book.release(account, authorization)
 
     async def _record(self, bridge: Bridge, authorization: str) -> tuple[str, HoldRecord]:
         account = account_of(authorization)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from shared.domain.common.errors import Conflict, Invalid, NotAllowed
 from shared.domain.common.ids import ID_RULE, is_id
+from shared.domain.common.opaque import cursor_invalid
 from shared.domain.directory.access import Principal
 from shared.domain.directory.entities import Account, AccountSettings, shard_for
 from shared.domain.ledger.model import LedgerState
@@ -109,10 +110,7 @@ class Accounts:
             records, following = await self.records.list(Kind.ACCOUNT, limit=limit, cursor=cursor)
             return [codecs.account(record) for record in records], following
         if cursor is not None and not is_id(cursor):
-            raise Invalid(
-                "The cursor is not one that this list returned. Start again without a cursor.",
-                code="cursor_invalid",
-            )
+            raise cursor_invalid()
         own = [account for account in sorted(principal.accounts) if account > (cursor or "")]
         accounts = [await self.facts.account(account) for account in own[:limit]]
         following = own[limit - 1] if len(own) > limit else None

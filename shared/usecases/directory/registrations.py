@@ -137,7 +137,7 @@ class Registrations:
         return Registered(kept.history, kept.etag)
 
     async def page(
-        self, kind: Kind, account: str, *, prefix: str, limit: int, after: str | None
+        self, kind: Kind, account: str, *, prefix: str, limit: int, cursor: str | None
     ) -> tuple[Sequence[tuple[str, Registered]], str | None]:
         """((id, registrations) that are the account's now or later, the last id if more follow).
 
@@ -152,7 +152,7 @@ class Registrations:
                 return None
 
         return await present_items(
-            self.records, kind, account, read, prefix=prefix, limit=limit, after=after
+            self.records, kind, account, read, prefix=prefix, limit=limit, after=cursor
         )
 
     async def _kept(self, kind: Kind, key: str, account: str) -> _StoredRegistration:

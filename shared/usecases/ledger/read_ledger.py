@@ -1,7 +1,7 @@
 """Reads of a ledger for its administrator: entries, a leg with its charge, the verification."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -46,14 +46,6 @@ class EntryFilter:
 
 
 @dataclass(frozen=True, slots=True)
-class EntryPage:
-    """Entries in order; `cursor` is None on the last page. A page may be short."""
-
-    entries: tuple[Entry, ...]
-    cursor: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class LegHistory:
     """A charged leg: its debits in order, the last one the present one, and for each the entry
     that took it back, if one did. The person is in the first record."""
@@ -85,8 +77,9 @@ class ReadLedger:
 
     async def entries(
         self, account: str, filters: EntryFilter, *, limit: int, cursor: str | None
-    ) -> EntryPage:
-        """A page of entries. Raises Invalid `cursor_invalid` on one that is not this account's."""
+    ) -> tuple[Sequence[Entry], str | None]:
+        """(entries in order, the cursor of the next page). A page may be short. Raises Invalid
+        `cursor_invalid` on a cursor of another account."""
         await self.facts.require_account(account)
         after, skip = 0, 0
         if cursor is not None:
@@ -100,16 +93,14 @@ class ReadLedger:
             commits = await self.ledger.history(account, after=after)
             for commit in commits:
                 if filters.until is not None and commit.at >= filters.until:
-                    return EntryPage(tuple(entries), None)
+                    return entries, None
                 place = _take(commit, filters, entries, skip, limit)
                 if place is not None:
-                    return EntryPage(
-                        tuple(entries), to_cursor(f"{account}|{commit.number - 1}|{place}")
-                    )
+                    return entries, to_cursor(f"{account}|{commit.number - 1}|{place}")
                 after, skip = commit.number, 0
             if not commits:
-                return EntryPage(tuple(entries), None)
-        return EntryPage(tuple(entries), to_cursor(f"{account}|{after}|0"))
+                return entries, None
+        return entries, to_cursor(f"{account}|{after}|0")
 
     async def leg(self, account: str, shown: str) -> LegHistory | ParkedLeg:
         """The charged leg with the history of its charge, or the parked one.
@@ -130,13 +121,13 @@ class ReadLedger:
             code="leg_unknown",
         )
 
-    async def of_leg(self, account: str, shown: str) -> EntryPage:
+    async def of_leg(self, account: str, shown: str) -> Sequence[Entry]:
         """The entries of one leg: its debits, and what took them back."""
         history = await self.leg(account, shown)
         if isinstance(history, ParkedLeg):
-            return EntryPage((), None)
+            return ()
         entries = [*(debit.entry for debit in history.debits), *filter(None, history.reversals)]
-        return EntryPage(tuple(sorted(entries, key=lambda entry: entry.sequence)), None)
+        return sorted(entries, key=lambda entry: entry.sequence)
 
     async def balance_at(self, account: str, moment: datetime) -> tuple[int, int | None]:
         """(balance in micros, number of the last entry or None) as of a moment."""

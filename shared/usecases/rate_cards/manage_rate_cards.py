@@ -11,6 +11,7 @@ from shared.domain.common.errors import FieldError, Invalid, NotFound
 from shared.domain.common.ids import ID_RULE, is_id
 from shared.domain.common.kinds import LegKind
 from shared.domain.common.money import format_amount
+from shared.domain.common.opaque import cursor_invalid
 from shared.domain.credits.included_minutes import left_seconds, pool_month
 from shared.domain.dial_out import dial_out_checks
 from shared.domain.dial_out.facts import AccountFacts, DialOutFacts, OrganizerFacts, RateFacts
@@ -113,23 +114,20 @@ class RateCardService:
         return PutVersion(version, None if dry_run else await self.store.put(version, rules))
 
     async def cards(
-        self, principal: Principal, *, limit: int, after: str | None
+        self, principal: Principal, *, limit: int, cursor: str | None
     ) -> tuple[Sequence[str], str | None]:
         """Names of cards that the principal sees, in order, and the one after which the next page
         begins.
 
         Raises Invalid `cursor_invalid`.
         """
-        if after is not None and not is_id(after):
-            raise Invalid(
-                "The cursor is not one that this list returned. Start again without a cursor.",
-                code="cursor_invalid",
-            )
+        if cursor is not None and not is_id(cursor):
+            raise cursor_invalid()
         if principal.sees_all_accounts:
-            cards = await self.store.cards(limit=limit + 1, after=after)
+            cards = await self.store.cards(limit=limit + 1, after=cursor)
         else:
             own = sorted(await self.accounts.cards_of(principal))
-            cards = [card for card in own if card > (after or "")][: limit + 1]
+            cards = [card for card in own if card > (cursor or "")][: limit + 1]
         more = len(cards) > limit
         return cards[:limit], cards[limit - 1] if more else None
 

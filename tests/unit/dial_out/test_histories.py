@@ -83,7 +83,7 @@ class Histories(HoldBooks):
         talk_seconds = self.rng.randrange(1, record.granted_seconds + 1)
         how = self.rng.choice(("reported", "reported", "released", "late"))
         if how == "released":
-            await self.books[0].release(ACCOUNT, name, "local")
+            await self.books[0].release(ACCOUNT, name)
         if how == "late":
             await self.books[1].catch_up(ACCOUNT)
         price = PerMinute(2 * CENT)

@@ -163,7 +163,7 @@ def test_processes_that_do_everything_at_once_keep_promise_4_at_every_commit(see
             if what == "extend":
                 await books.extend(name, rng.randrange(1, 3000), book)
             else:
-                await book.release(ACCOUNT, name, "local")
+                await book.release(ACCOUNT, name)
             done[what] += 1
         elif what == "debit":
             await books.debit(rng.randrange(20) * CENT, name)
