@@ -18,6 +18,11 @@ class Wrong(Exception):
     """The kind of a fault (section 10), its place, and a few words about it."""
 
 
+def counted(count, noun, plural=""):
+    """A count with its noun."""
+    return f"{count} {noun if count == 1 else plural or noun + 's'}"
+
+
 def plain(text):
     """A text without control characters, for a terminal."""
     return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)

@@ -13,7 +13,7 @@ import zlib
 from proof_books import Books
 from proof_format import LINES, check_shape, load, load_keys
 from proof_month import Month
-from proof_signatures import UNREADABLE, Wrong, canonical, check, plain
+from proof_signatures import UNREADABLE, Wrong, canonical, check, counted, plain
 
 DAY = ("commit", "root")
 AFTER = {
@@ -38,7 +38,7 @@ def verify(lines, keys, books=None):
             month, before = Month(line, keys, books or Books()), "file"
         elif line["type"] == "end" and before in {"statement", "end"}:
             check(before != "end", "format", where, "is after the end")
-            check(line["lines"] == count - 1, "end", where, f"there are {count - 1} lines before")
+            check(line["lines"] == count - 1, "end", where, f"lines before: {count - 1}")
             check(line["digest"] == hashed.hexdigest(), "digest", where, "is of other lines")
             before = "end"
         else:
@@ -53,11 +53,9 @@ def verify(lines, keys, books=None):
 
 def summary(month):
     """One line about the facts that a month file proves."""
-    file, entries = month.file, sum(month.counts.values())
-    return (
-        f"account {file['account']}, {file['month']}: {entries} entries, "
-        f"{month.legs} legs rated again"
-    )
+    file, entries = month.file, counted(sum(month.counts.values()), "entry", "entries")
+    legs = counted(month.legs, "leg")
+    return f"account {file['account']}, {file['month']}: {entries}, {legs} rated again"
 
 
 def main():

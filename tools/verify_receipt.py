@@ -15,7 +15,7 @@ import verify_month
 from proof_books import Books
 from proof_format import PROOFS, RECEIPT, check_shape, load, load_keys
 from proof_receipt import check_corrections, check_item
-from proof_signatures import UNREADABLE, Wrong, check, check_root, digest, plain
+from proof_signatures import UNREADABLE, Wrong, check, check_root, counted, digest, plain
 
 GZIP = b"\x1f\x8b"
 
@@ -66,9 +66,10 @@ def verify_file(path, keys, books):
             root = check_root(signed, keys)
             check(digest(root) == signed["digest"], "digest", root["day"], "has another digest")
             books.add_root(root)
-        return f"{len(document['items'])} roots"
+        return counted(len(document["items"]), "root")
     verify(document, keys, books)
-    return f"{len(document['items'])} entries of account {document['account']}"
+    entries = counted(len(document["items"]), "entry", "entries")
+    return f"{entries} of account {document['account']}"
 
 
 def main():

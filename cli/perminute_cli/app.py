@@ -21,6 +21,7 @@ from perminute_cli.failures import ANSWER_IS_NO, DECIDED, USAGE, Failure, NoAnsw
 from perminute_cli.pending import PendingKey, pending_key
 from perminute_cli.terminal import (
     Column,
+    counted,
     fields_text,
     fold,
     is_terminal,
@@ -121,7 +122,7 @@ class App:
             found: list[Any] = []
             for item in self.client.items(call, limit):
                 found.append(item)
-                report(f"{len(found):,} rows")
+                report(counted(len(found), "row"))
             return found
 
     @contextmanager
@@ -164,7 +165,7 @@ class App:
             items = self.client.items(call, None if limit is None else limit + 1)
             for item in items:
                 found.append(item)
-                report(f"{len(found):,} rows")
+                report(counted(len(found), "row"))
         if limit is None or len(found) <= limit:
             return found, False
         return found[:limit], True
@@ -186,7 +187,7 @@ class App:
     def more(self, count: int, more: bool) -> None:
         """Note that a table does not have all rows."""
         if more:
-            note(f"The first {count:,} rows: --all shows all of them, --limit N so many.")
+            note(f"The first {counted(count, 'row')}: --all shows all of them, --limit N so many.")
 
     def table(
         self,

@@ -16,6 +16,12 @@ export function t(text: string, values: Values = {}): string {
   return found.replace(/\{(\w+)\}/g, (whole, name: string) => String(values[name] ?? whole));
 }
 
+/** A count with its noun: `one` for 1 (in French for 0, too), else `many`; `{n}` is the count. */
+export function counted(count: number, one: string, many: string, values: Values = {}): string {
+  const isOne = new Intl.PluralRules(current).select(count) === "one";
+  return t(isOne ? one : many, { ...values, n: count.toLocaleString(current) });
+}
+
 export async function choose(wanted: Language): Promise<void> {
   texts = wanted === "fr" ? (await import("./fr")).default : {};
   current = wanted;

@@ -19,6 +19,7 @@ from local.demo.report import counts_of, details_of, summary_of, wrapped
 from local.parts import StackError
 from local.run import serve
 from local.stack import ROOT, Stack
+from shared.domain.common.counts import counted
 
 INTERRUPTED = 130  # what a shell says of a command that Ctrl-C ended
 
@@ -87,7 +88,7 @@ def _report(result: DemoResult, data: Path, *, is_kept: bool = False) -> int:
     if found:
         print("NOT AS EXPECTED")
         print("\n".join(f"  {sentence}" for sentence in found))
-        print(f"demo failed: {len(found)} differences. Logs: {data}")
+        print(f"demo failed: {counted(len(found), 'difference')}. Logs: {data}")
         return 1
     if not is_kept:
         shutil.rmtree(data)

@@ -9,6 +9,7 @@ from local.demo.meeting import LEGS, DemoLeg
 from local.demo.play import DemoResult
 from local.demo.seed import ALERT_BELOW, FINANCE
 from local.demo.wire import Json
+from shared.domain.common.counts import counted
 
 RATES_MIN = 200
 
@@ -48,7 +49,8 @@ def _call_ended(result: DemoResult) -> Iterator[str]:
 
 def _start(result: DemoResult) -> Iterator[str]:
     if result.rate_count < RATES_MIN:
-        yield f"The rate card has {result.rate_count} rates, expected at least {RATES_MIN}."
+        rates = counted(result.rate_count, "rate")
+        yield f"The rate card has {rates}, expected at least {RATES_MIN}."
     yield from _differs("The number of lots", len(result.account_at_first["lots"]), 2)
     balance = result.account_at_first["balance"]
     yield from _amount_differs("The balance at first", balance, meeting.BALANCE_AT_FIRST)

@@ -21,6 +21,7 @@ from local.demo.receiver import ReceivedEvent, WebhookReceiver
 from local.demo.seed import ACCOUNT, ACCOUNTS, CARD, seed
 from local.demo.wire import Admin, BridgeClient, DemoError, Json, Response, basic, standard_webhooks
 from local.stack import Stack
+from shared.domain.common.counts import counted
 
 MEETING_MINUTES_AGO = 70
 CHARGED_SECONDS_MAX = 20.0
@@ -125,7 +126,8 @@ class Play:
         balance = self.result.account_at_first["balance"]
         lots = len(self.result.account_at_first["lots"])
         self._say(
-            f"rate card of {self.result.rate_count} rates; {ACCOUNT} has {balance} in {lots} lots"
+            f"rate card of {counted(self.result.rate_count, 'rate')}; "
+            f"{ACCOUNT} has {balance} in {counted(lots, 'lot')}"
         )
 
     def _put_auto_recharge(self) -> None:
@@ -145,8 +147,8 @@ class Play:
         decisions = [answer["decision"] for _, answer in self.result.dial_outs]
         allowed = decisions.count("allow")
         self._say(
-            f"{len(decisions)} dial-outs requested: {allowed} allowed, {decisions.count('deny')} "
-            f"denied; {held} held"
+            f"{counted(len(decisions), 'dial-out')} requested: {allowed} allowed, "
+            f"{decisions.count('deny')} denied; {held} held"
         )
 
     def _post_legs(self) -> None:
@@ -164,7 +166,7 @@ class Play:
         for leg in signed:
             if leg.posts > 1:
                 self._post_at_once(leg)
-        self._say(f"{len(LEGS)} legs posted by two bridges; waiting for their charges")
+        self._say(f"{counted(len(LEGS), 'leg')} posted by two bridges; waiting for their charges")
         deadline = time.monotonic() + CHARGED_SECONDS_MAX
         for leg in LEGS:
             self._wait_for_charge(leg, deadline)
@@ -196,7 +198,7 @@ class Play:
     def _replay_parked_leg(self) -> None:
         parked = self._admin.get(f"/api/v1/parked-legs?account={ACCOUNT}&status=open")["items"]
         if len(parked) != 1:
-            raise DemoError(f"{len(parked)} legs are parked, and not the one without a rate")
+            raise DemoError(f"Parked legs: {len(parked)}, and not the one without a rate")
         self.result.parked = parked[0]
         card = rate_card()
         rates: list[RateJson] = [*_rates(card), *missing_rates()]
@@ -225,7 +227,10 @@ class Play:
             self._services.mails,
         )
         self._wait(lambda: min(len(webhooks), len(mails)) >= expected, "all webhooks and mails")
-        self._say(f"{len(webhooks)} webhooks received and verified, {len(mails)} mails received")
+        self._say(
+            f"{counted(len(webhooks), 'webhook')} received and verified, "
+            f"{counted(len(mails), 'mail')} received"
+        )
 
     def _wait_for_recharge(self, number: int, status: str) -> Json:
         """Wait for the newest of a number of recharges."""

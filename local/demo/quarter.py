@@ -31,6 +31,7 @@ from shared.contracts.directory.accounts import AccountBody
 from shared.contracts.ledger.entries import AdjustmentBody, TopUpBody
 from shared.contracts.rate_cards.json_format import parse_rate_card_json
 from shared.domain.common.canonical import content_digest, format_time
+from shared.domain.common.counts import counted
 from shared.domain.common.errors import StoreUnavailable
 from shared.domain.common.kinds import LegKind, ServiceNumberKind
 from shared.domain.common.money import format_amount
@@ -635,8 +636,9 @@ def main() -> int:
         print("the played quarter is there")
         return 0
     print(
-        f"played a quarter of {ACCOUNT}: {played.legs} legs, {played.parked} parked, "
-        f"{played.corrected} corrections, {played.denied} denials in {played.seconds:.0f} s"
+        f"played a quarter of {ACCOUNT}: {counted(played.legs, 'leg')}, {played.parked} parked, "
+        f"{counted(played.corrected, 'correction')}, {counted(played.denied, 'denial')} "
+        f"in {played.seconds:.0f} s"
     )
     return 0
 

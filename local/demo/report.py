@@ -9,6 +9,7 @@ from local.demo.meeting import LEGS, DemoLeg
 from local.demo.play import DemoResult
 from local.demo.seed import ACCOUNT
 from local.demo.wire import Json
+from shared.domain.common.counts import counted
 
 COLUMNS = 80
 KINDS = {"dial_in": "dial-in", "dial_out": "dial-out", "voip": "VoIP"}
@@ -28,9 +29,10 @@ def details_of(result: DemoResult) -> Iterator[str]:
 def counts_of(result: DemoResult) -> str:
     """The last line of a demo in which all was as expected."""
     return (
-        f"demo ok: {len(result.legs)} legs, {len(result.entries)} entries, "
-        f"{len(result.dial_outs)} dial-outs, {len(alert_ids(result))} alert, "
-        f"{len(result.recharges)} recharges, {len(result.mails)} mails"
+        f"demo ok: {counted(len(result.legs), 'leg')}, {_entries(len(result.entries))}, "
+        f"{counted(len(result.dial_outs), 'dial-out')}, "
+        f"{counted(len(alert_ids(result)), 'alert')}, "
+        f"{counted(len(result.recharges), 'recharge')}, {counted(len(result.mails), 'mail')}"
     )
 
 
@@ -117,13 +119,14 @@ def _summary(result: DemoResult) -> Iterator[str]:
     yield f"dial-outs  {allowed} allowed, {held} {currency} held; {len(denied)} denied:"
     yield f"           {', '.join(denied)}"
     (deliveries,) = alert_ids(result).values()
-    times = "once" if deliveries == 1 else f"{deliveries} times with one id"
+    times = "once" if deliveries == 1 else f"{counted(deliveries, 'time')} with one id"
     yield f"alert      credits below {result.alert['data']['threshold']}: delivered {times}"
     recharges = ", ".join(f"{each['amount']} {each['status']}" for each in result.recharges)
     yield f"recharges  {recharges}"
-    yield f"webhooks   {len(result.webhooks)} verified by their receiver; {len(result.mails)} mails"
+    mails = counted(len(result.mails), "mail")
+    yield f"webhooks   {len(result.webhooks)} verified by their receiver; {mails}"
     first, last = result.account_at_first["balance"], result.account_at_last["balance"]
-    yield f"balance    {first} -> {last} {currency} in {len(result.entries)} entries"
+    yield f"balance    {first} -> {last} {currency} in {_entries(len(result.entries))}"
     state = "verified" if result.verification["ok"] else "BROKEN"
     yield f"ledger     recomputed from the stored rows: hash chain {state}"
 
@@ -159,7 +162,8 @@ def _why(charge: Json) -> str:
     if len(charge["lines"]) > 1:
         text += f" = {rounding['unrounded']}"
     if "/" in rounding["unrounded"] or len(rounding["unrounded"]) > len(charge["amount"]):
-        text += f", rounded {rounding['mode'].replace('_', ' ')} to {rounding['decimals']} decimals"
+        decimals = counted(rounding["decimals"], "decimal")
+        text += f", rounded {rounding['mode'].replace('_', ' ')} to {decimals}"
     return text
 
 
@@ -175,8 +179,9 @@ def _line(line: Json) -> str:
 
 def _verification(found: Json) -> Iterator[str]:
     yield (
-        f"  ok: {str(found['ok']).lower()}, {found['commits']} commits, "
-        f"{found['entries']} entries, {found['legs']} legs, balance {found['balance']}"
+        f"  ok: {str(found['ok']).lower()}, {counted(found['commits'], 'commit')}, "
+        f"{_entries(found['entries'])}, {counted(found['legs'], 'leg')}, "
+        f"balance {found['balance']}"
     )
     yield from ("  head of the chain:", f"    {found['head']}")
     yield from (f"  PROBLEM {problem}" for problem in found["problems"])
@@ -185,4 +190,8 @@ def _verification(found: Json) -> Iterator[str]:
 def _times(legs: list[DemoLeg]) -> str:
     words = {2: "twice", 3: "three times"}
     posts = sorted({leg.posts for leg in legs})
-    return ", ".join(words.get(count, f"{count} times") for count in posts)
+    return ", ".join(words.get(count, counted(count, "time")) for count in posts)
+
+
+def _entries(count: int) -> str:
+    return counted(count, "entry", "entries")

@@ -16,6 +16,7 @@ from perminute_cli.commands.legs import show_charge
 from perminute_cli.failures import USAGE, Failure, Problem
 from perminute_cli.terminal import (
     Column,
+    counted,
     is_terminal,
     local_time,
     money_column,
@@ -170,7 +171,7 @@ def _bulk(parked: click.Group) -> None:
                 "Nothing is selected.", "Give a leg, --reason, --account or --all.", USAGE
             )
         where = _where(app, reason)
-        app.confirm(f"Replay {_count(app, where):,} open parked legs{_words(where)}.")
+        app.confirm(f"Replay {counted(_count(app, where), 'open parked leg')}{_words(where)}.")
         _sweep(app, where, api.replay_parked_legs, "Replaying")
 
     @command(
@@ -200,7 +201,7 @@ def _bulk(parked: click.Group) -> None:
         if not (reason or app.account_option):
             raise Failure("Nothing is selected.", "Give a leg, --reason or --account.", USAGE)
         where = _where(app, reason)
-        app.confirm(f"Dismiss {_count(app, where):,} open parked legs{_words(where)}.")
+        app.confirm(f"Dismiss {counted(_count(app, where), 'open parked leg')}{_words(where)}.")
         _sweep(app, {**where, "note": why}, api.dismiss_parked_legs, "Dismissing")
 
 
@@ -296,7 +297,7 @@ def _named(app: App, name: str) -> Any:
     done: Any = None
     with progress("Searching") as report:
         for number, item in enumerate(app.client.items(api.list_parked_legs()), 1):
-            report(f"{number:,} parked legs")
+            report(counted(number, "parked leg"))
             if item["id"] == name or (item["leg"] == name and item["status"] == "open"):
                 return item
             if item["leg"] == name:
@@ -344,7 +345,7 @@ def _sweep(app: App, where: Any, call: Callable[..., Call[Any]], doing: str) -> 
             swept: Any = app.client.json(call({**where, **more, "limit": _BULK}))
             for name in sums:
                 sums[name] += swept.get(name, 0)
-            report(f"{sum(sums.values()):,} legs")
+            report(counted(sum(sums.values()), "leg"))
             cursor = swept.get("next")
             if not cursor:
                 break
@@ -354,7 +355,7 @@ def _sweep(app: App, where: Any, call: Callable[..., Call[Any]], doing: str) -> 
         app.say(", ".join(f"{count:,} {name}" for name, count in sums.items() if count) or "None.")
     if sums["open"]:
         raise Failure(
-            f"{sums['open']:,} legs stay parked.",
+            f"{counted(sums['open'], 'leg stays', 'legs stay')} parked.",
             "`perminute parked list` shows each one's reason.",
         )
 

@@ -14,7 +14,7 @@ from perminute_cli.app import App, command, group, without_mark
 from perminute_cli.calls import Call
 from perminute_cli.commands.legs import show_charge
 from perminute_cli.failures import USAGE, Failure
-from perminute_cli.terminal import Column, money_column, safe, text_column, time_column
+from perminute_cli.terminal import Column, counted, money_column, safe, text_column, time_column
 
 CARDS = (text_column("Rate card", "id", 1),)
 VERSIONS = (
@@ -334,9 +334,8 @@ def _publish(
         checked = _of(app.make(pending, check, found, "Checking"), effective_from)
         _checked(app, checked)
         if not dry_run:
-            app.confirm(
-                f"{doing} {checked['rate_count']} rates as {card} from {effective_from} on."
-            )
+            rates = counted(checked["rate_count"], "rate")
+            app.confirm(f"{doing} {rates} as {card} from {effective_from} on.")
             checked = _of(app.make(pending, call, found), effective_from)
     _stored(app, checked, dry_run=dry_run)
 
@@ -380,9 +379,8 @@ def _stored(app: App, made: Any, *, dry_run: bool) -> None:
         app.json(made)
         return
     done = "Nothing was stored (--dry-run)." if dry_run else "Stored."
-    app.say(
-        f"{done} {made['rate_count']} rates, {made['currency']}, from {made['effective_from']} on."
-    )
+    rates = counted(made["rate_count"], "rate")
+    app.say(f"{done} {rates}, {made['currency']}, from {made['effective_from']} on.")
 
 
 def _checked(app: App, checked: Any) -> None:
@@ -408,7 +406,7 @@ def _effect(app: App, effect: Any) -> None:
     app.table(effect["destinations"], EFFECT, "No leg was charged in that month.", total)
     for name, when in (("no_rate_before", "before"), ("no_rate_after", "after")):
         if effect[name]:
-            app.say(f"Without a rate {when}: {effect[name]:,} legs.")
+            app.say(f"Without a rate {when}: {counted(effect[name], 'leg')}.")
 
 
 def _findings(app: App, findings: list[Any]) -> None:

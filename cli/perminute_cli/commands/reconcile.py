@@ -9,7 +9,7 @@ from perminute_cli import api
 from perminute_cli.app import App, command, without_mark
 from perminute_cli.commands.prices import form
 from perminute_cli.failures import Failure
-from perminute_cli.terminal import Column, money_column, text_column
+from perminute_cli.terminal import Column, counted, money_column, text_column
 
 PRESETS = ("teams-pstn", "twilio-calls", "perminute")
 COLUMNS = (
@@ -81,7 +81,8 @@ def register(root: click.Group) -> None:
             app.table(rows, COLUMNS, "Nothing differs.")
         if rows:
             raise Failure(
-                f"{len(rows):,} calls differ.", "--csv has every field; docs/reconciliation.md."
+                f"{counted(len(rows), 'call differs', 'calls differ')}.",
+                "--csv has every field; docs/reconciliation.md.",
             )
 
 

@@ -2,7 +2,7 @@ import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { json, seg, send } from "../api/client";
 import { integer, monthName, regionName, sign, time, words } from "../format";
-import { t } from "../i18n";
+import { counted, t } from "../i18n";
 import { change, usePlace } from "../router";
 import { Badge, Buttons, Card, Command, Empty, fields, Input, Load, Money, notify, Page, Problem, Select, Stat, Table, Text, useAccount, useAction, useLoad } from "../ui";
 
@@ -73,7 +73,7 @@ function Prices({ card, cards }: { card: string; cards: string[] }): JSX.Element
                       {each.effective_from === inForce && <Badge tone="good">{t("In force")}</Badge>}
                       {Date.parse(each.effective_from) > now && <Badge tone="plain">{t("To come")}</Badge>}
                       <p class="small">
-                        {t("{n} rates in {currency}, written {time}", { n: integer(each.rate_count), currency: each.currency, time: time(each.written_at, zone) })}
+                        {counted(each.rate_count, "{n} rate in {currency}, written {time}", "{n} rates in {currency}, written {time}", { currency: each.currency, time: time(each.written_at, zone) })}
                       </p>
                     </li>
                   ))}
@@ -399,10 +399,10 @@ function InMoney({ effect }: { effect: Effect | null }): JSX.Element {
       <p class="small">
         {t("Compared with {card}, version of {time}.", { card: effect.from.card, time: time(effect.from.version, zone) })}
         {!effect.complete && <> {t("The month has more legs than are compared.")}</>}
-        {effect.no_rate_after > 0 && <> {t("Without a price in the deck: {n} legs.", { n: integer(effect.no_rate_after) })}</>}
+        {effect.no_rate_after > 0 && <> {counted(effect.no_rate_after, "Without a price in the deck: {n} leg.", "Without a price in the deck: {n} legs.")}</>}
       </p>
       <dl class="stats">
-        <Stat label={t("Present prices")} note={t("{n} legs", { n: integer(effect.legs) })}>
+        <Stat label={t("Present prices")} note={counted(effect.legs, "{n} leg", "{n} legs")}>
           <Money value={effect.before} currency={currency} />
         </Stat>
         <Stat label={t("These prices")}>

@@ -3,7 +3,7 @@ import { Fragment } from "preact";
 import { useState } from "preact/hooks";
 import { ApiError, api, data, json, seg } from "../api/client";
 import { decimal, duration, integer, regionName, sign, time, words } from "../format";
-import { t } from "../i18n";
+import { counted, t } from "../i18n";
 import { href, usePlace } from "../router";
 import { Badge, Buttons, Card, Command, Dialog, Empty, fields, Input, Load, Money, notify, Page, Problem, Table, Text, useAccount, useAction, useLoad } from "../ui";
 
@@ -115,7 +115,7 @@ function Charge({ leg }: { leg: Leg }): JSX.Element {
           id={(_, index) => index}
           {...(leg.amount ? { foot: { kind: "sum", amount: leg.amount, isSum: true } } : {})}
           columns={[
-            { name: t("Line"), cell: (line) => (line.isSum ? (leg.rounding ? t("Rounded {mode} to {n} decimals", { mode: words(leg.rounding.mode).toLowerCase(), n: leg.rounding.decimals }) : t("Total")) : words(line.kind)) },
+            { name: t("Line"), cell: (line) => (line.isSum ? (leg.rounding ? counted(leg.rounding.decimals, "Rounded {mode} to {n} decimal", "Rounded {mode} to {n} decimals", { mode: words(leg.rounding.mode).toLowerCase() }) : t("Total")) : words(line.kind)) },
             { name: t("From second"), right: true, cell: (line) => (line.from_second === undefined ? "" : integer(line.from_second)) },
             { name: t("Seconds"), right: true, cell: (line) => (line.seconds === undefined ? "" : integer(line.seconds)) },
             { name: t("Increments"), right: true, cell: (line) => (line.increments === undefined ? "" : integer(line.increments)) },

@@ -2,8 +2,8 @@ import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { api, data, json, seg } from "../api/client";
 import { Columns, type Series } from "../chart";
-import { day, duration, integer, month, monthName, regionName, shift, size, time, words } from "../format";
-import { t } from "../i18n";
+import { day, duration, month, monthName, regionName, shift, size, time, words } from "../format";
+import { counted, t } from "../i18n";
 import { href } from "../router";
 import { Badge, Buttons, Card, Command, Dialog, Empty, fields, Input, Load, Money, notify, Page, Problem, Stat, Table, Text, useAccount, useAction, useLoad } from "../ui";
 
@@ -56,7 +56,7 @@ function Forecast(): JSX.Element {
   }
   if (!known.known) return <Stat label={t("Lasts until")} note={known.why}>{t("unknown")}</Stat>;
   const [early, late] = known.between ?? [];
-  const beyond = t("over {n} days", { n: known.within_days ?? 0 });
+  const beyond = counted(known.within_days ?? 0, "over {n} day", "over {n} days");
   return (
     <Stat
       label={t("Lasts until")}
@@ -92,7 +92,7 @@ function Spend(): JSX.Element {
                 <strong>
                   <Money value={now.total.amount} currency={currency} />
                 </strong>{" "}
-                {t("in {n} legs", { n: integer(now.total.legs) })}
+                {counted(now.total.legs, "in {n} leg", "in {n} legs")}
                 <span class="small">{t("by the time of the call")}</span>
                 <span class="against">
                   {t("{month}:", { month: monthName(lastMonth) })} <Money value={before.total.amount} currency={currency} />

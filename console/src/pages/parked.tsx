@@ -2,7 +2,7 @@ import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { json, seg } from "../api/client";
 import { duration, integer, time, words } from "../format";
-import { t } from "../i18n";
+import { counted, t } from "../i18n";
 import { change, href, usePlace } from "../router";
 import { Badge, Buttons, Card, Command, Dialog, Empty, Input, Load, Money, notify, Page, Pager, Problem, Select, Table, Text, useAccount, useAction, useLoad } from "../ui";
 
@@ -255,7 +255,7 @@ function Many(props: DialogProps & { command: "replay" | "dismiss"; reason: stri
     <Dialog title={props.command === "replay" ? t("Replay many") : t("Dismiss many")} onClose={props.onClose}>
       <form onSubmit={submit}>
         <p>
-          {t("{n} open parked legs", { n: integer(props.count) })}
+          {counted(props.count, "{n} open parked leg", "{n} open parked legs")}
           {props.reason ? ` (${words(props.reason)})` : ""}. {props.command === "replay" ? t("Each leg is charged, or stays parked if its cause remains.") : t("Dismissed legs are never charged.")}
         </p>
         {props.command === "dismiss" && <Input label={t("Note")} name="note" required maxLength={200} />}

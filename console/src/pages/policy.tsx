@@ -2,7 +2,7 @@ import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { json, seg } from "../api/client";
 import { decimal, duration, integer, month, monthName, regionName, shift, time, words } from "../format";
-import { t } from "../i18n";
+import { counted, t } from "../i18n";
 import { change, href, usePlace } from "../router";
 import { Badge, Buttons, Card, Command, Dialog, Empty, fields, Input, Load, Money, notify, Page, Problem, Select, Stat, Table, Text, useAccount, useAction, useLoad } from "../ui";
 
@@ -71,8 +71,8 @@ function sentences(policy: Policy, currency: string): string[] {
     if (budget) found.push(t("Budget: {amount} {currency} per {scope}; beyond it {what}.", { amount: decimal(budget.amount), currency, scope: words(scope).toLowerCase(), what: budget.mode === "hard" ? t("calls are denied") : t("a notice is sent") }));
   }
   const { concurrent, per_hour: hourly, new_region: region, cost_per_ten_minutes: cost } = policy.velocity;
-  if (concurrent !== null) found.push(t("At most {n} calls at a time.", { n: concurrent }));
-  if (hourly !== null) found.push(t("At most {n} dial-outs an hour.", { n: hourly }));
+  if (concurrent !== null) found.push(counted(concurrent, "At most {n} call at a time.", "At most {n} calls at a time."));
+  if (hourly !== null) found.push(counted(hourly, "At most {n} dial-out an hour.", "At most {n} dial-outs an hour."));
   if (region !== "allow") found.push(region === "deny" ? t("A country that was never dialled before is denied.") : t("A country that was never dialled before raises a notice."));
   if (cost) found.push(t("At most {amount} {currency} in ten minutes.", { amount: decimal(cost), currency }));
   return found;
@@ -224,7 +224,7 @@ function Saving({ policy }: { policy: Policy }): JSX.Element {
             <Stat label={t("Saved")} tone="good">
               <Money value={found.saved} currency={currency} />
             </Stat>
-            <Stat label={t("Denied")} note={t("of {n} dial-outs", { n: integer(found.legs) })}>
+            <Stat label={t("Denied")} note={counted(found.legs, "of {n} dial-out", "of {n} dial-outs")}>
               {integer(found.denied)}
             </Stat>
           </dl>
@@ -240,7 +240,7 @@ function Saving({ policy }: { policy: Policy }): JSX.Element {
               ]}
             />
           )}
-          {found.unknown > 0 && <p class="small">{t("{n} legs can't be simulated: their number was erased or their dial-out is not known.", { n: integer(found.unknown) })}</p>}
+          {found.unknown > 0 && <p class="small">{counted(found.unknown, "{n} leg can't be simulated: its number was erased or its dial-out is not known.", "{n} legs can't be simulated: their number was erased or their dial-out is not known.")}</p>}
           {found.more && <p class="small">{t("The month has more dial-outs than the simulation includes.")}</p>}
         </div>
       )}

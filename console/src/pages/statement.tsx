@@ -1,7 +1,7 @@
 import type { JSX } from "preact";
 import { json, seg } from "../api/client";
 import { integer, minutes, month, monthName, shift, words } from "../format";
-import { t } from "../i18n";
+import { counted, t } from "../i18n";
 import { change, usePlace } from "../router";
 import { Card, Load, Money, Page, Stat, Table, Text, useAccount, useLoad } from "../ui";
 
@@ -49,7 +49,7 @@ export default function StatementPage(): JSX.Element {
               <Stat label={t("Opening balance")}>
                 <Money value={found.opening} currency={currency} />
               </Stat>
-              <Stat label={t("Charges, net")} note={t("{n} legs", { n: integer(found.charges.count) })}>
+              <Stat label={t("Charges, net")} note={counted(found.charges.count, "{n} leg", "{n} legs")}>
                 <Money value={found.charges.amount} currency={currency} />
               </Stat>
               <Stat label={t("Closing balance")} note={found.re_adds ? t("adds up with the entries") : undefined}>

@@ -1,7 +1,7 @@
 import type { JSX } from "preact";
 import { ApiError, download, json, seg } from "../api/client";
 import { duration, integer, time, words } from "../format";
-import { t } from "../i18n";
+import { counted, t } from "../i18n";
 import { change, go, href, usePlace } from "../router";
 import { Badge, Card, Command, Empty, fields, Input, Load, notify, Page, Pager, Problem, Select, Stat, Table, Text, useAccount, useAction, useLoad, useMay } from "../ui";
 
@@ -206,7 +206,7 @@ function Difference({ row }: { row: Change }): JSX.Element {
   if (names.length === 0) return <span class="none">–</span>;
   return (
     <details>
-      <summary>{t("{n} fields", { n: names.length })}</summary>
+      <summary>{counted(names.length, "{n} field", "{n} fields")}</summary>
       <ul class="small">
         {names.map((name) => (
           <li key={name}>

@@ -8,6 +8,7 @@ from pydantic_core import ErrorDetails
 
 from shared.contracts.common.times import read_time
 from shared.domain.common import limits
+from shared.domain.common.counts import counted
 from shared.domain.common.errors import FieldError, Invalid
 from shared.domain.common.formulas import FORMULA_RULE, is_formula
 from shared.domain.common.money import parse_amount
@@ -66,7 +67,7 @@ def _invalid(errors: Sequence[ErrorDetails]) -> Invalid:
     )
     count = len(errors)
     return Invalid(
-        f"{count} {'field is' if count == 1 else 'fields are'} wrong.",
+        f"{counted(count, 'field is', 'fields are')} wrong.",
         fields,
     )
 

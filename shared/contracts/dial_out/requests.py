@@ -10,6 +10,7 @@ from shared.contracts.common.fields import BridgeRequestBody, CallSeconds, Forei
 from shared.contracts.common.times import read_time
 from shared.contracts.common.validation import TimeText
 from shared.domain.common.canonical import format_time
+from shared.domain.common.counts import counted
 from shared.domain.common.errors import FieldError, Invalid
 from shared.domain.common.money import format_amount, format_price
 from shared.domain.dial_out.facts import Allowance, CheckResult, Denial
@@ -118,7 +119,7 @@ def _authorization_errors(named: str | None, in_path: str, *, signed: bool) -> l
 def _raise(errors: list[FieldError]) -> None:
     if errors:
         count = len(errors)
-        fields = "1 field is" if count == 1 else f"{count} fields are"
+        fields = counted(count, "field is", "fields are")
         raise Invalid(f"{fields} wrong.", tuple(errors))
 
 

@@ -17,6 +17,7 @@ from pydantic import BaseModel
 
 from shared.contracts.common.validation import parse_body
 from shared.domain.common import limits
+from shared.domain.common.counts import counted
 from shared.domain.common.errors import BadRequest, FieldError, Invalid, TooLarge
 from shared.domain.common.formulas import FORMULA_RULE, is_formula
 from shared.domain.common.strict_json import loads
@@ -110,7 +111,7 @@ def read_rows(
                 )
             row = _row(begin, dict(zip(header, fields, strict=False)), key, cells, errors)
             if len(fields) > len(header) and any(fields[len(header) :]):
-                detail = f"has {len(fields)} fields, the header has {len(header)}"
+                detail = f"has {counted(len(fields), 'field')}, the header has {len(header)}"
                 errors.append(FieldError(f"/lines/{begin}", detail))
             if row.key in seen:
                 detail = f"is already in line {seen[row.key]}"
@@ -131,7 +132,7 @@ def raise_errors(errors: Sequence[FieldError]) -> None:
     """Raises Invalid where there are any."""
     if errors:
         count = len(errors)
-        cells = "1 cell is" if count == 1 else f"{count} cells are"
+        cells = counted(count, "cell is", "cells are")
         shown = tuple(errors[: limits.FIELD_ERRORS_MAX])
         raise Invalid(f"{cells} wrong; nothing of the file was loaded.", shown)
 

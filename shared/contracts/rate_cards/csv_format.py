@@ -17,6 +17,7 @@ from shared.contracts.common.cpu_budget import CpuBudget
 from shared.contracts.rate_cards.deck_rows import BoundedLines, check_line_count
 from shared.contracts.rate_cards.json_format import format_clock, read_clock
 from shared.domain.common import limits
+from shared.domain.common.counts import counted
 from shared.domain.common.errors import BadRequest, FieldError, Invalid
 from shared.domain.common.formulas import escape_formulas
 from shared.domain.common.kinds import LegKind
@@ -194,7 +195,7 @@ def _rows(body: bytes, errors: list[FieldError]) -> Iterator[_CsvRow]:
             if not fields:
                 continue
             if len(fields) != width:
-                detail = f"has {len(fields)} fields, the header has {width}"
+                detail = f"has {counted(len(fields), 'field')}, the header has {width}"
                 errors.append(FieldError(f"/lines/{reader.line_num}", detail))
                 if len(errors) >= limits.RATE_CARD_ERRORS_MAX:
                     return

@@ -9,6 +9,7 @@ from itertools import chain, islice
 from typing import NamedTuple, Protocol
 
 from shared.domain.common import limits
+from shared.domain.common.counts import counted
 from shared.domain.common.errors import BadRequest, FieldError, Invalid, TooLarge
 from shared.domain.common.strict_json import load_items
 
@@ -108,7 +109,7 @@ def csv_rows(body: bytes, shape: CsvShape, needed: set[str], what: str = DECK) -
             if len(fields) == len(header):
                 yield DeckRow(place, dict(zip(header, fields, strict=True)))
             else:
-                problem = f"has {len(fields)} fields, the header has {len(header)}"
+                problem = f"has {counted(len(fields), 'field')}, the header has {len(header)}"
                 yield DeckRow(place, {}, problem)
     except (csv.Error, UnicodeError) as error:
         detail = f"The {what} can't be read after line {reader.line_num}: {error}"

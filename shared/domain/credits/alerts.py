@@ -124,11 +124,11 @@ _RECORDS = (
         required=("lot", "remaining", "expires_at", "days", "what_to_do"),
         ends="the lot is used up or has expired",
         en=MailWording(
-            "{name}: {remaining} {currency} expire in {days} day(s)",
+            "{name}: {remaining} {currency} expire in {days}",
             "Use these credits before they expire. The rest is forfeited.",
         ),
         fr=MailWording(
-            "{name} : {remaining} {currency} expirent dans {days} jour(s)",
+            "{name} : {remaining} {currency} expirent dans {days}",
             "Utilisez ce crédit avant son expiration. Le reste sera perdu.",
         ),
     ),
@@ -243,11 +243,11 @@ _RECORDS = (
         ),
         ends="open calls no longer use up the available credit within the minutes and a margin",
         en=MailWording(
-            "{name}: open calls use up the credits in {seconds_left} seconds",
+            "{name}: open calls use up the credits in {seconds_left}",
             "Top up the account, or end calls, the first of the list first.",
         ),
         fr=MailWording(
-            "{name} : les appels en cours épuiseront le crédit dans {seconds_left} secondes",
+            "{name} : les appels en cours épuiseront le crédit dans {seconds_left}",
             "Rechargez le compte ou mettez fin à des appels, dans l'ordre de la liste.",
         ),
     ),

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from shared.domain.common.counts import counted
 from shared.domain.credits.alerts import event_type
 
 type Data = Mapping[str, Any]
@@ -41,6 +42,10 @@ _LABELS = {
         "runs_out_between": "Entre",
     },
 }
+_NOUNS = {
+    "en": {"days": ("day", "days"), "seconds_left": ("second", "seconds")},
+    "fr": {"days": ("jour", "jours"), "seconds_left": ("seconde", "secondes")},
+}
 _MONEY = frozenset({"balance", "available", "threshold", "amount", "remaining"})
 _COLON = {"en": ": ", "fr": " : "}
 _AGAIN = {"en": "Reminder {repeat}: ", "fr": "Rappel {repeat} : "}
@@ -66,7 +71,12 @@ def written(language: str, name: str, event: Mapping[str, Any]) -> tuple[str, st
     spoken = language if language in _LABELS else "en"
     data = _flat(event["data"])
     kind = str(event["type"])
-    values = _FieldValues({**data, "name": name})
+    counts = {
+        field: counted(data[field], *nouns, language=spoken)
+        for field, nouns in _NOUNS[spoken].items()
+        if field in data
+    }
+    values = _FieldValues({**data, **counts, "name": name})
     record = event_type(kind)
     words = record.fr if spoken == "fr" else record.en
     subject = (words.subject if words else f"{{name}}: {kind}").format_map(values)

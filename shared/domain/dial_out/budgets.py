@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from shared.domain.common import limits
+from shared.domain.common.counts import counted
 from shared.domain.common.documents import stored
 from shared.domain.common.money import format_amount, parse_amount
 
@@ -156,11 +157,12 @@ def velocity_excess(use: VelocityUse) -> str | None:
     none."""
     velocity, whose = use.velocity, f"the {use.scope.value.replace('_', ' ')}"
     if velocity.concurrent_max is not None and use.concurrent >= velocity.concurrent_max:
-        return f"{whose} has {use.concurrent} dial-outs open and may have {velocity.concurrent_max}"
+        open_calls = counted(use.concurrent, "dial-out")
+        return f"{whose} has {open_calls} open and may have {velocity.concurrent_max}"
     if velocity.per_hour_max is not None and use.allowed_last_hour >= velocity.per_hour_max:
         return (
-            f"{whose} dialled out {use.allowed_last_hour} times within an hour"
-            f" and may {velocity.per_hour_max} times"
+            f"{whose} dialled out {counted(use.allowed_last_hour, 'time')} within an hour"
+            f" and may {counted(velocity.per_hour_max, 'time')}"
         )
     if use.region_is_new and velocity.new_region is NewRegion.DENY:
         return f"{whose} never dialled this region before, and its policy requires a notice first"

@@ -4,6 +4,7 @@ Facts are resolved before; nothing here reads anything. Each check answers pass,
 a fact that it needs is missing, skipped. The first failure is the answer; `explain` gives all.
 """
 
+from shared.domain.common.counts import counted
 from shared.domain.common.money import format_price
 from shared.domain.dial_out import denials
 from shared.domain.dial_out.budgets import BudgetMode, exceeded_budgets, velocity_excess
@@ -64,7 +65,8 @@ def credit_line(denial: Denial | None, granted_seconds: int | None) -> CheckResu
         return CheckResult(
             "credit", CheckOutcome.SKIPPED, "Credit is checked after all other checks pass."
         )
-    return CheckResult("credit", CheckOutcome.PASS, f"Credit covers {granted_seconds} seconds.")
+    seconds = counted(granted_seconds, "second")
+    return CheckResult("credit", CheckOutcome.PASS, f"Credit covers {seconds}.")
 
 
 def _emergency(facts: DialOutFacts) -> CheckAnswer:
@@ -241,7 +243,7 @@ def _budget_passed(facts: DialOutFacts) -> str:
     warned = exceeded_budgets(facts.budgets, _least_charge_micros(facts))
     if warned:
         return f"Only a warning: the call does not fit into {warned[0].label()}."
-    return f"{len(facts.budgets)} budgets have room."
+    return f"{counted(len(facts.budgets), 'budget has', 'budgets have')} room."
 
 
 _CHECKS: tuple[Check[DialOutFacts], ...] = (

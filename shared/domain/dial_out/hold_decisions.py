@@ -257,7 +257,7 @@ def _refused(
             if excess := velocity_excess(use):
                 return denials.too_fast(excess)
     if len(opened) >= limits.OPEN_HOLDS_MAX:
-        return denials.too_fast(f"the account has {len(opened)} calls open")
+        return denials.too_fast(f"open calls of the account: {len(opened)}")
     return None
 
 

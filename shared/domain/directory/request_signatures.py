@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from shared.domain.common.counts import counted
 from shared.domain.common.errors import FieldError, Invalid, NotAuthenticated
 from shared.domain.common.limits import (
     AUTH_HEADER_CHARS_MAX,
@@ -80,7 +81,7 @@ class BridgeAuth:
     username: str | None = None
 
     def __repr__(self) -> str:
-        return f"BridgeAuth({self.scheme.value}, {len(self.secrets)} secrets)"
+        return f"BridgeAuth({self.scheme.value}, {counted(len(self.secrets), 'secret')})"
 
 
 def refused(reason: str) -> NotAuthenticated:
@@ -166,7 +167,7 @@ def verify_webhook(
         for candidate in candidates:
             right |= hmac.compare_digest(candidate, expected)
     if not right:
-        raise refused(f"none of {len(candidates)} signatures is right")
+        raise refused(f"none of {counted(len(candidates), 'signature')} is right")
     if abs(age_seconds) > WEBHOOK_TOLERANCE_SECONDS:
         raise refused(f"signed {age_seconds:.0f} s ago")
     return webhook_id

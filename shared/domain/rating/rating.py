@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from shared.domain.common import limits
 from shared.domain.common.canonical import format_time
+from shared.domain.common.counts import counted
 from shared.domain.common.kinds import LegKind
 from shared.domain.common.money import PICOS_PER_UNIT, RoundingMode, format_amount, round_ratio
 from shared.domain.rating.rate_card import NO_ROW, Rate, RateCardVersion
@@ -174,7 +175,7 @@ class Charge(NamedTuple):
         how = (
             "up to the micro"
             if rounding.mode is RoundingMode.NONE
-            else f"{_words(rounding.mode)} to {rounding.effective_decimals} decimals"
+            else f"{_words(rounding.mode)} to {counted(rounding.effective_decimals, 'decimal')}"
         )
         return (
             f"{addends} = {tariff.amount_text(self.numerator)}, rounded {how}: "

@@ -6,6 +6,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from shared.domain.charging.charge_record import Unchargeable
 from shared.domain.charging.leg_preview import LegPreview
+from shared.domain.common.counts import counted
 from shared.domain.common.errors import BadRequest, Invalid, NotAuthenticated
 from shared.domain.directory.credentials import verify_bridge
 from shared.domain.directory.entities import Bridge
@@ -73,7 +74,7 @@ class TryPost:
                 for each in getattr(error, "errors", ())
             )
             return [LegPreview("unreadable", (*first, ("read", error.detail), *fields))]
-        read = (*first, ("read", f"{len(posted)} items in dialect {bridge.dialect}."))
+        read = (*first, ("read", f"{counted(len(posted), 'item')} in dialect {bridge.dialect}."))
         tried: list[LegPreview] = []
         calls: dict[str, list[CallEvent]] = {}
         for item in posted:
@@ -82,7 +83,7 @@ class TryPost:
             else:
                 tried.append(await self._item(bridge, item, read))
         for call, events in calls.items():
-            joined = ("assembled", f"{len(events)} events of call {call}.")
+            joined = ("assembled", f"{counted(len(events), 'event')} of call {call}.")
             tried += await self._call(bridge, events, (*read, joined))
         return tried
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from shared.concurrency import gather_bounded
 from shared.domain.common import limits
+from shared.domain.common.counts import counted
 from shared.domain.common.errors import QueueUnavailable
 from shared.domain.directory.access import Principal
 from shared.domain.legs.dead_letters import QueueCounts
@@ -151,42 +152,50 @@ def _reasons(
     ]
     if health.legs_wait:
         causes.append(
-            Cause("legs_wait", f"A leg has waited {health.waiting_seconds} seconds to be charged.")
+            Cause(
+                "legs_wait", f"A leg has waited {_duration(health.waiting_seconds)} to be charged."
+            )
         )
     if health.has_forgotten_legs:
         causes.append(
-            Cause("parked_legs_wait", f"A leg has been parked for {_days(health.parked_seconds)}.")
+            Cause(
+                "parked_legs_wait", f"A leg has been parked for {_duration(health.parked_seconds)}."
+            )
         )
     dead = max(queue.dead_letters if queue else 0, health.dead_letters or 0)
     if dead:
-        causes.append(Cause("dead_letters", f"{dead} messages of the queue are dead letters."))
+        causes.append(Cause("dead_letters", f"The queue has {counted(dead, 'dead letter')}."))
     if webhooks and webhooks.dead_letters:
         count = webhooks.dead_letters
-        causes.append(Cause("dead_letters", f"{count} events for webhooks are dead letters."))
+        causes.append(Cause("dead_letters", f"The webhooks have {counted(count, 'dead letter')}."))
     return causes
 
 
-def _days(seconds: int | None) -> str:
-    days = timedelta(seconds=seconds or 0).days
-    return f"{days} day{'s' * (days != 1)}"
+def _duration(seconds: int | None) -> str:
+    """Whole days from two days on, and exactly one; likewise hours and minutes; else seconds."""
+    known = seconds or 0
+    for unit, size in (("day", 86_400), ("hour", 3600), ("minute", 60)):
+        if known >= 2 * size or known == size:
+            return counted(known // size, unit)
+    return counted(known, "second")
 
 
 def _delays(timers: tuple[TimerState, ...], outbox_seconds: int | None) -> list[Cause]:
     causes = [
-        Cause("timer_late", f"The timer {timer.name} has had no success for {_late_after(timer)}.")
+        Cause(
+            "timer_late",
+            f"The timer {timer.name} has had no success for {_duration(timer.late_after_seconds)}.",
+        )
         for timer in timers
         if timer.is_late
     ]
     if outbox_seconds is not None and outbox_seconds >= limits.OUTBOX_AGE_SECONDS_MAX:
         causes.append(
-            Cause("outbox_waits", f"An event waits to be published for {outbox_seconds} seconds.")
+            Cause(
+                "outbox_waits", f"An event has waited {_duration(outbox_seconds)} to be published."
+            )
         )
     return causes
-
-
-def _late_after(timer: TimerState) -> str:
-    minutes = timer.late_after_seconds // 60
-    return f"{minutes // 60} hours" if minutes >= 120 else f"{minutes} minutes"
 
 
 def _age(now: datetime, moment: datetime | None) -> int | None:
