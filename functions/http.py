@@ -308,7 +308,7 @@ def admin_route(
     """
 
     async def serve(handler: Handler, call: ApiCall) -> func.HttpResponse:
-        await _let_in(call, roles)
+        await _authenticate(call, roles)
         return await _work(handler, call, is_report=is_report)
 
     route = declare(method, path, roles, queries, body, **flags)
@@ -442,7 +442,7 @@ async def _work(handler: Handler, call: ApiCall, *, is_report: bool) -> func.Htt
             return await _serve_admin(handler, call)
 
 
-async def _let_in(call: ApiCall, roles: frozenset[Role]) -> None:
+async def _authenticate(call: ApiCall, roles: frozenset[Role]) -> None:
     call.principal = await container().administrators.authenticate(call.headers)
     ACTING.set(Actor(call.principal.name, call.request_id))  # whose changes these are
     call.principal.require_one_of(roles)

@@ -126,9 +126,11 @@ def _remove_stale(run_json: Path) -> None:
     """Remove the files of a killed stack; files of a running stack stay."""
     text = _read(run_json)
     try:
-        said = json.loads(text)
-        port = int(said["base_url"].rpartition(":")[2])
-        is_running = not port_is_free(port) or any(map(_is_alive, said["processes"].values()))
+        description = json.loads(text)
+        port = int(description["base_url"].rpartition(":")[2])
+        is_running = not port_is_free(port) or any(
+            map(_is_alive, description["processes"].values())
+        )
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
         is_running = False  # nothing that a stack has written
     if text and not is_running:

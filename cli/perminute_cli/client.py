@@ -199,9 +199,9 @@ def _document(response: "httpx.Response") -> dict[str, Any] | None:
 
 
 def _no_perminute(base_url: str, status: int | None = None) -> Failure:
-    said = f" (HTTP {status})" if status else ""
+    suffix = f" (HTTP {status})" if status else ""
     return Failure(
-        f"{base_url} answers, but not as Perminute does{said}.",
+        f"{base_url} answers, but not as Perminute does{suffix}.",
         "Check the URL: it is the beginning of the address, without /api.",
     )
 

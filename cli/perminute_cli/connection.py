@@ -109,9 +109,9 @@ def _running_stack() -> Connection | None:
     for folder in places:
         path = folder / "build" / "run.json"
         try:
-            said: Any = json.loads(path.read_text("utf-8"))
-            url, key = str(said["base_url"]), str(said["admin_key"])
-            bridge = said.get("bridge") or {}
+            document: Any = json.loads(path.read_text("utf-8"))
+            url, key = str(document["base_url"]), str(document["admin_key"])
+            bridge = document.get("bridge") or {}
             if urlsplit(url).hostname in LOOPBACK:
                 secret = bridge.get("secret")
                 return Connection(url, key, "laptop stack", bridge.get("name"), secret)
@@ -129,10 +129,10 @@ def config_file() -> Path:
 def stored_login() -> dict[str, str] | None:
     """The document that `perminute login` stored: `url`, and `key` where there is no keyring."""
     try:
-        said = json.loads(config_file().read_text("utf-8"))
+        document = json.loads(config_file().read_text("utf-8"))
     except (OSError, ValueError, RuntimeError):  # RuntimeError: there is no home
         return None
-    return said if isinstance(said, dict) and isinstance(said.get("url"), str) else None
+    return document if isinstance(document, dict) and isinstance(document.get("url"), str) else None
 
 
 def stored_key(stored: dict[str, str]) -> str | None:

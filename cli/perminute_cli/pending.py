@@ -100,8 +100,8 @@ def _key_in(descriptor: int, path: Path) -> str | None:
     if os.fstat(descriptor).st_nlink == 0:  # settled meanwhile
         return None
     try:
-        said = json.loads(os.read(descriptor, 4096))
-        key, since = str(said["key"]), float(said["since"])
+        stored = json.loads(os.read(descriptor, 4096))
+        key, since = str(stored["key"]), float(stored["since"])
     except (ValueError, KeyError, TypeError):
         key, since = "", 0.0
     if time.time() - since > KEPT_SECONDS:

@@ -368,19 +368,19 @@ def progress(text: str) -> Iterator[Callable[[str], None]]:
         yield lambda _: None
         return
     ended = threading.Event()
-    said = [text]
+    message = [text]
 
     def run() -> None:
         if ended.wait(PROGRESS_AFTER_SECONDS):
             return
-        with error_console().status(said[0]) as status:
+        with error_console().status(message[0]) as status:
             while not ended.wait(0.2):
-                status.update(said[0])
+                status.update(message[0])
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
     try:
-        yield lambda far: said.__setitem__(0, f"{text}: {far}")
+        yield lambda far: message.__setitem__(0, f"{text}: {far}")
     finally:
         ended.set()
         thread.join(2)

@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument("--config", type=Path, help="JSON file with queues and topics")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.WARNING)
-    logging.getLogger("proton").setLevel(logging.CRITICAL)  # clients that go away are no news
+    logging.getLogger("proton").setLevel(logging.CRITICAL)  # disconnected clients are not logged
     config = json.loads(arguments.config.read_text()) if arguments.config else default_config()
     handler = BusHandler(arguments.port, arguments.data, config, arguments.management_port)
 

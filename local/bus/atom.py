@@ -65,7 +65,7 @@ class ManagementSide:
                 self.wfile.write(content)
 
             def log_message(self, *_: object) -> None:
-                """Requests are no news."""
+                """Requests are not logged."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self._server.daemon_threads = True

@@ -103,14 +103,16 @@ def _recharges(result: DemoResult) -> Iterator[str]:
     statuses = [recharge["status"] for recharge in result.recharges]
     yield from _differs("The recharges' statuses", statuses, list(meeting.RECHARGES))
     for recharge in result.recharges:
-        what, asked = f"Recharge {recharge['id']}", meeting.AUTO_RECHARGE["amount"]
-        yield from _amount_differs(f"{what}: the amount", recharge["amount"], str(asked))
+        what, requested = f"Recharge {recharge['id']}", meeting.AUTO_RECHARGE["amount"]
+        yield from _amount_differs(f"{what}: the amount", recharge["amount"], str(requested))
         paid = [entry for entry in result.entries if entry["sequence"] == recharge.get("entry")]
         amounts = [str(entry["amount"]) for entry in paid]
         expected = [recharge["amount"]] if recharge["status"] == meeting.RECHARGES[-1] else []
         yield from _differs(f"{what}: its top-ups", amounts, expected)
-    said = [each.status for each in result.payment_answers]
-    yield from _differs("The list of the provider's answers", said, list(meeting.PAYMENT_ANSWERS))
+    answered = [each.status for each in result.payment_answers]
+    yield from _differs(
+        "The list of the provider's answers", answered, list(meeting.PAYMENT_ANSWERS)
+    )
     answers = {each.answer for each in result.payment_answers}
     yield from _differs("The set of statuses of the callbacks", answers, {200})
 

@@ -59,7 +59,7 @@ class DemoResult:
 
     def authorization_for(self, leg: DemoLeg) -> str | None:
         """The authorization of the dial-out that became this leg, if one was requested."""
-        found = (answer for asked, answer in self.dial_outs if asked.leg == leg.id)
+        found = (answer for request, answer in self.dial_outs if request.leg == leg.id)
         return next((answer.get("authorization") for answer in found), None)
 
 
@@ -139,8 +139,8 @@ class Play:
 
     def _ask_dial_outs(self) -> None:
         for question in (*meeting.ALLOWED, *meeting.DENIED):
-            asked = {"to": question.to, "conference_id": question.conference}
-            answer = self._bridges[question.bridge].ask_dial_out(asked)
+            request = {"to": question.to, "conference_id": question.conference}
+            answer = self._bridges[question.bridge].ask_dial_out(request)
             self.result.dial_outs.append((question, answer))
         self.result.account_while_held = self._admin.get(_ACCOUNT)
         held = self.result.account_while_held["held"]

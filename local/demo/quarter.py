@@ -519,9 +519,9 @@ class Quarter:
             return
         status = RechargeStatus.SUCCEEDED if self.has_declined else RechargeStatus.DECLINED
         self.has_declined = True
-        said = RechargeResult(status, pending.amount_micros, CURRENCY, f"card 4242, day {number}")
+        result = RechargeResult(status, pending.amount_micros, CURRENCY, f"card 4242, day {number}")
         shown = recharge_id(ACCOUNT, pending.number)
-        await self.container.recharge_service.answer(_ADMIN, shown, said)
+        await self.container.recharge_service.answer(_ADMIN, shown, result)
 
     async def _correct(self, batch: Sequence[Meeting]) -> int:
         """Take back one leg in five hundred; the number of them."""

@@ -79,9 +79,9 @@ def _sections(result: DemoResult) -> Iterator[str]:
     yield from ("", "RECHARGES, below the trigger of automatic recharge")
     for recharge in result.recharges:
         answers = (each for each in result.payment_answers if each.recharge == recharge["id"])
-        said = ", then ".join(each.status for each in answers)
+        statuses = ", then ".join(each.status for each in answers)
         paid = f"; entry {recharge['entry']}" if "entry" in recharge else ""
-        yield f"  {recharge['id']}  {recharge['amount']}  provider: {said}{paid}"
+        yield f"  {recharge['id']}  {recharge['amount']}  provider: {statuses}{paid}"
     yield from ("", "WEBHOOK, received and verified by the customer's server")
     *earlier, last = result.webhooks
     yield from (f"  {name}: {text}" for name, text in last.headers.items() if "webhook-" in name)

@@ -412,15 +412,15 @@ def cancelled_during_the_question(site: Site) -> Room:
 def cancelled(site: Site, hooks: list[Hook]) -> Room:
     room = site.room(legs=1)
     number = room.phone(1)
-    asked, gone = threading.Event(), threading.Event()
+    requested, gone = threading.Event(), threading.Event()
 
     def until_gone(path: str, body: Json) -> None:
         if path.endswith("/dial-outs") and body["to"] == number:
-            asked.set()
+            requested.set()
             gone.wait(ANSWER_SECONDS_MAX)
 
     hooks.append(until_gone)
-    site.phones.cancelled_call(number, room.conference, asked, caller=room.caller(1))
+    site.phones.cancelled_call(number, room.conference, requested, caller=room.caller(1))
     gone.set()
     room.reported(number)
     room.clocks[number] = UNANSWERED

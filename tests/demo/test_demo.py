@@ -120,14 +120,16 @@ def test_a_kept_demo_serves_the_played_quarter_until_ctrl_c(
     monkeypatch.setenv("KEEP", "1")
     demo = start("-m", "local.demo")
     assert demo.stdout is not None
-    said = next(line for line in demo.stdout if line.startswith(("played a quarter", "Traceback")))
+    outcome = next(
+        line for line in demo.stdout if line.startswith(("played a quarter", "Traceback"))
+    )
     run = json.loads((ROOT / "build" / "run.json").read_text("utf-8"))
     http = Http(run["base_url"])
     usage = Admin(http, run["admin_key"]).get("accounts/northwind/usage")
 
     demo.send_signal(signal.SIGINT)
     rest, _ = demo.communicate(timeout=DEMO_SECONDS_MAX)
-    assert " legs, " in said
+    assert " legs, " in outcome
     assert usage["total"]["legs"] >= 0
     assert (demo.returncode, "Traceback" in rest) == (0, False)
     assert not (ROOT / "build" / "run.json").exists()

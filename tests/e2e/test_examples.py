@@ -267,7 +267,7 @@ class FreeSwitch:
         self.base_url = url or login
         self.dials = dials
         self.dialled: list[str] = []
-        self.said = ""
+        self.output = ""
         self.challenges = 0
 
     def run(self, to: str) -> None:
@@ -321,7 +321,7 @@ class FreeSwitch:
         return lua.table_from(json.loads(text), recursive=True) if text else None
 
     def _log(self, _: str, text: str) -> None:
-        self.said += text
+        self.output += text
 
 
 def test_freeswitch_dials_with_an_end_at_what_is_granted(deployment: Deployment) -> None:
@@ -358,7 +358,7 @@ def test_freeswitch_does_not_dial_what_is_denied_or_what_nobody_answers(
     denied.run(ROME)
     alone.run(LONDON)
     assert denied.dialled == alone.dialled == []
-    assert (denied.said, alone.said) == (
+    assert (denied.output, alone.output) == (
         "not dialled: rate_missing\n",
         "not dialled: unavailable\n",
     )

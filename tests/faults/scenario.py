@@ -1,7 +1,7 @@
 """A day of one account, each step of it repeatable, played by a process that is killed on the way.
 
 Queue and topic are files, so that they outlive the process, as the tables in Azurite do. A process
-that plays the story again does what bridge, administrator, broker and timers do after a death:
+that plays the scenario again does what bridge, administrator, broker and timers do after a death:
 they say the same thing again.
 """
 
@@ -347,8 +347,8 @@ def play(
         name = f"{os.getpid()}-{datetime.now(UTC).timestamp()}"
         with (place / f"{name}.history.jsonl").open("a", encoding="utf-8") as file:
             history = History(file, name)
-            story = Scenario(run, datetime.fromisoformat(base), app, place, history, chapters)
-            await story.play(tables)
+            scenario = Scenario(run, datetime.fromisoformat(base), app, place, history, chapters)
+            await scenario.play(tables)
         await inner.close()
 
     asyncio.run(playing())

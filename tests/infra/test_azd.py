@@ -149,8 +149,8 @@ def test_a_deleted_secret_is_recovered_not_made_anew(az: RecordingAz) -> None:
 @pytest.mark.parametrize(
     "said", [FORBIDDEN, Said(err="ERROR: getaddrinfo failed", code=1)], ids=["refused", "away"]
 )
-def test_what_does_not_pass_stops_the_deployment(az: RecordingAz, said: Said) -> None:
-    az.replan([(r"secret show", [said])])
+def test_what_does_not_pass_stops_the_deployment(az: RecordingAz, reported: Said) -> None:
+    az.replan([(r"secret show", [reported])])
     done = az.run(HOOKS / "first_secrets.sh")
 
     assert done.returncode == 1

@@ -105,9 +105,9 @@ def test_an_environment_that_keeps_its_data_is_locked(tmp_path: Path) -> None:
     ],
 )
 def test_a_wrong_name_ends_before_anything_is_deployed(
-    environment: str, variables: dict[str, str], said: str
+    environment: str, variables: dict[str, str], reported: str
 ) -> None:
     done = _bicep(INFRA, "build-params", f"{environment}.bicepparam", "--stdout", **variables)
 
     assert done.returncode == 1
-    assert said in done.stderr
+    assert reported in done.stderr

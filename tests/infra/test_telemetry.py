@@ -98,7 +98,7 @@ def _verdicts() -> dict[str, list[str]]:
 
 @pytest.mark.timeout(TEST_SECONDS_MAX)
 def test_kusto_finds_nothing_wrong_with_any_query() -> None:
-    assert {name: said for name, said in _verdicts().items() if name not in WRONG} == {}
+    assert {name: reported for name, reported in _verdicts().items() if name not in WRONG} == {}
 
 
 @pytest.mark.timeout(TEST_SECONDS_MAX)

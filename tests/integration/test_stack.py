@@ -83,14 +83,14 @@ def _settings(stack: Stack) -> dict[str, str]:
 
 
 def test_everything_is_on_loopback_and_described(stack: Stack) -> None:
-    said = stack.describe()
+    reported = stack.describe()
 
-    assert said["base_url"].startswith(f"http://{LOOPBACK}:")
-    assert said["azurite_table_url"].startswith(f"http://{LOOPBACK}:")
-    assert set(said["processes"]) == set(PARTS)
-    assert all(map(_is_alive, said["processes"].values()))
-    assert said["bridge"]["name"] == "local"
-    assert said["bridge"]["secret"].startswith("whsec_")
+    assert reported["base_url"].startswith(f"http://{LOOPBACK}:")
+    assert reported["azurite_table_url"].startswith(f"http://{LOOPBACK}:")
+    assert set(reported["processes"]) == set(PARTS)
+    assert all(map(_is_alive, reported["processes"].values()))
+    assert reported["bridge"]["name"] == "local"
+    assert reported["bridge"]["secret"].startswith("whsec_")
 
 
 def test_each_part_leads_a_process_group_of_its_own(stack: Stack) -> None:
@@ -256,13 +256,13 @@ def _run_json(folder: Path, other_than: dict[str, Any] | None = None) -> dict[st
 
     def probe() -> dict[str, Any] | None:
         with contextlib.suppress(FileNotFoundError):
-            said = json.loads((folder / "run.json").read_text())
-            return said if said != other_than else None
+            reported = json.loads((folder / "run.json").read_text())
+            return reported if reported != other_than else None
         return None
 
-    said = eventually(probe, 60)
-    assert said is not None
-    return said
+    reported = eventually(probe, 60)
+    assert reported is not None
+    return reported
 
 
 @pytest.mark.parametrize(
@@ -272,10 +272,10 @@ def test_make_run_serves_until_a_signal_and_leaves_nothing(
     tmp_path: Path, number: signal.Signals
 ) -> None:
     with _run_command(tmp_path) as command:
-        said = _run_json(tmp_path)
-        os.kill(said["processes"]["background"], signal.SIGKILL)
-        followed = _run_json(tmp_path, other_than=said)
-        assert followed["supervisor"] == said["supervisor"] == command.pid
+        reported = _run_json(tmp_path)
+        os.kill(reported["processes"]["background"], signal.SIGKILL)
+        followed = _run_json(tmp_path, other_than=reported)
+        assert followed["supervisor"] == reported["supervisor"] == command.pid
         os.kill(followed["supervisor"], number)
 
         assert command.wait(60) == 0
@@ -287,12 +287,12 @@ def test_make_run_serves_until_a_signal_and_leaves_nothing(
 def test_parts_end_when_their_supervisor_is_killed(tmp_path: Path) -> None:
     """No orphan keeps a port or a folder, so the next start finds both free."""
     with _run_command(tmp_path) as command:
-        said = _run_json(tmp_path)
+        reported = _run_json(tmp_path)
         command.kill()
-    eventually(lambda: not any(map(_is_alive, said["processes"].values())))
+    eventually(lambda: not any(map(_is_alive, reported["processes"].values())))
 
     with _run_command(tmp_path) as command:
-        _run_json(tmp_path, other_than=said)
+        _run_json(tmp_path, other_than=reported)
         command.terminate()
         assert command.wait(60) == 0
 
@@ -307,11 +307,11 @@ def test_make_run_refuses_what_it_can_not_do_with_a_sentence(
     taken = stack.base_url.rpartition(":")[2]
     variables = {name: value.replace("TAKEN", taken) for name, value in variables.items()}
     with _run_command(tmp_path, **variables) as command:
-        said, _ = command.communicate(timeout=60)
+        reported, _ = command.communicate(timeout=60)
 
     assert command.returncode == 1
-    assert sentence in said
-    assert "Traceback" not in said
+    assert sentence in reported
+    assert "Traceback" not in reported
 
 
 @pytest.mark.extended
@@ -331,17 +331,17 @@ def test_a_second_make_run_that_is_refused_leaves_the_file_of_the_first(
         {"PORT": "65536"},
     ):
         with _run_command(tmp_path, **variables) as command:
-            said, _ = command.communicate(timeout=60)
+            reported, _ = command.communicate(timeout=60)
 
-        assert command.returncode == 1, (variables, said)
+        assert command.returncode == 1, (variables, reported)
         assert run_json.read_text() == text, variables
 
 
 def test_a_file_that_a_killed_stack_left_goes_away_at_the_next_start(tmp_path: Path) -> None:
     gone = subprocess.Popen(["true"])
     gone.wait()
-    said = {"base_url": f"http://127.0.0.1:{free_port()}", "processes": {"http": gone.pid}}
-    (tmp_path / "run.json").write_text(json.dumps(said))
+    reported = {"base_url": f"http://127.0.0.1:{free_port()}", "processes": {"http": gone.pid}}
+    (tmp_path / "run.json").write_text(json.dumps(reported))
     (tmp_path / "run.env").write_text("export BASE=gone\n")
     data = tmp_path / "data"
     data.write_text("a file where the folder belongs")

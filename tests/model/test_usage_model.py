@@ -79,8 +79,8 @@ class History:
         if not self.is_cheaper:
             self.app.cheaper()
             self.is_cheaper = True
-        asked = {"accounts": [ACCOUNT], "from": JANUARY, "dry_run": False, "reason": "Cheaper"}
-        assert self.app.post("/api/v1/reratings", asked).status == 200
+        selection = {"accounts": [ACCOUNT], "from": JANUARY, "dry_run": False, "reason": "Cheaper"}
+        assert self.app.post("/api/v1/reratings", selection).status == 200
 
     def erase(self) -> None:
         organizer = self.random.choice(("ken", "amy"))

@@ -253,8 +253,8 @@ def _bridge(session: Session) -> None:
     session.call("list_bridges", "GET", "bridges?prefix=stu")
     session.call("try_bridge_post", "POST", f"bridges/{BRIDGE}/try", LEG)
     address = f"/api/v1/bridges/{BRIDGE}/call-ended"
-    asked = {"WebHook-Request-Origin": "eventgrid.azure.net"}
-    session.note("options_call_ended", session.http.send("OPTIONS", address, b"", asked))
+    origin = {"WebHook-Request-Origin": "eventgrid.azure.net"}
+    session.note("options_call_ended", session.http.send("OPTIONS", address, b"", origin))
     session.call("patch_bridge", "PATCH", f"bridges/{BRIDGE}", {"country": "GB"})
 
 

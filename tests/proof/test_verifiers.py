@@ -122,19 +122,19 @@ def refused(tools: Any, verify: Callable[[], object]) -> bool:
 
 
 def test_receipts_verify_alone_and_together(tmp_path: Path) -> None:
-    code, said = run("verify_receipt.py", *receipt_files(tmp_path))
+    code, reported = run("verify_receipt.py", *receipt_files(tmp_path))
 
-    assert (code, said.count("verified")) == (0, len(VECTORS["receipts"])), said
+    assert (code, reported.count("verified")) == (0, len(VECTORS["receipts"])), reported
 
 
 def test_month_files_verify_and_every_leg_is_rated_again(tmp_path: Path) -> None:
     for number, month in enumerate(VECTORS["months"]):
         file = tmp_path / f"{number}.jsonl.gz"
         file.write_bytes(gzip.compress("".join(month["lines"]).encode()))
-        code, said = run("verify_month.py", file)
+        code, reported = run("verify_month.py", file)
         legs = json.loads(month["lines"][-2])["legs"]
-        assert code == 0, said
-        assert f"{legs} legs rated again" in said
+        assert code == 0, reported
+        assert f"{legs} legs rated again" in reported
 
 
 @pytest.mark.parametrize(
@@ -156,25 +156,25 @@ def test_a_file_that_is_no_month_is_named_in_a_sentence(
 ) -> None:
     file = tmp_path / "month.gz"
     file.write_bytes(content)
-    code, said = run("verify_month.py", file)
-    last = said.splitlines()[-1]
+    code, reported = run("verify_month.py", file)
+    last = reported.splitlines()[-1]
 
-    assert (code, last.split(":")[0]) == (1, kind), said
+    assert (code, last.split(":")[0]) == (1, kind), reported
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[]", b'{"a":1,"a":2}', b"\xff", b"[" * 100_000])
 def test_a_file_that_is_no_receipt_is_named_in_a_sentence(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "receipt.json"
     file.write_bytes(content)
-    code, said = run("verify_receipt.py", file)
+    code, reported = run("verify_receipt.py", file)
 
-    assert (code, said.split(":")[0], len(said.splitlines())) == (1, "format", 1), said
+    assert (code, reported.split(":")[0], len(reported.splitlines())) == (1, "format", 1), reported
 
 
 def test_a_key_that_is_not_kept_by_the_verifier_proves_nothing(tmp_path: Path) -> None:
-    code, said = run("verify_receipt.py", receipt_files(tmp_path)[0], keys={"keys": []})
+    code, reported = run("verify_receipt.py", receipt_files(tmp_path)[0], keys={"keys": []})
 
-    assert (code, said.split(":")[0]) == (1, "key")
+    assert (code, reported.split(":")[0]) == (1, "key")
 
 
 @pytest.mark.parametrize(
@@ -201,9 +201,9 @@ def test_no_text_of_a_file_controls_the_terminal(tmp_path: Path) -> None:
     receipt["items"][0]["entry"]["leg"] = receipt["leg"] = "\x1b[2Jverified\r\n"
     file = tmp_path / "receipt.json"
     file.write_text(json.dumps(sealed_receipt(receipt)))
-    code, said = run("verify_receipt.py", file)
-    assert (code, said.count("\n")) == (1, 1), said
-    assert said.removesuffix("\n").isprintable(), said
+    code, reported = run("verify_receipt.py", file)
+    assert (code, reported.count("\n")) == (1, 1), reported
+    assert reported.removesuffix("\n").isprintable(), reported
 
 
 def test_receipts_month_files_and_roots_are_verified_together(tmp_path: Path) -> None:
@@ -216,8 +216,8 @@ def test_receipts_month_files_and_roots_are_verified_together(tmp_path: Path) ->
         for each in VECTORS["roots"]
     ]
     roots.write_text(json.dumps({"items": items}))
-    code, said = run("verify_receipt.py", *files, month, roots)
-    assert (code, said.count("verified")) == (0, len(files) + 2), said
+    code, reported = run("verify_receipt.py", *files, month, roots)
+    assert (code, reported.count("verified")) == (0, len(files) + 2), reported
 
 
 @pytest.mark.extended

@@ -52,7 +52,7 @@ class Broker:
         self.hears: Callable[[Message], None] = lambda _: None
         self.locked_until = 0.0
         self.dropped = 0
-        self._news = asyncio.Event()
+        self._changed = asyncio.Event()
 
     def is_due(self, now: float) -> bool:
         """Whether there is a message that can be had."""
@@ -64,14 +64,14 @@ class Broker:
 
     async def something(self, until: float) -> None:
         """Returns when a message can be had, or it is that late."""
-        self._news.clear()
+        self._changed.clear()
         next_at = min([until, *(each.visible_at for each in self.waiting)])
         if self.undelivered:
             next_at = min(next_at, self.locked_until)
         seconds = next_at - self._deployment.scheduler.seconds()
         if seconds > 0:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._news.wait(), seconds)
+                await asyncio.wait_for(self._changed.wait(), seconds)
 
     def accept(self, messages: Sequence[Message], at: datetime | None) -> None:
         now = self._deployment.scheduler.seconds()
@@ -84,7 +84,7 @@ class Broker:
             self._seen[message.message_id] = now
             due = now if at is None else (at - START).total_seconds()
             self.waiting.append(_Queued(message, max(now, due), len(self._seen)))
-            self._news.set()
+            self._changed.set()
             self._deployment.scheduler.note(f"  queued {shortened(message)}")
 
     def publish(self, messages: Sequence[Message]) -> None:
@@ -93,7 +93,7 @@ class Broker:
             self.published.append(message)
             if message.properties["account"] in self.subscribers:
                 self.undelivered.append(message)
-                self._news.set()
+                self._changed.set()
             self.hears(message)
 
     def delivered(self, batch: Sequence[Message]) -> None:
@@ -122,7 +122,7 @@ class Broker:
     def abandon(self, batch: Sequence[_Queued]) -> None:
         for each in batch:
             each.visible_at = self._deployment.scheduler.seconds()
-        self._news.set()
+        self._changed.set()
 
 
 class SimQueueClient:

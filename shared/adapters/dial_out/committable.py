@@ -58,7 +58,7 @@ class SetDialOutControl:
 
 @dataclass(frozen=True, slots=True)
 class CatchUp:
-    """Read the ledger's news into the hold book; with `lag_commits`, only if the hold book is so
+    """Read new commits of the ledger into the hold book; with `lag_commits`, only if the hold book is so
     far behind."""
 
     lag_commits: int
@@ -74,7 +74,7 @@ class HoldPartitionState:
 
     `stored` are the counters in the table, `stored_ledger_commit` and `stored_holds` (how many of
     them are not released) are those of the state row; `viewed_at` is when the book caught up, None:
-    not yet. `news` was read together with the state row. `is_fresh`: both were read for the
+    not yet. `snapshot` was read together with the state row. `is_fresh`: both were read for the
     decision at hand.
     """
 
@@ -326,7 +326,7 @@ class HoldBookRows:
                 return StoredDecision(rows.read_record(row), repeated=True)
         return None
 
-    async def landed(self, partition: str, after: HoldPartitionState, commit_id: str) -> bool:
+    async def is_committed(self, partition: str, after: HoldPartitionState, commit_id: str) -> bool:
         """The state row contains the commit id of this process. After another process committed,
         the intended number is passed and If-Match keeps this commit from landing later, so a guard
         decides."""

@@ -422,7 +422,7 @@ class LedgerPartition:
         row = await self._tables.get(self.table, partition, key)
         return rows.read_leg(row).entry if row else None
 
-    async def landed(self, partition: str, after: _Head, commit_id: str) -> bool:
+    async def is_committed(self, partition: str, after: _Head, commit_id: str) -> bool:
         number = after.state.commit if after.state else 0
         row = await self._tables.get(self.table, partition, rows.journal_key(number))
         return row is not None and row.values.get("commit_id") == commit_id

@@ -83,7 +83,7 @@ class Partition[State, Command, Result](Protocol):
         """The first result of a command one of whose guards is there already, or None."""
         ...
 
-    async def landed(self, partition: str, after: State, commit_id: str) -> bool:
+    async def is_committed(self, partition: str, after: State, commit_id: str) -> bool:
         """True if the commit with this id is in the table."""
         ...
 
@@ -97,7 +97,7 @@ class PendingCommand[Command, Result]:
     future: asyncio.Future[Result]
 
     def give(self, result: Result | PerminuteError) -> None:
-        """Resolve the command's future, unless its caller was cancelled."""
+        """Resolve the command's future, unless its caller was canceled."""
         if self.future.done():
             return
         if isinstance(result, PerminuteError):

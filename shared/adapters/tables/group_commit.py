@@ -269,7 +269,7 @@ class GroupCommitter[State, Command, Result]:
             etags = await self._send(partition, queue, plan)
         except OutcomeUnknown:
             queue.cached = None
-            if not await self._book.landed(partition, plan.after, plan.commit_id):
+            if not await self._book.is_committed(partition, plan.after, plan.commit_id):
                 raise
         else:
             queue.cached = LoadedPartition(plan.after, etags[0])

@@ -258,7 +258,7 @@ class RerateLegs:
             records = again[outcome.leg]
             if records[-1].entry.sequence == outcome.entry:
                 outcomes[at] = _taken_back(outcome)
-            else:  # somebody else charged it anew meanwhile
+            else:  # another request re-rated it meanwhile
                 outcomes[at] = _outcome_of(await self._anew(account, records, selection))
         return outcomes
 
@@ -286,7 +286,7 @@ class RerateLegs:
             again = await self.ledger.debits(account.id, records[-1].leg)
             if len(again) == len(records):
                 return _taken_back(outcome)
-            records = again  # somebody else charged it anew meanwhile
+            records = again  # another request re-rated it meanwhile
         raise Unavailable(
             "Other requests re-rate the leg at the same time.",
             code="contended",

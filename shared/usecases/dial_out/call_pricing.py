@@ -1,4 +1,4 @@
-"""The pricing of a call for the hold book: its cost, at whatever time it is answered."""
+"""The pricing of a call for the hold book: its cost, at any time of the answer."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta

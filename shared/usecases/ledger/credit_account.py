@@ -81,7 +81,7 @@ class CreditAccount:
                 return await self(account, command)
             except Invalid as clash:
                 if clash.code != "idempotency_key_reused":
-                    raise  # else it was charged anew meanwhile: that is the debit to take back
+                    raise  # else it was re-rated meanwhile: that is the debit to reverse
         raise Unavailable(
             "Other requests re-rate the leg at the same time.",
             code="contended",

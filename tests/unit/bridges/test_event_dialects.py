@@ -43,16 +43,16 @@ def post(dialect: str, value: object, **query: str) -> list[Posted]:
 
 
 def made(
-    dialect: str, told: Sequence[object], settings: DialectSettings = SETTINGS
+    dialect: str, posted: Sequence[object], settings: DialectSettings = SETTINGS
 ) -> list[Assembled]:
-    found = [event for each in told for event in post(dialect, each)]
+    found = [event for each in posted for event in post(dialect, each)]
     return assemble(dialect, settings, [each for each in found if isinstance(each, CallEvent)])
 
 
 def legs(
-    dialect: str, told: Sequence[object], settings: DialectSettings = SETTINGS
+    dialect: str, posted: Sequence[object], settings: DialectSettings = SETTINGS
 ) -> list[EndedLeg]:
-    found = made(dialect, told, settings)
+    found = made(dialect, posted, settings)
     assert all(isinstance(each, Complete) for each in found), found
     return [each.ended_leg for each in found if isinstance(each, Complete)]
 
@@ -109,8 +109,8 @@ def test_a_trunk_without_a_rule_or_an_authorization_makes_a_dial_out(
 
 
 def test_a_participant_that_never_answered_is_unanswered() -> None:
-    told = livekit("participant_left", 33, disconnectReason="USER_REJECTED")
-    [leg] = legs("livekit", [told])
+    posted = livekit("participant_left", 33, disconnectReason="USER_REJECTED")
+    [leg] = legs("livekit", [posted])
     assert leg.answered_at is None
     ringing = livekit("participant_left", 33, attributes={"sip.callStatus": "ringing"})
     assert legs("livekit", [ringing])[0].answered_at is None
@@ -264,12 +264,12 @@ def test_phone_participants_are_legs_by_the_lists_that_hold_them() -> None:
 
 
 def test_a_call_that_was_made_names_its_authorization() -> None:
-    told = [
+    posted = [
         acs("CallConnected", 2, operationContext=AUTHORIZATION),
         listed(2, 1, LONDON),
         acs("CallDisconnected", 62),
     ]
-    [found] = made("acs", told)
+    [found] = made("acs", posted)
     assert isinstance(found, Complete)
     leg = found.ended_leg
     assert (leg.leg_id, leg.authorization) == ("conn1", AUTHORIZATION)
@@ -303,8 +303,8 @@ def test_a_gap_in_the_lists_and_an_unknown_source_are_waited_for() -> None:
 
 def test_a_huge_sequence_number_costs_no_memory() -> None:
     """Ten missing lists are named, and no list of all that are missing is built."""
-    told = [acs("CallConnected", 2), listed(2, 10**18, LONDON)]
-    (waits,) = made("acs", told)
+    posted = [acs("CallConnected", 2), listed(2, 10**18, LONDON)]
+    (waits,) = made("acs", posted)
     assert isinstance(waits, Waiting)
     assert waits.missing[:10] == tuple(f"ParticipantsUpdated {number}" for number in range(1, 11))
 
@@ -420,18 +420,18 @@ SCENES = {
 @settings(max_examples=80, deadline=None)
 @given(data=st.data(), dialect=st.sampled_from(sorted(SCENES)))
 def test_order_and_repetition_of_events_do_not_matter(data: Any, dialect: str) -> None:
-    told = SCENES[dialect]
-    order = data.draw(st.permutations(told)) + data.draw(st.lists(st.sampled_from(told)))
-    assert made(dialect, order) == made(dialect, told)
+    posted = SCENES[dialect]
+    order = data.draw(st.permutations(posted)) + data.draw(st.lists(st.sampled_from(posted)))
+    assert made(dialect, order) == made(dialect, posted)
 
 
 @settings(max_examples=80, deadline=None)
 @given(data=st.data(), dialect=st.sampled_from(sorted(SCENES)))
 def test_a_complete_leg_is_not_changed_by_what_comes_after_that(data: Any, dialect: str) -> None:
     """What lacks nothing is charged at once: no further event of the call may change it."""
-    told = SCENES[dialect]
-    order = data.draw(st.permutations(told))
-    final = {each.leg_id: each.leg for each in made(dialect, told) if isinstance(each, Complete)}
+    posted = SCENES[dialect]
+    order = data.draw(st.permutations(posted))
+    final = {each.leg_id: each.leg for each in made(dialect, posted) if isinstance(each, Complete)}
     for count in range(1, len(order)):
         for each in made(dialect, order[:count]):
             if isinstance(each, Complete) and not each.lacks:
@@ -460,16 +460,18 @@ def leaves(value: object) -> list[list[Any]]:
     ),
 )
 def test_odd_values_are_never_an_unexpected_error(data: Any, dialect: str, odd: object) -> None:
-    told = json.loads(json.dumps(data.draw(st.sampled_from([SCENES[dialect], *RECORDED[dialect]]))))
-    event = data.draw(st.sampled_from(told))
+    posted = json.loads(
+        json.dumps(data.draw(st.sampled_from([SCENES[dialect], *RECORDED[dialect]])))
+    )
+    event = data.draw(st.sampled_from(posted))
     *way, last = data.draw(st.sampled_from([each for each in leaves(event) if each]))
     place = event
     for key in way:
         place = place[key]
     place[last] = odd
-    for each in told:
+    for each in posted:
         post(dialect, each)
-    for found in made(dialect, told):
+    for found in made(dialect, posted):
         if isinstance(found, Complete):
             assert len(found.ended_leg.digest()) == 64
             assert found.ended_leg.key.encode()

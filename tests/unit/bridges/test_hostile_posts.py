@@ -95,7 +95,10 @@ MEETING = {
 }
 ROOM = {"event_name": "muc-room-created", "room_name": "71347", "created_at": 1795424400}
 SCENES: dict[str, list[tuple[str, Any]]] = {
-    **{name: [("events", event) for event in told] for name, told in event_dialects.SCENES.items()},
+    **{
+        name: [("events", event) for event in posted]
+        for name, posted in event_dialects.SCENES.items()
+    },
     "asterisk": [("events", event_dialects.RECORDS[0])],
     "freeswitch": [("events", RECORD)],
     "perminute": [("events", LEG)],

@@ -454,7 +454,7 @@ def test_accounts_whose_receivers_hang_do_not_delay_a_healthy_one_of_another(
     receivers = Hanging(outside, "hangs")
     deliver = outside.container.deliver_events
 
-    async def story() -> None:
+    async def scenario() -> None:
         await deliver([_message(account, 1) for account in victims], seconds=80)
         for number in range(1, 4):
             batch = [*(_message(account, 1 + number) for account in victims)]
@@ -466,7 +466,7 @@ def test_accounts_whose_receivers_hang_do_not_delay_a_healthy_one_of_another(
 
     async def within(seconds: float) -> None:
         async with asyncio.timeout(seconds):
-            await story()
+            await scenario()
 
     outside.run(within(8.0))  # a receiver is given up after ten
 
@@ -507,12 +507,12 @@ def test_receivers_that_gave_no_answer_share_few_slots(
     deliver = outside.container.deliver_events
     deliver._failing.update((ACCOUNT, f"h-{number}") for number in range(10))
 
-    async def story() -> None:
+    async def scenario() -> None:
         await deliver([_message(ACCOUNT, 1)], seconds=80)
         assert sum(receivers.hanging.values()) == 4
         await receivers.end(deliver)
 
-    outside.run(story())
+    outside.run(scenario())
 
 
 # Where a webhook may point

@@ -28,32 +28,32 @@ ORGANIZER = "organizer|ken"
 
 
 def play(
-    story: Callable[[HoldBooks], Awaitable[None]], processes: int = 1, cents: int = 100
+    scenario: Callable[[HoldBooks], Awaitable[None]], processes: int = 1, cents: int = 100
 ) -> HoldBooks:
     """Run a story on hold books of its own."""
     books = HoldBooks(processes)
 
     async def run() -> None:
         await books.open(cents * CENT)
-        await story(books)
+        await scenario(books)
 
     asyncio.run(run())
     return books
 
 
 def test_a_view_younger_than_two_seconds_answers_with_one_round_trip() -> None:
-    async def story(books: HoldBooks) -> None:
+    async def scenario(books: HoldBooks) -> None:
         await books.authorise(named(authorise(), "au_1"))
         books.clock.advance(limits.HOLD_VIEW_SECONDS_MAX)
         books.tables.reads.clear()
         await books.authorise(named(authorise(), "au_2"))
         assert books.tables.reads == []
 
-    play(story)
+    play(scenario)
 
 
 def test_an_older_view_catches_up_first() -> None:
-    async def story(books: HoldBooks) -> None:
+    async def scenario(books: HoldBooks) -> None:
         await books.authorise(named(authorise(), "au_1"))
         await books.debit(3 * CENT, "au_1")
         books.clock.advance(limits.HOLD_VIEW_SECONDS_MAX + 0.1)
@@ -62,21 +62,21 @@ def test_an_older_view_catches_up_first() -> None:
         assert [hold.authorization for hold in view.holds] == ["au_2"]
         assert view.balance_micros == 97 * CENT
 
-    play(story)
+    play(scenario)
 
 
 def test_a_denial_for_lack_of_credit_is_never_given_from_a_view_that_is_not_caught_up() -> None:
-    async def story(books: HoldBooks) -> None:
+    async def scenario(books: HoldBooks) -> None:
         assert isinstance(await books.authorise(), StoredDecision)
         assert isinstance(await books.authorise(named(authorise(), "au_2")), Denial)
         await books.top_up(15 * CENT)
         assert isinstance(await books.authorise(named(authorise(), "au_2")), StoredDecision)
 
-    play(story, cents=15)
+    play(scenario, cents=15)
 
 
 def test_a_call_is_never_cut_short_by_a_view_that_is_not_caught_up() -> None:
-    async def story(books: HoldBooks) -> None:
+    async def scenario(books: HoldBooks) -> None:
         await books.authorise(named(authorise(seconds=300), "au_1"))
         await books.top_up(200 * CENT)
         answer = await books.authorise(named(authorise(), "au_2"))
@@ -88,22 +88,22 @@ def test_a_call_is_never_cut_short_by_a_view_that_is_not_caught_up() -> None:
         assert record is not None
         assert record.granted_seconds == 20_000
 
-    play(story, cents=15)
+    play(scenario, cents=15)
 
 
 def test_what_another_process_freed_is_seen_before_somebody_is_refused() -> None:
-    async def story(books: HoldBooks) -> None:
+    async def scenario(books: HoldBooks) -> None:
         first, second = books.books
         assert isinstance(await books.authorise(book=first), StoredDecision)
         assert isinstance(await books.authorise(named(authorise(), "au_2"), second), Denial)
         await first.release(ACCOUNT, "au_1")
         assert isinstance(await books.authorise(named(authorise(), "au_2"), second), StoredDecision)
 
-    play(story, processes=2, cents=15)
+    play(scenario, processes=2, cents=15)
 
 
 def test_a_top_up_that_waits_for_its_refresh_is_seen_in_the_state_row() -> None:
-    async def story(books: HoldBooks) -> None:
+    async def scenario(books: HoldBooks) -> None:
         await books.authorise()
         await books.top_up(CENT)
         await books.book.catch_up(ACCOUNT)
@@ -113,11 +113,11 @@ def test_a_top_up_that_waits_for_its_refresh_is_seen_in_the_state_row() -> None:
         assert state is not None
         assert row.values["ledger_commit"] == state.commit
 
-    play(story)
+    play(scenario)
 
 
 def test_a_refresh_writes_only_where_a_hold_is_settled_and_once_a_second() -> None:
-    async def story(books: HoldBooks) -> None:
+    async def scenario(books: HoldBooks) -> None:
         await books.authorise()
 
         async def commits_of_refresh() -> int:
@@ -136,11 +136,11 @@ def test_a_refresh_writes_only_where_a_hold_is_settled_and_once_a_second() -> No
         assert await commits_of_refresh() == 1
         assert (await books.book.view(ACCOUNT, fresh=False)).holds == ()
 
-    play(story)
+    play(scenario)
 
 
 def test_the_same_question_is_answered_once_whatever_happened_since() -> None:
-    async def story(books: HoldBooks) -> None:
+    async def scenario(books: HoldBooks) -> None:
         first = await books.authorise()
         await books.debit(15 * CENT, "au_1")
         again = await books.authorise(named(authorise(seconds=60), "au_1"))
@@ -148,11 +148,11 @@ def test_the_same_question_is_answered_once_whatever_happened_since() -> None:
         assert isinstance(again, StoredDecision)
         assert (again.repeated, again.record) == (True, first.record)
 
-    play(story, cents=15)
+    play(scenario, cents=15)
 
 
 def test_an_extension_is_kept_beside_the_answer() -> None:
-    async def story(books: HoldBooks) -> None:
+    async def scenario(books: HoldBooks) -> None:
         await books.authorise()
         granted = await books.extend("au_1", 1200)
         record = await books.book.record(ACCOUNT, "au_1")
@@ -165,24 +165,24 @@ def test_an_extension_is_kept_beside_the_answer() -> None:
         assert await books.extend("au_1", 1200) is not None
         assert books.tables.commits == 2
 
-    play(story)
+    play(scenario)
 
 
 def test_two_extensions_at_once_end_with_the_longer_one() -> None:
-    async def story(books: HoldBooks) -> None:
+    async def scenario(books: HoldBooks) -> None:
         await books.authorise()
         await asyncio.gather(*(books.extend("au_1", seconds) for seconds in (1500, 1800, 1200)))
         record = await books.book.record(ACCOUNT, "au_1")
         assert record is not None
         assert record.granted_seconds == 1800
 
-    play(story)
+    play(scenario)
 
 
 def test_no_extension_is_promised_by_one_that_was_not_kept() -> None:
     """Of two in one group the shorter has nothing to do, once the longer one is there."""
 
-    async def story(books: HoldBooks) -> None:
+    async def scenario(books: HoldBooks) -> None:
         await books.authorise()
         record = await books.book.record(ACCOUNT, "au_1")
         assert record is not None
@@ -196,11 +196,11 @@ def test_no_extension_is_promised_by_one_that_was_not_kept() -> None:
         again = await asyncio.gather(*(books.book.extend(ACCOUNT, each) for each in requested))
         assert [each.hold.granted_seconds for each in again if each] == [1800, 1800]
 
-    play(story)
+    play(scenario)
 
 
 def test_the_release_of_what_holds_nothing_changes_nothing() -> None:
-    async def story(books: HoldBooks) -> None:
+    async def scenario(books: HoldBooks) -> None:
         await books.authorise()
         await books.book.keep(ACCOUNT, HoldRecord("au_2", "local", "d", {"decision": "deny"}))
         before = await books.book.view(ACCOUNT)
@@ -208,11 +208,11 @@ def test_the_release_of_what_holds_nothing_changes_nothing() -> None:
             await books.book.release(ACCOUNT, name)
         assert (await books.book.view(ACCOUNT)).holds == before.holds
 
-    play(story)
+    play(scenario)
 
 
 def test_a_stop_bites_on_every_process_with_its_next_question() -> None:
-    async def story(books: HoldBooks) -> None:
+    async def scenario(books: HoldBooks) -> None:
         first, second = books.books
         await books.authorise(book=second)
         assert await first.switch(ACCOUNT, DialOutControl(stop="odd calls"))
@@ -223,11 +223,11 @@ def test_a_stop_bites_on_every_process_with_its_next_question() -> None:
         assert await second.switch(ACCOUNT, DialOutControl(stop=""))
         assert isinstance(await books.authorise(named(authorise(), "au_2"), first), StoredDecision)
 
-    play(story, processes=2)
+    play(scenario, processes=2)
 
 
 def test_a_suspended_account_is_denied_on_every_process() -> None:
-    async def story(books: HoldBooks) -> None:
+    async def scenario(books: HoldBooks) -> None:
         first, second = books.books
         await books.authorise(book=second)
         await first.switch(ACCOUNT, DialOutControl(suspended=True))
@@ -235,11 +235,11 @@ def test_a_suspended_account_is_denied_on_every_process() -> None:
         assert isinstance(denied, Denial)
         assert denied.reason == "account_suspended"
 
-    play(story, processes=2)
+    play(scenario, processes=2)
 
 
 def test_the_stop_is_reported_once_and_a_mark_makes_sure_of_it() -> None:
-    async def story(books: HoldBooks) -> None:
+    async def scenario(books: HoldBooks) -> None:
         bound = velocity(cost_per_ten_minutes_micros=15 * CENT)
         answer = await books.authorise(authorise(bounds=(bound,)))
         assert isinstance(answer, StoredDecision)
@@ -250,7 +250,7 @@ def test_the_stop_is_reported_once_and_a_mark_makes_sure_of_it() -> None:
         await books.book.published(ACCOUNT, rows[0].commit)
         assert await books.book.outbox(ACCOUNT, limit=10) == []
 
-    play(story)
+    play(scenario)
 
 
 def test_counters_of_an_organizer_are_written_with_the_hold_and_read_by_others() -> None:
@@ -259,7 +259,7 @@ def test_counters_of_an_organizer_are_written_with_the_hold_and_read_by_others()
         budget(9 * CENT, BudgetPeriod.DAY, Scope.ORGANIZER, ORGANIZER),
     )
 
-    async def story(books: HoldBooks) -> None:
+    async def scenario(books: HoldBooks) -> None:
         first, second = books.books
         await books.authorise(named(authorise(seconds=60, bounds=bounds), "au_1"), first)
         await books.debit(8 * CENT, "au_1")
@@ -271,7 +271,7 @@ def test_counters_of_an_organizer_are_written_with_the_hold_and_read_by_others()
         assert isinstance(denied, Denial)
         assert denied.reason == "velocity_exceeded"
 
-    play(story, processes=2)
+    play(scenario, processes=2)
 
 
 def test_charges_of_scopes_without_requests_are_posted_in_the_end(
@@ -279,7 +279,7 @@ def test_charges_of_scopes_without_requests_are_posted_in_the_end(
 ) -> None:
     monkeypatch.setattr(limits, "UNPOSTED_CHARGES_MAX", 20)
 
-    async def story(books: HoldBooks) -> None:
+    async def scenario(books: HoldBooks) -> None:
         first, second = books.books
         for number in range(30):
             bounds = (budget(10**9, BudgetPeriod.DAY, Scope.ORGANIZER, f"organizer|{number}"),)
@@ -297,11 +297,11 @@ def test_charges_of_scopes_without_requests_are_posted_in_the_end(
         for number in (7, 29):
             assert view.counters_of(f"organizer|{number}").days == (("2026-11-23", CENT),)
 
-    play(story, processes=2)
+    play(scenario, processes=2)
 
 
 def test_while_the_queue_is_behind_no_hold_expires() -> None:
-    async def story(books: HoldBooks) -> None:
+    async def scenario(books: HoldBooks) -> None:
         await books.authorise()
         books.clock.advance(SLICE + 1020)
         await books.backlog.seen(400)
@@ -312,21 +312,21 @@ def test_while_the_queue_is_behind_no_hold_expires() -> None:
             await books.authorise(named(authorise(), "au_2"), books.books[1]), StoredDecision
         )
 
-    play(story, processes=2, cents=15)
+    play(scenario, processes=2, cents=15)
 
 
 def test_a_backlog_that_nobody_repeats_is_forgotten() -> None:
-    async def story(books: HoldBooks) -> None:
+    async def scenario(books: HoldBooks) -> None:
         await books.backlog.seen(400)
         books.clock.advance(limits.BACKLOG_KEPT_SECONDS)
         assert await books.backlog.seconds() == 0
 
-    play(story)
+    play(scenario)
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["lost request", "lost answer"])
 def test_an_uncertain_commit_is_cleared_up(after: bool) -> None:
-    async def story(books: HoldBooks) -> None:
+    async def scenario(books: HoldBooks) -> None:
         await books.authorise(named(authorise(), "au_0"))
         books.tables.inject(1, OutcomeUnknown("?"), after=after)
         answer = await books.authorise()
@@ -334,11 +334,11 @@ def test_an_uncertain_commit_is_cleared_up(after: bool) -> None:
         view = await books.books[1].view(ACCOUNT)
         assert len(view.holds) == 2
 
-    play(story, processes=2)
+    play(scenario, processes=2)
 
 
 def test_a_ledger_that_was_rolled_back_is_noticed() -> None:
-    async def story(books: HoldBooks) -> None:
+    async def scenario(books: HoldBooks) -> None:
         await books.authorise()
         await books.debit(CENT)
         await books.book.catch_up(ACCOUNT)
@@ -351,7 +351,7 @@ def test_a_ledger_that_was_rolled_back_is_noticed() -> None:
         with pytest.raises(LedgerCorrupt):
             await books.book.view(ACCOUNT)
 
-    play(story)
+    play(scenario)
 
 
 @pytest.mark.parametrize(

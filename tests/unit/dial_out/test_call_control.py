@@ -38,7 +38,7 @@ class Bridge:
         return self.answer(event["type"])
 
     @property
-    def said(self) -> list[tuple[str, str, str | None]]:
+    def signals(self) -> list[tuple[str, str, str | None]]:
         return [
             (each["data"]["authorization"], each["type"], each["data"].get("reason"))
             for each in self.got
@@ -117,7 +117,7 @@ def test_a_call_is_warned_a_minute_before_its_grant_ends_and_then_ended(app: App
     app.after(seconds=59)
     app.after(seconds=1)
     app.after(seconds=500)
-    assert app.bridge.said == [
+    assert app.bridge.signals == [
         (authorization, "call.warning", None),
         (authorization, "call.end", "grant_ended"),
     ]
@@ -132,7 +132,7 @@ def test_granted_seconds_count_from_the_answer(app: App) -> None:
     app.after(seconds=239)
     assert app.bridge.got == []
     app.after(seconds=1)
-    assert app.bridge.said == [(authorization, "call.warning", None)]
+    assert app.bridge.signals == [(authorization, "call.warning", None)]
 
 
 @pytest.mark.parametrize("moment", [100, 239, 245])
@@ -169,7 +169,7 @@ def test_credit_that_ends_a_grant_is_the_reason(app: App) -> None:
     first = calls.authorise(requested_seconds=900)
     assert (first["granted_seconds"], first["ends_by"]) == (240, "credit")
     app.after(seconds=240)
-    assert app.bridge.said[-1] == (first["authorization"], "call.end", "credit_exhausted")
+    assert app.bridge.signals[-1] == (first["authorization"], "call.end", "credit_exhausted")
 
 
 def test_an_extension_refused_for_lack_of_credit_is_the_reason(app: App) -> None:
@@ -180,7 +180,7 @@ def test_an_extension_refused_for_lack_of_credit_is_the_reason(app: App) -> None
     app.clock.advance(seconds=30)
     assert calls.extend(first["authorization"], 900).json["ends_by"] == "credit"
     app.after(seconds=30)
-    assert (first["authorization"], "call.end", "credit_exhausted") in app.bridge.said
+    assert (first["authorization"], "call.end", "credit_exhausted") in app.bridge.signals
 
 
 def test_a_budget_that_ends_a_grant_is_the_reason(app: App) -> None:
@@ -189,7 +189,7 @@ def test_a_budget_that_ends_a_grant_is_the_reason(app: App) -> None:
     first = calls.authorise(requested_seconds=900)
     assert (first["granted_seconds"], first["ends_by"]) == (120, "budget")
     app.after(seconds=120)
-    assert app.bridge.said[-1] == (first["authorization"], "call.end", "credit_exhausted")
+    assert app.bridge.signals[-1] == (first["authorization"], "call.end", "credit_exhausted")
 
 
 def test_included_minutes_that_end_a_grant_are_the_reason(app: App) -> None:
@@ -199,7 +199,7 @@ def test_included_minutes_that_end_a_grant_are_the_reason(app: App) -> None:
     second = calls.extend(first["authorization"], 7200).json
     assert (second["granted_seconds"], second["ends_by"]) == (3600, "pool")
     app.after(seconds=3600)
-    assert app.bridge.said[-1] == (first["authorization"], "call.end", "credit_exhausted")
+    assert app.bridge.signals[-1] == (first["authorization"], "call.end", "credit_exhausted")
 
 
 def test_a_stop_ends_dial_outs_once_and_a_suspension_all_calls(app: App) -> None:
@@ -209,16 +209,16 @@ def test_a_stop_ends_dial_outs_once_and_a_suspension_all_calls(app: App) -> None
     calls.control("stop", {"reason": "odd calls"})
     app.look()
     app.after(seconds=10)
-    assert app.bridge.said == [(out, "call.end", "dial_out_stopped")]
+    assert app.bridge.signals == [(out, "call.end", "dial_out_stopped")]
     calls.control("restart")
     app.after(seconds=1)
     calls.control("stop", {"reason": "again"})
     app.look()
-    assert app.bridge.said[1:] == [(out, "call.end", "dial_out_stopped")]
+    assert app.bridge.signals[1:] == [(out, "call.end", "dial_out_stopped")]
     assert app.bridge.got[0]["id"] != app.bridge.got[1]["id"]
     calls.policy(suspended=True)
     app.look()
-    assert sorted(app.bridge.said[2:]) == sorted(
+    assert sorted(app.bridge.signals[2:]) == sorted(
         [(out, "call.end", "account_suspended"), (caller, "call.end", "account_suspended")]
     )
 
@@ -228,7 +228,7 @@ def test_the_breaker_ends_calls(app: App) -> None:
     calls.policy(velocity={"cost_per_ten_minutes": "0.30"})
     first, second = (calls.authorise()["authorization"] for _ in range(2))
     app.look()
-    assert sorted(app.bridge.said) == sorted(
+    assert sorted(app.bridge.signals) == sorted(
         (each, "call.end", "dial_out_stopped") for each in (first, second)
     )
 
@@ -267,9 +267,9 @@ def test_another_process_does_by_the_timer_what_a_dead_one_left(app: App) -> Non
         other.tick(seconds=120)  # the warning is due now, and its process has some seconds for it
         assert other.bridge.got == []
         other.tick(seconds=60)
-        assert other.bridge.said == [(authorization, "call.warning", None)]
+        assert other.bridge.signals == [(authorization, "call.warning", None)]
         other.tick(seconds=60)
-        assert other.bridge.said[1:] == [(authorization, "call.end", "grant_ended")]
+        assert other.bridge.signals[1:] == [(authorization, "call.end", "grant_ended")]
         other.tick(seconds=60)
         assert len(other.bridge.got) == 2
 
@@ -281,7 +281,7 @@ def test_a_stop_of_a_dead_process_reaches_the_bridge_by_the_timer(app: App) -> N
     app.close()
     with App(app.tables, app.clock) as other:
         other.tick(seconds=60)
-        assert other.bridge.said == [(authorization, "call.end", "dial_out_stopped")]
+        assert other.bridge.signals == [(authorization, "call.end", "dial_out_stopped")]
 
 
 def test_a_bridge_without_control_costs_no_mark_and_hears_nothing(app: App) -> None:

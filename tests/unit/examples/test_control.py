@@ -49,10 +49,10 @@ class Perminute:
 
     def __init__(self, granted: int | OSError) -> None:
         self.granted = granted
-        self.asked: list[tuple[str, int]] = []
+        self.requested: list[tuple[str, int]] = []
 
     def extend(self, authorization: str, seconds: int) -> dict[str, Any]:
-        self.asked.append((authorization, seconds))
+        self.requested.append((authorization, seconds))
         if isinstance(self.granted, OSError):
             raise self.granted
         return {"decision": "allow", "granted_seconds": self.granted}
@@ -168,7 +168,7 @@ def test_a_warning_extends_and_moves_the_end(example: Example) -> None:
     adapter = control(example, calls, perminute=perminute, extend_seconds=900)
     body = event("call.warning", seconds_left=60)
     assert adapter.handle(signed(SECRET, body), body) == 204
-    assert perminute.asked == [("au_1.contoso", 1740)]
+    assert perminute.requested == [("au_1.contoso", 1740)]
     assert calls.done == [("set_end", 900)]
 
 
@@ -196,7 +196,7 @@ def test_a_call_that_ended_is_not_extended(example: Example) -> None:
     adapter = control(example, Calls(elapsed=None), perminute=perminute, extend_seconds=900)
     body = event("call.warning")
     assert adapter.handle(signed(SECRET, body), body) == 204
-    assert perminute.asked == []
+    assert perminute.requested == []
 
 
 def test_other_events_change_nothing(example: Example) -> None:

@@ -252,10 +252,10 @@ def test_livekit_removes_the_participant(example: Example, vendor: Vendor) -> No
     head, claims, signature = fields["authorization"].removeprefix("Bearer ").split(".")
     digest = hmac.new(b"secret", f"{head}.{claims}".encode(), hashlib.sha256).digest()
     assert signature == base64.urlsafe_b64encode(digest).decode().rstrip("=")
-    told = json.loads(base64.urlsafe_b64decode(claims + "=="))
-    assert told["iss"] == "APIkey"
-    assert told["video"] == {"roomAdmin": True, "room": "3001"}
-    assert told["nbf"] < time.time() < told["exp"]
+    claimed = json.loads(base64.urlsafe_b64decode(claims + "=="))
+    assert claimed["iss"] == "APIkey"
+    assert claimed["video"] == {"roomAdmin": True, "room": "3001"}
+    assert claimed["nbf"] < time.time() < claimed["exp"]
     vendor.answers = [(404, b'{"code": "not_found"}')]
     assert calls.end(CALL) is False
 

@@ -497,14 +497,14 @@ def test_a_channel_that_is_no_leg_is_ignored_once_its_conference_did_not_come() 
         "caller": {"number": "200"},
         "dialplan": {"context": "internal", "exten": "201"},
     }
-    told = [
+    posted = [
         {"type": name, "timestamp": START.isoformat(), "channel": channel}
         for name in ("ChannelStateChange", "ChannelDestroyed")
     ]
 
     async def play() -> None:
         calls = await Calls.open(dialect="asterisk", default_account=None)
-        answers = await calls.post(*told)
+        answers = await calls.post(*posted)
         assert {each.status for each in answers} == {"waiting"}
         await calls.wait(121)
         assert await calls.process.parked() == []
@@ -527,9 +527,9 @@ def test_a_leg_that_is_assembled_joins_its_meeting_too() -> None:
         calls = await Calls.open()
         await calls.put("events", "bigbluebutton")
         await calls.put("rating", "twilio", meetings_from="events")
-        told = [("rating", COMPLETED), ("rating", {**JOINED, "FriendlyName": "71347"})]
-        told.insert(0 if is_room_first else 2, ("events", MEETING))
-        for bridge, event in told:
+        posted = [("rating", COMPLETED), ("rating", {**JOINED, "FriendlyName": "71347"})]
+        posted.insert(0 if is_room_first else 2, ("events", MEETING))
+        for bridge, event in posted:
             await calls.post(event, bridge=bridge)
         await calls.process.drain()
         record = await calls.process.container.ledger.leg("contoso", f"rating~{CALL}")
@@ -585,7 +585,10 @@ ROOM = {
     "created_at": int((START - timedelta(hours=1)).timestamp()),
 }
 SCENES = {
-    **{name: [("events", event) for event in told] for name, told in event_dialects.SCENES.items()},
+    **{
+        name: [("events", event) for event in posted]
+        for name, posted in event_dialects.SCENES.items()
+    },
     "asterisk records": [("events", record) for record in event_dialects.RECORDS],
     "bigbluebutton": [("events", MEETING), *(("rating", leg) for leg in FREESWITCH_LEGS)],
     "jitsi": [("events", ROOM), *(("rating", leg) for leg in FREESWITCH_LEGS)],
@@ -643,12 +646,12 @@ async def outcome(
 @given(data=st.data())
 @pytest.mark.parametrize("dialect", sorted(SCENES))
 def test_every_order_repetition_and_delay_has_the_same_outcome(dialect: str, data: Any) -> None:
-    told = SCENES[dialect]
-    once = [(event, False, 0) for event in told]
-    step = st.tuples(st.sampled_from(told), st.booleans(), st.sampled_from([0, 1, 4_000]))
+    posted = SCENES[dialect]
+    once = [(event, False, 0) for event in posted]
+    step = st.tuples(st.sampled_from(posted), st.booleans(), st.sampled_from([0, 1, 4_000]))
     order = [
         (event, data.draw(st.booleans()), data.draw(st.sampled_from([0, 1, 900])))
-        for event in data.draw(st.permutations(told))
+        for event in data.draw(st.permutations(posted))
     ]
     for again in data.draw(st.lists(step, max_size=4)):
         order.insert(data.draw(st.integers(0, len(order))), (*again[:2], min(again[2], 900)))

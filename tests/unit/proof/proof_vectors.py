@@ -191,7 +191,7 @@ def ratings() -> list[dict[str, Any]]:
     return found
 
 
-class Story:
+class Scenario:
     """Some days of an account: legs at several rates, corrections, an erasure."""
 
     def __init__(self, app: ChargingApp) -> None:
@@ -362,7 +362,7 @@ def _receipt(
 
 
 def _month(
-    story: Story, commits: Sequence[PublicCommit], days: Sequence[ProvenDay], month: str
+    story: Scenario, commits: Sequence[PublicCommit], days: Sequence[ProvenDay], month: str
 ) -> list[str]:
     chosen = [day for day in days if day.signed.root.day.startswith(month)]
     before = [day for day in days if day.signed.root.day < month]
@@ -393,7 +393,7 @@ def _month(
 def make() -> dict[str, Any]:
     """All of it."""
     with ChargingApp() as app:
-        story = Story(app)
+        story = Scenario(app)
         story.play()
         commits = story.commits()
         days = story.days(commits)
