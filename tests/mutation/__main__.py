@@ -12,6 +12,7 @@ import importlib.abc
 import importlib.machinery
 import os
 import resource
+import signal
 import sys
 import time
 from collections import Counter
@@ -73,7 +74,8 @@ LEFT_OUT = (
 KILLED_PER_CENT_MIN = 90
 JOBS = os.process_cpu_count() or 1
 # CPU time, so that a busy machine kills no mutant. The first file takes two seconds at most; it is
-# where a mutant that never ends is met.
+# where a mutant that never ends is met. A mutant over its CPU time counts as killed, and the report
+# has the number of them; a child that ends by any other signal ends the run.
 FIRST_CPU_SECONDS_MAX = 8
 CHILD_CPU_SECONDS_MAX = 30
 
@@ -117,10 +119,13 @@ def main(names: Sequence[str]) -> int:
     begin = time.monotonic()
     explained = set(explained_lines())
     survivors = Counter[str]()
-    unexplained = 0
+    unexplained = endless = 0
     totals = {part: len(_part_of(part)) for part in parts}
-    for part, line, is_killed in _judged(parts, explained):
-        if is_killed:
+    for part, line, status in _judged(parts, explained):
+        if _is_over_its_time(status):
+            endless += 1
+            print(f"ENDLESS {line}", flush=True)
+        if status:
             continue
         survivors[part] += 1
         if line not in explained:
@@ -131,6 +136,7 @@ def main(names: Sequence[str]) -> int:
         print(f"{part}: {total - alive} of {total} killed, {_per_cent(total - alive, total)} %")
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu_seconds, seconds = used.ru_utime + used.ru_stime, time.monotonic() - begin
+    print(f"{endless} of the killed ones ended by their CPU time")
     print(f"{unexplained} unexplained; {seconds:.0f} s, {cpu_seconds:.0f} s of CPU")
     enough = all(
         _per_cent(total - survivors[part], total) >= KILLED_PER_CENT_MIN
@@ -139,8 +145,17 @@ def main(names: Sequence[str]) -> int:
     return 0 if enough and not unexplained else 1
 
 
-def _judged(parts: Sequence[str], explained: AbstractSet[str]) -> Iterator[tuple[str, str, bool]]:
-    """(part, line of explained.txt, whether it was killed) of every mutant, as they end."""
+def _is_over_its_time(status: int) -> bool:
+    """True if a child ended by its CPU time. Raises for another signal, such as that of a machine
+    without memory, which is no verdict."""
+    if not os.WIFSIGNALED(status):
+        return False
+    assert os.WTERMSIG(status) == signal.SIGXCPU, f"a child ended by signal {os.WTERMSIG(status)}"
+    return True
+
+
+def _judged(parts: Sequence[str], explained: AbstractSet[str]) -> Iterator[tuple[str, str, int]]:
+    """(part, line of explained.txt, wait status: 0 if it survived) of every mutant, as they end."""
     running: dict[int, tuple[str, str]] = {}
     for part in parts:
         module = part.partition(":")[0]
@@ -148,7 +163,7 @@ def _judged(parts: Sequence[str], explained: AbstractSet[str]) -> Iterator[tuple
         for mutant in _part_of(part):
             line = f"{module}: {mutant.key}"
             if line in explained:
-                yield part, line, False
+                yield part, line, 0
                 continue
             if len(running) == JOBS:
                 yield _next_ended(running)
@@ -157,9 +172,9 @@ def _judged(parts: Sequence[str], explained: AbstractSet[str]) -> Iterator[tuple
         yield _next_ended(running)
 
 
-def _next_ended(running: dict[int, tuple[str, str]]) -> tuple[str, str, bool]:
+def _next_ended(running: dict[int, tuple[str, str]]) -> tuple[str, str, int]:
     child, status = os.wait()
-    return *running.pop(child), status != 0
+    return *running.pop(child), status
 
 
 def _warm_up() -> None:
@@ -225,7 +240,9 @@ def _test_and_exit(name: str, source: str) -> None:
     """In the child: exit 0 if every test is green."""
     import pytest
 
-    resource.setrlimit(resource.RLIMIT_CPU, (FIRST_CPU_SECONDS_MAX, CHILD_CPU_SECONDS_MAX))
+    # The hard limit is one of SIGKILL, which the system sends for other reasons too.
+    hard = CHILD_CPU_SECONDS_MAX + 5
+    resource.setrlimit(resource.RLIMIT_CPU, (FIRST_CPU_SECONDS_MAX, hard))
     silent = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silent, 1)
     os.dup2(silent, 2)
@@ -240,7 +257,7 @@ def _test_and_exit(name: str, source: str) -> None:
     try:
         code = int(pytest.main([*options, f"{UNIT}/{FIRST[name]}"]))
         if not code:
-            resource.setrlimit(resource.RLIMIT_CPU, (CHILD_CPU_SECONDS_MAX, CHILD_CPU_SECONDS_MAX))
+            resource.setrlimit(resource.RLIMIT_CPU, (CHILD_CPU_SECONDS_MAX, hard))
             code = int(pytest.main([*options, *rest]))
     finally:
         os._exit(code)

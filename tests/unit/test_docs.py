@@ -76,3 +76,21 @@ def test_the_example_of_a_test_passes() -> None:
     exec(block, names)
     (test,) = (value for name, value in names.items() if name.startswith("test_"))
     test()
+
+
+def test_every_term_of_the_glossary_has_a_meaning_and_the_place_where_it_lives() -> None:
+    """Term, meaning, synonyms, modules; a class in parentheses is one of the module."""
+    page = (ROOT / "docs/glossary.md").read_text("utf-8")
+    rows = [re.split(r" *\| *", line)[1:-1] for line in page.splitlines() if line.startswith("| ")]
+    terms = [row for row in rows if row[0] not in {"term", "---"}]
+    assert len(terms) > 100
+    for term, *columns in terms:
+        assert len(columns) == 3, term
+        assert all(columns), term
+        places = re.findall(r"`([a-z_/]+)`(?: \(`(\w+)`\))?", columns[2])
+        assert places, term
+        for place, name in places:
+            module = ROOT / "shared" / f"{place}.py"
+            assert module.exists() or module.with_suffix("").is_dir(), (term, place)
+            assert not name or re.search(rf"^class {name}\b", module.read_text("utf-8"), re.M), name
+    assert len({term for term, *_ in terms}) == len(terms)

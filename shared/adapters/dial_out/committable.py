@@ -58,8 +58,8 @@ class SetDialOutControl:
 
 @dataclass(frozen=True, slots=True)
 class CatchUp:
-    """Read new commits of the ledger into the hold book; with `lag_commits`, only if the hold book is so
-    far behind."""
+    """Read new commits of the ledger into the hold book; with `lag_commits`, only if the hold book
+    is so far behind."""
 
     lag_commits: int
 
