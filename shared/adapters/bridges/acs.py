@@ -89,8 +89,9 @@ def _event(post: BridgePayload, item: object) -> Posted:
         **facts_of(fields),
     }
     leg_id = facts["connection"] or call
-    if name.startswith("Cancel") and facts.get("authorization") is None:
-        return Ignored(str(leg_id), f"{name} names no authorization.")
+    is_phone = facts.get("phone") is not None or facts.get("authorization") is not None
+    if name in _FAILED - {"CreateCallFailed"} and not is_phone:
+        return Ignored(str(leg_id), f"{name} names neither a phone nor an authorization.")
     ends = name == "CallDisconnected" or name in _FAILED
     return CallEvent(call, str(leg_id), facts, ends=ends)
 
@@ -196,7 +197,8 @@ def _unanswered(settings: DialectSettings, event: CallEvent) -> Assembled:
     facts, uses = event.facts, frozenset({event.id})
     at, phone = read_time(facts["at"]), text_of(facts["phone"])
     # One phone may be dialled again: each attempt has its own authorization.
-    leg_id = _leg_id(facts, event, f"{phone}|{event.id}" if phone else "")
+    is_call = facts["type"] == "CreateCallFailed"
+    leg_id = _leg_id(facts, event, "" if is_call else f"{phone or ''}|{event.id}")
     if at is None:
         return Waiting(leg_id, ("time",), uses, event.id)
     leg = EndedLeg(

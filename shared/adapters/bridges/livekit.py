@@ -57,7 +57,12 @@ def _event(post: BridgePayload, item: object) -> Posted:
         return Unreadable(None, "The webhook has no event.", post.body)
     participant = mapping(event.get("participant"))
     attributes = mapping(participant.get("attributes"))
-    named = (attributes.get("sip.callID"), participant.get("sid"), participant.get("identity"))
+    room = mapping(event.get("room"))
+    place = identifier(room.get("sid")) or identifier(room.get("name"))
+    identity = identifier(participant.get("identity"))
+    # A phone has the same identity in each of its calls.
+    at_place = f"{place}.{identity}" if place and identity else identity
+    named = (attributes.get("sip.callID"), participant.get("sid"), at_place)
     leg_id = next((text for each in named if (text := identifier(each))), None)
     if name != "participant_joined" and name not in _ENDS:
         return Ignored(leg_id or "-", f"{name} neither answers nor ends a leg.")
@@ -66,7 +71,6 @@ def _event(post: BridgePayload, item: object) -> Posted:
     is_sip = (text_of(participant.get("kind")) or "").lower() in _SIP_KINDS
     if not is_sip and not any(str(each).startswith("sip.") for each in attributes):
         return Ignored(leg_id, "The participant is no phone participant.")
-    room = mapping(event.get("room"))
     status = (text_of(attributes.get("sip.callStatus")) or "").lower()
     reason = (text_of(_field(participant, "disconnectReason")) or "").upper()
     is_aborted = name == "participant_connection_aborted"

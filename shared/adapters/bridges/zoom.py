@@ -66,12 +66,15 @@ def _event(post: BridgePayload, item: object) -> Posted:
 
 def _participant(post: BridgePayload, what: str, meeting: Mapping[str, object]) -> Posted:
     participant = mapping(meeting.get("participant"))
-    named = (participant.get("participant_uuid"), participant.get("user_id"))
-    leg_id = next((text for each in named if (text := identifier(each))), None)
+    uuid = identifier(meeting.get("uuid")) or identifier(meeting.get("id"))
+    # A user_id is unique in its meeting only.
+    member = identifier(participant.get("user_id"))
+    leg_id = identifier(participant.get("participant_uuid")) or identifier(
+        f"{uuid}.{member}" if uuid and member else member
+    )
     phone = _number(participant.get("phone_number"))
     if phone is None:
         return Ignored(leg_id or "-", "The participant is no phone participant.")
-    uuid = identifier(meeting.get("uuid")) or identifier(meeting.get("id"))
     if leg_id is None or uuid is None:
         return Unreadable(leg_id, "The event names no meeting or no participant.", post.body)
     facts = {

@@ -246,7 +246,9 @@ def test_the_caller_is_read_as_it_is_dialled_in_the_country_of_the_bridge(text: 
         switch.close()
 
 
-@pytest.mark.parametrize("text", ["anonymous", "1001", None, "sip:anonymous@anonymous.invalid"])
+@pytest.mark.parametrize(
+    "text", ["anonymous", "1001", "0000000000", None, "sip:anonymous@anonymous.invalid"]
+)
 def test_a_caller_who_names_no_number_is_unknown(switch: Switch, text: str | None) -> None:
     charge = switch.charge(record("inbound", TOLL_FREE, ani=text))
     assert charge["from"] is None

@@ -341,6 +341,20 @@ LIVEKIT: dict[str, Call] = {
         )
         for reason in ("USER_UNAVAILABLE", "USER_REJECTED", "SIP_TRUNK_FAILURE", 12)
     },
+    "one phone in two rooms, without ids": (
+        "livekit",
+        [
+            {
+                **livekit(
+                    "participant_left", 67, sid=None, attributes=INBOUND | {"sip.callID": None}
+                ),
+                "room": {"name": name},
+            }
+            for name in ("monthly", "weekly")
+        ],
+        [("dial_in", OURS, "monthly", 60), ("dial_in", OURS, "weekly", 60)],
+        [],
+    ),
     "not answered, and never joined": (
         "livekit",
         [
@@ -579,6 +593,25 @@ ACS: dict[str, Call] = {
         [("dial_out", LONDON, ROOM, 60)],
         [],
     ),
+    "a caller, a user who did not answer and a canceled invitation": (
+        "acs",
+        [
+            acs("IncomingCall", 0, **{"to": phone(OURS), "from": phone(PARIS)}),
+            CONNECTED,
+            listed(0, 1, PARIS),
+            acs(
+                "AddParticipantFailed",
+                9,
+                participant={"rawId": "8:acs:1bda_0002", "kind": "communicationUser"},
+                resultInformation={"code": 408, "subCode": 0},
+            ),
+            acs("CancelAddParticipantSucceeded", 9, operationContext=AUTHORIZATIONS[0]),
+            listed(60, 2),
+            OVER,
+        ],
+        [("dial_in", OURS, ROOM, 60), ("dial_out", "", ROOM, 0)],
+        [],
+    ),
     "a call that was not answered": (
         "acs",
         [
@@ -700,6 +733,22 @@ ZOOM: dict[str, Call] = {
             meeting("participant_phone_callout_rejected", 31, phone_number=LONDON),
         ],
         [],
+        [],
+    ),
+    "the same member in two meetings, without participant_uuid": (
+        "zoom",
+        [
+            zoom(
+                f"meeting.participant_{what}",
+                {"id": meeting_id, "uuid": f"{meeting_id}==", "participant": member},
+            )
+            for meeting_id in (891, 892)
+            for what, member in (
+                ("joined", {"user_id": 16778240, "phone_number": LONDON, "join_time": utc(7)}),
+                ("left", {"user_id": 16778240, "phone_number": LONDON, "leave_time": utc(67)}),
+            )
+        ],
+        [("dial_in", OURS, "891", 60), ("dial_in", OURS, "892", 60)],
         [],
     ),
     "the arrival is lost": ("zoom", [LEAVE], [], ["incomplete"]),
