@@ -20,6 +20,11 @@ REQUIREMENTS := requirements requirements-local requirements-dev infra/tools/che
 NEED_NODE := command -v node >/dev/null && command -v npm >/dev/null || \
 	{ echo "make: node and npm were not found. Install Node.js 20 or later with npm (https://nodejs.org), then repeat the command." >&2; exit 1; }
 
+# $(call number,NAME,EXAMPLE): fails if the variable NAME is set to another text than a number.
+number = case '$($1)' in *[!0-9]*) echo 'make: $1=$($1) is no whole number. Write $1=$2, for example.' >&2; exit 1;; esac
+# $(call found,NAME): fails if the variable NAME is set to a path that does not exist.
+found = if [ -n '$($1)' ] && ! [ -e '$($1)' ]; then echo 'make: $1=$($1) does not exist. Write the path of the program, or leave $1 out.' >&2; exit 1; fi
+
 help:
 	@echo "make setup   install what the tests and checks need; make demo and make run install less"
 	@echo "make demo    start everything with fresh data, play a meeting, show what it cost; KEEP=1 serves on"
@@ -139,9 +144,13 @@ durations: setup
 	@$(PY) -m tests.durations
 
 sim: setup
+	@$(call number,SEED,7)
+	@$(call number,STEPS,30)
 	@$(PY) -m tests.sim --log --seed $(or $(SEED),0) $(if $(STEPS),--steps $(STEPS))
 
 soak: setup
+	@$(call number,MINUTES,10)
+	@$(call number,ACCOUNTS,2000)
 	@$(PY) -m tests.sim --jobs 2 --minutes $(or $(MINUTES),10) --seeds $$(date +%s) 0
 	@$(PY) -m tests.unit.credits.year $(or $(ACCOUNTS),2000) $$(date +%s)
 
@@ -171,6 +180,7 @@ mutate: setup
 	@$(PY) -m tests.mutation
 
 infra: setup $(CHECKOV_STAMP)
+	@$(call found,BICEP)
 	@$(PYTEST) tests/infra
 	@$(PY) -m infra.tools.checkov build/tools/checkov/bin/checkov
 	@$(MAKE) --no-print-directory package

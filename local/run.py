@@ -30,16 +30,8 @@ def main(run_json: Path = ROOT / "build" / "run.json", app: Path = ROOT) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)  # raises KeyboardInterrupt
     port, seed = os.environ.get("PORT") or str(DEFAULT_PORT), os.environ.get("SEED") or "demo"
-    if (
-        not (port.isascii() and port.isdecimal())
-        or int(port) > PORT_MAX
-        or seed not in {"demo", "none"}
-    ):
-        print(
-            f"make run: PORT={port} SEED={seed} is invalid. PORT is 0 to {PORT_MAX} (0: any free "
-            "port), and SEED is `demo` or `none`.",
-            file=sys.stderr,
-        )
+    if fault := _fault(port, seed):
+        print(f"make run: {fault}", file=sys.stderr)
         return 1
     _remove_stale(run_json)
     data = ROOT / (os.environ.get("DATA") or "build/data")
@@ -53,13 +45,24 @@ def main(run_json: Path = ROOT / "build" / "run.json", app: Path = ROOT) -> int:
             return serve(stack, run_json, has_quarter=seed == "demo")
         except KeyboardInterrupt:
             return 0
-        except (StackError, OSError) as error:
-            print(f"make run: {error}\nLogs of the parts: {stack.data / 'logs'}", file=sys.stderr)
+        except StackError as error:
+            print(f"make run: {error}", file=sys.stderr)
+            if (stack.data / "logs").exists():
+                print(f"Logs of the parts: {stack.data / 'logs'}", file=sys.stderr)
             return 1
         finally:
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C leaves nothing half done
             stack.stop()
+
+
+def _fault(port: str, seed: str) -> str | None:
+    """The variable with a wrong value and the values that it takes, or None."""
+    if not (port.isascii() and port.isdecimal()) or int(port) > PORT_MAX:
+        return f"PORT={port} is no port. PORT is 0 to {PORT_MAX} (0: any free port)."
+    if seed not in {"demo", "none"}:
+        return f"SEED={seed} is unknown. SEED is `demo` or `none`."
+    return None
 
 
 def serve(stack: Stack, run_json: Path, *, has_quarter: bool) -> int:

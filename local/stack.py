@@ -188,7 +188,7 @@ class Stack:
         azurite = ROOT / "local/node_modules/.bin/azurite-table"
         if node is None or not azurite.exists():
             raise StackError(
-                "Azurite is missing. Install Node.js with npm, then run `make run` again."
+                "Azurite is missing. Install Node.js with npm, then repeat the command."
             )
         self._take_folder()
         keys = _kept_keys(self.data / "secrets.json")
@@ -291,8 +291,15 @@ class Stack:
     def _take_folder(self) -> None:
         """Restrict the folder to its owner. The parts inherit the lock, so it is taken while one
         lives that an earlier owner left behind."""
-        (self.data / "azurite").mkdir(parents=True, exist_ok=True)
-        self._lock_file = (self.data / "lock").open("w")
+        try:
+            (self.data / "azurite").mkdir(parents=True, exist_ok=True)
+            self._lock_file = (self.data / "lock").open("w")
+        except OSError as error:
+            text = (
+                f"the data folder {self.data} cannot be written ({error.strerror}). Choose a folder"
+                " with `make run DATA=…`."
+            )
+            raise StackError(text) from error
         try:
             fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -337,7 +344,11 @@ def write_by_rename(path: Path, text: str, mode: int = 0o600) -> None:
 
 def _kept_keys(path: Path) -> dict[str, str]:
     """The keys of this data folder, made at its first use and the same ever after."""
-    kept: dict[str, str] = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    try:
+        kept: dict[str, str] = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    except (OSError, ValueError) as error:
+        text = f"{path} cannot be read ({error}). Restore the file, or delete the data folder."
+        raise StackError(text) from error
     made = {
         "admin_key": secrets.token_urlsafe(32),
         "chain_key": base64.b64encode(secrets.token_bytes(32)).decode(),

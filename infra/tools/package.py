@@ -43,7 +43,15 @@ def main() -> int:
         )
         return 1
     stage = out / "app"
-    shutil.rmtree(stage, ignore_errors=True)
+    try:
+        shutil.rmtree(stage, ignore_errors=True)
+        stage.mkdir(parents=True)
+    except OSError as error:
+        print(
+            f"package: {out} cannot be written ({error.strerror}). Choose a folder with --out.",
+            file=sys.stderr,
+        )
+        return 1
     copy_code(stage)
     release = options.release or described()
     (stage / "shared" / "release.txt").write_text(f"{release}\n", "utf-8")

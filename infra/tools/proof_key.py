@@ -35,6 +35,12 @@ def main(arguments: list[str] | None = None) -> int:
             _into_vault(options.vault, text)
         else:
             _into_folder(options.data / "secrets.json", text)
+    except FileNotFoundError as error:
+        remedy = f"{error.filename} does not exist"
+        if error.filename == "az":
+            remedy = "`az` was not found. Install the Azure CLI, and sign in with `az login`"
+        print(f"proof_key: {remedy}.", file=sys.stderr)
+        return 1
     except (OSError, ValueError, subprocess.CalledProcessError) as error:
         print(f"proof_key: {error}", file=sys.stderr)
         return 1

@@ -52,7 +52,11 @@ async def _replay(since: datetime, until: datetime) -> Replayed:
 
 
 def _time(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        example = "2026-11-20T10:00:00Z"
+        raise argparse.ArgumentTypeError(f"{text} is no time. Write {example}") from None
     if moment.tzinfo is None:
         raise argparse.ArgumentTypeError("a time zone is missing, as in 2026-11-20T10:00:00Z")
     try:

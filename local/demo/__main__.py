@@ -29,14 +29,26 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)  # raises KeyboardInterrupt
     started = time.monotonic()
-    is_kept = os.environ.get("KEEP", "") not in {"", "0"}
+    keep = os.environ.get("KEEP", "")
+    if keep not in {"", "0", "1"}:
+        print(f"make demo: KEEP={keep} is unknown. KEEP is 1 (serve on) or 0.", file=sys.stderr)
+        return 1
+    is_kept = keep == "1"
 
     def say(text: str) -> None:
         line = f"{time.monotonic() - started:5.1f} s  {text}"
         print("\n".join(wrapped([line])), flush=True)
 
-    (ROOT / "build").mkdir(exist_ok=True)
-    data = Path(tempfile.mkdtemp(prefix="demo-", dir=ROOT / "build"))
+    try:
+        (ROOT / "build").mkdir(exist_ok=True)
+        data = Path(tempfile.mkdtemp(prefix="demo-", dir=ROOT / "build"))
+    except OSError as error:
+        print(
+            f"make demo: the folder {ROOT / 'build'} cannot be written ({error.strerror}). "
+            "Make the folder writable, then repeat the command.",
+            file=sys.stderr,
+        )
+        return 1
     result: DemoResult | None = None
     code = 0
     try:

@@ -26,17 +26,20 @@ def main() -> int:
     for record in _records(only):
         print(_line(record), flush=True)
         measured.append(record)
+    if not measured:
+        print(f"make bench: no figure begins with {only}. `make bench` prints all names.")
+        return 1
     _write(measured, only)
     missed = [record["name"] for record in measured if not record["met"]]
     print(f"{len(measured)} figures in {time.monotonic() - started:.0f} s, {len(missed)} missed")
-    return 1 if missed or not measured else 0
+    return 1 if missed else 0
 
 
 def _only(arguments: list[str]) -> str | None:
     for argument in arguments:
         name, _, value = argument.partition("=")
         if name != "ONLY":
-            sys.exit(f"unknown argument {argument}; known is ONLY=name")
+            sys.exit(f"The argument {argument} is unknown. Write ONLY=name, or nothing.")
         return value or None
     return None
 

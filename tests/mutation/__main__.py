@@ -107,6 +107,9 @@ class _MutatedFinder(importlib.abc.MetaPathFinder):
 
 def main(names: Sequence[str]) -> int:
     """The exit code."""
+    if unknown := {name.partition(":")[0] for name in names} - set(MODULES):
+        print(f"No module is named {', '.join(sorted(unknown))}. Choose of {', '.join(MODULES)}.")
+        return 1
     if stale := list(stale_lines()):
         print("explained.txt names breaks that are none:", *stale, sep="\n")
         return 1

@@ -54,6 +54,9 @@ class Found:
 def main() -> int:
     """1 if a bug was not found."""
     wanted = [bug for bug in BUGS if all(word in bug.name for word in sys.argv[1:])]
+    if not wanted:
+        print(f"No bug is named {' '.join(sys.argv[1:])}. tests/planted/bugs.py has the names.")
+        return 1
     started = time.monotonic()
     with ThreadPoolExecutor(JOBS) as pool:
         found = []

@@ -1,4 +1,4 @@
-"""`make` names a missing program with its remedy, in a sentence; and its help has every target."""
+"""`make` names a missing program or a wrong variable with its remedy; its help has all targets."""
 
 import os
 import shutil
@@ -72,6 +72,32 @@ def test_what_is_missing_is_named_with_its_remedy(
     line, *rest = done.stderr.splitlines()
     assert line.startswith(sentence)
     assert line.endswith("then repeat the command.")
+    assert not [each for each in rest if "make: ***" not in each]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("sim", "SEED=x"), "make: SEED=x is no whole number. Write SEED=7, for example."),
+        (("sim", "STEPS=1.5"), "make: STEPS=1.5 is no whole number. Write STEPS=30, for example."),
+        (("soak", "MINUTES=ten"), "make: MINUTES=ten is no whole number. Write MINUTES=10,"),
+        (("soak", "ACCOUNTS=-1"), "make: ACCOUNTS=-1 is no whole number. Write ACCOUNTS=2000,"),
+        (("infra", "BICEP=/no/bicep"), "make: BICEP=/no/bicep does not exist. Write the path"),
+    ],
+)
+def test_a_wrong_variable_is_named_with_its_values(
+    folder: Path, arguments: tuple[str, ...], sentence: str
+) -> None:
+    stamps = ("console/dist/.built", "build/tools/checkov/.installed")
+    for name in (*INSTALLED, *stamps):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+
+    done = make(folder, *arguments)
+
+    assert done.returncode != 0
+    line, *rest = done.stderr.splitlines()
+    assert line.startswith(sentence)
     assert not [each for each in rest if "make: ***" not in each]
 
 

@@ -451,6 +451,9 @@ def played(accounts: int, seed: int) -> Year:
 
 def main() -> int:
     """Play one year and report; exit code 1 if anything is wrong."""
+    if len(sys.argv) != 3 or not all(text.isdecimal() for text in sys.argv[1:]):
+        print("Write the number of accounts and a seed, such as 2000 1.")
+        return 2
     accounts, seed = int(sys.argv[1]), int(sys.argv[2])
     started = time.perf_counter()
     year = played(accounts, seed)
