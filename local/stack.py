@@ -218,7 +218,7 @@ class Stack:
         bus += ["--management-port", self.service_bus_management_url.rpartition(":")[2]]
         self._add("bus", [*bus, "--data", f"{self.data}/bus"], settings, port=bus_port)
         tables = [
-            *(node, "--require", str(ROOT / "local/no_telemetry.js"), str(azurite)),
+            *(node, "--require", str(ROOT / "local/azurite_start.js"), str(azurite)),
             *("--tableHost", LOOPBACK, "--tablePort", str(azurite_port)),
             *("--location", f"{self.data}/azurite"),
             *("--silent", "--skipApiVersionCheck", "--disableTelemetry"),

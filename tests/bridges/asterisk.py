@@ -25,6 +25,7 @@ from tests.support.client import eventually
 
 PACKAGES = ("asterisk", "sip-tester", "python3", "dash", "coreutils", "libc-bin")
 CACHE = ROOT / "build" / "bridges"
+LAST = CACHE / "last"
 INSTALL_SECONDS_MAX = 900
 READY_SECONDS_MAX = 120.0
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "TERM": "dumb"}
@@ -189,7 +190,7 @@ class Asterisk:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """From fully booted to ended; removes the folder unless the start failed."""
+        """From fully booted to ended; the folder of the last run is kept as `LAST`."""
         self._write_configuration()
         self.environment |= ENVIRONMENT | {"PERMINUTE_SPOOL": self._inside(self.spool)}
         try:
@@ -203,7 +204,8 @@ class Asterisk:
         finally:
             for name in list(self._processes):
                 self.stop(name)
-        shutil.rmtree(self.folder)
+            shutil.rmtree(LAST, ignore_errors=True)
+            shutil.move(self.folder, LAST)
 
     def start_spooler(self) -> None:
         """`spool.py` as the recipe runs it."""

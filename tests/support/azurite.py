@@ -97,7 +97,7 @@ def _start(node: str, service: str, port: int) -> Azurite | None:
         str(os.getpid()),
         str(int(signal.SIGINT)),
     ]
-    lean = [node, "--require", str(ROOT / "local/no_telemetry.js")]
+    lean = [node, "--require", str(ROOT / "local/azurite_start.js")]
     process = subprocess.Popen(
         [*guard, *lean, str(BINARIES / f"azurite-{service}"), *options, *address],
         stdout=subprocess.DEVNULL,

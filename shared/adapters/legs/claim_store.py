@@ -31,7 +31,7 @@ class TableClaims:
     def __init__(self, tables: TableStore, clock: Clock) -> None:
         self._tables = tables
         self._clock = clock
-        self._claims = Coalescer(self._claim, items_max=limits.TRANSACTION_OPERATIONS_MAX)
+        self._claims = Coalescer(self._claim, items_max=limits.CLAIMS_PER_TRANSACTION_MAX)
         self._checks = Coalescer(self._check, items_max=limits.TRANSACTION_OPERATIONS_MAX)
         self._has_earlier = False
         self._checked_at = datetime.min.replace(tzinfo=UTC)

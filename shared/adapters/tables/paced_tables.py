@@ -1,7 +1,9 @@
 """Tables whose reads are counted as work of the request that needs them (shared/pacing.py), and
-whose bulk transactions take turns, so that a backlog delays no single write."""
+whose bulk transactions take turns with pauses, so that a backlog delays no single write."""
 
 import asyncio
+import math
+import time
 from collections.abc import Sequence
 from typing import Unpack
 
@@ -12,10 +14,12 @@ from shared.ports.tables import Operation, QueryOptions, Row, RowPage, ScanOptio
 
 class PacedTables(TableStore):
     """Another store. Each read is counted, and a report gives way before it. Of the transactions of
-    many operations only a few run at a time."""
+    many operations only a few run at a time, and after each the store is free for a share of the
+    time that it took."""
 
     def __init__(self, tables: TableStore) -> None:
         self._tables = tables
+        self._bulk_after = -math.inf
         self._bulk = asyncio.Semaphore(limits.BULK_TRANSACTIONS_AT_ONCE)
 
     async def get(self, table: str, partition: str, key: str) -> Row | None:
@@ -42,4 +46,11 @@ class PacedTables(TableStore):
         if len(operations) < limits.BULK_OPERATIONS_MIN:
             return await self._tables.transact(table, partition, operations)
         async with self._bulk:
-            return await self._tables.transact(table, partition, operations)
+            await asyncio.sleep(self._bulk_after - time.monotonic())
+            began = time.monotonic()
+            try:
+                return await self._tables.transact(table, partition, operations)
+            finally:
+                ended = time.monotonic()
+                pause_seconds = (ended - began) * limits.BULK_PAUSE_RATIO
+                self._bulk_after = ended + min(pause_seconds, limits.BULK_PAUSE_SECONDS_MAX)
