@@ -2,7 +2,6 @@
 whose bulk transactions take turns with pauses, so that a backlog delays no single write."""
 
 import asyncio
-import math
 import time
 from collections.abc import Sequence
 from typing import Unpack
@@ -19,7 +18,7 @@ class PacedTables(TableStore):
 
     def __init__(self, tables: TableStore) -> None:
         self._tables = tables
-        self._bulk_after = -math.inf
+        self._bulk_after = 0.0
         self._bulk = asyncio.Semaphore(limits.BULK_TRANSACTIONS_AT_ONCE)
 
     async def get(self, table: str, partition: str, key: str) -> Row | None:

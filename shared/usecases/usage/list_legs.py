@@ -227,7 +227,7 @@ class ListLegs:
             first, last = (first, low - 1) if newest else (end + 1, last)
             size = min(2 * size, limits.JOURNAL_PAGE_ROWS)
             if reads == limits.ENTRY_SCANS_MAX and first <= last:
-                yield part, f"{low}|0" if newest else f"{end}|{limits.GROUP_COMMIT_LEGS_MAX}"
+                yield part, f"{low}|0" if newest else f"{end}|{limits.TRANSACTION_OPERATIONS_MAX}"
                 return
         yield part, None
 

@@ -15,10 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared import pacing
+from shared.adapters.tables import paced_tables
 from shared.adapters.tables.paced_tables import PacedTables
 from shared.domain.common import limits
 from shared.domain.common.errors import RateLimited
 from shared.pacing import CallerBudgets, RequestQuota, Work, WorkScheduler
+from shared.ports.tables import Insert
 from tests.support.memory_tables import MemoryTables
 from tests.support.product import SETTINGS, Answer, Product
 
@@ -278,6 +280,37 @@ async def test_a_report_ends_at_its_deadline(monkeypatch: pytest.MonkeyPatch) ->
             await pacing.yield_to_others()
         with pytest.raises(RateLimited):
             await PacedTables(MemoryTables()).query("ledger", "contoso")
+
+
+@pytest.mark.parametrize(
+    ("took_seconds", "pause_seconds"), [(0.05, 0.05), (3.0, limits.BULK_PAUSE_SECONDS_MAX)]
+)
+async def test_after_a_bulk_transaction_the_next_leaves_the_store_free(
+    monkeypatch: pytest.MonkeyPatch,
+    monotonic: Monotonic,
+    took_seconds: float,
+    pause_seconds: float,
+) -> None:
+    began: list[float] = []
+
+    class SlowTables(MemoryTables):
+        async def transact(self, table: str, partition: str, operations: Any) -> Any:
+            began.append(monotonic())
+            if len(operations) > 1:
+                monotonic.seconds += took_seconds
+            return await super().transact(table, partition, operations)
+
+    async def sleep(seconds: float) -> None:
+        monotonic.seconds += max(seconds, 0.0)
+
+    monkeypatch.setattr(paced_tables.time, "monotonic", monotonic)
+    monkeypatch.setattr(paced_tables.asyncio, "sleep", sleep)
+    tables = PacedTables(SlowTables())
+    rows = [Insert(f"{number}", {}) for number in range(limits.BULK_OPERATIONS_MIN)]
+    await tables.transact("ledger", "a", rows)
+    await tables.transact("ledger", "b", rows[:1])  # a single write does not wait
+    await tables.transact("ledger", "c", rows)
+    assert began == pytest.approx([0.0, took_seconds, took_seconds + pause_seconds])
 
 
 async def test_a_task_that_serves_several_requests_is_nobodys_work() -> None:
