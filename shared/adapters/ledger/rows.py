@@ -117,7 +117,7 @@ def authorization_row_key(authorization: str) -> str:
 
 def hold_row_key(entry: Entry) -> str | None:
     """Row key of the effect of a debit on the hold of its authorization; None without an effect."""
-    if not entry.charges or entry.authorization is None:
+    if not entry.is_first_debit or entry.authorization is None:
         return None
     key = authorization_row_key(entry.authorization)
     match entry.hold:

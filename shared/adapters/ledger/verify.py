@@ -175,7 +175,7 @@ def _replayed(run: Run, key: str, commit: Commit) -> None:
 def _guarded(run: Run, row: Row, entry: Entry) -> None:
     """Note which guard row an entry must have."""
     key = row.key
-    if not entry.charges and entry.leg is not None and entry.organizer is not None:
+    if not entry.is_first_debit and entry.leg is not None and entry.organizer is not None:
         first = run.legs.get(rows.leg_row_key(entry.leg))
         if first is not None and first.names_organizer and first.entry.organizer != entry.organizer:
             run.wrong(key, "organizers: are not those of its legs")
@@ -186,7 +186,7 @@ def _guarded(run: Run, row: Row, entry: Entry) -> None:
         else:
             schema = row.values.get("schema")
             names_organizer = isinstance(schema, int) and schema >= rows.JOURNAL_SCHEMA
-            run.legs[leg_row] = Guarded(entry, run.commit, names_organizer and entry.charges)
+            run.legs[leg_row] = Guarded(entry, run.commit, names_organizer and entry.is_first_debit)
         if hold_row := rows.hold_row_key(entry):
             if hold_row in run.holds:
                 run.wrong(key, f"entry {entry.sequence}: its authorization is settled twice")

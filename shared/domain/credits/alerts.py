@@ -298,7 +298,7 @@ class AlertRule:
     hours_left: int | None = None
 
     @property
-    def same(self) -> tuple[str, int | None, int | None, int | None]:
+    def identity(self) -> tuple[str, int | None, int | None, int | None]:
         """The fields that identify a rule."""
         return self.name, self.below_micros, self.below_percent, self.hours_left
 
@@ -341,7 +341,7 @@ class Event:
     recharge: int | None = None
 
     @property
-    def internal(self) -> bool:
+    def is_internal(self) -> bool:
         """True if the event is for internal records only."""
         return self.type.startswith("~")
 
@@ -359,7 +359,7 @@ class OpenAlert:
     acknowledged: bool = False
 
     @property
-    def same(self) -> tuple[str, str]:
+    def identity(self) -> tuple[str, str]:
         """The key that at most one open alert has."""
         return self.type, self.name
 
@@ -383,8 +383,8 @@ def merge_rules(
     current: tuple[AlertRule, ...], changed: tuple[AlertRule, ...]
 ) -> tuple[AlertRule, ...]:
     """The requested rules; an unchanged rule keeps its state, a new rule is armed."""
-    armed = {rule.same: rule.armed for rule in current}
-    return tuple(replace(rule, armed=armed.get(rule.same, True)) for rule in changed)
+    armed = {rule.identity: rule.armed for rule in current}
+    return tuple(replace(rule, armed=armed.get(rule.identity, True)) for rule in changed)
 
 
 def margin_micros(threshold_micros: int, last_charge_micros: int) -> int:

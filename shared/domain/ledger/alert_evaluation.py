@@ -37,7 +37,7 @@ def on_posted(
     evaluation = Evaluation(after, entry.at)
     for event in own_events:
         evaluation.emit(event, str(event.data.get("month", "")))
-    spent = -entry.amount_micros if entry.charges else 0
+    spent = -entry.amount_micros if entry.is_first_debit else 0
     burn = burn_rate.moved(
         after.burn,
         entry.at,
@@ -160,7 +160,7 @@ def on_announced(state: LedgerState, command: Announce, at: datetime) -> Evaluat
     elif command.type == alerts.CALLS_LAST:
         evaluation.end(alerts.RUNNING_OUT, command.name)
     elif command.type == alerts.RUNNING_OUT and (command.type, command.name) in {
-        each.same for each in state.raised
+        each.identity for each in state.raised
     }:
         return None  # another process was faster
     else:
@@ -244,7 +244,7 @@ def _may_rearm(evaluation: Evaluation, rule: AlertRule, *, rising: bool) -> bool
         return True
     if not _has_forecast(evaluation.state, evaluation.at):
         return rising
-    raised = (each for each in evaluation.state.raised if each.same == (alerts.LOW, rule.name))
+    raised = (each for each in evaluation.state.raised if each.identity == (alerts.LOW, rule.name))
     return rising or all(evaluation.at - each.at >= _REARM_PAUSE for each in raised)
 
 

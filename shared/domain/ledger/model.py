@@ -96,7 +96,7 @@ class Entry:
     organizer: str | None = field(default=None, hash=False, compare=False)
 
     @property
-    def charges(self) -> bool:
+    def is_first_debit(self) -> bool:
         """True if a leg is debited for the first time; a re-rating corrects what it cost."""
         return self.kind is EntryKind.DEBIT and self.rerates is None
 

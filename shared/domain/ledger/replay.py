@@ -70,7 +70,7 @@ def replay(
 
 def _own_events(before: LedgerState, entry: Entry) -> tuple[Event, ...]:
     """The event that an entry itself emits: of alerts the state keeps the count."""
-    if entry.pool is None or not entry.charges:
+    if entry.pool is None or not entry.is_first_debit:
         return ()
     return after_draw(before.pools, entry.pool, before.pool_seconds)[1]
 

@@ -70,7 +70,7 @@ class MonthFile:
                 part += b',"person":' + canonical_json(person)
             parts.append(part + b"}")
             self._add(entry.kind, entry.amount_micros, is_leg=entry.leg is not None)
-            self._legs += entry.charges
+            self._legs += entry.is_first_debit
         self._closing = commit.balance_micros
         self._last_entry += len(parts)
         document = canonical_json(commit.document(leaves))

@@ -69,7 +69,7 @@ class PastLegs:
             commits = await self.ledger.history(account, after=after)
             for commit in commits:
                 for at, entry in enumerate(commit.entries[skip:], start=skip):
-                    if not (entry.charges and span.has(entry)):
+                    if not (entry.is_first_debit and span.has(entry)):
                         continue
                     if len(debits) == limit:
                         return DebitsPage(debits, JournalPosition(commit.number - 1, at))

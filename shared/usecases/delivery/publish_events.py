@@ -88,7 +88,7 @@ class PublishEvents:
 
 def _tell(account: str, row: Outbox) -> None:
     for each in row.events:
-        if not each.internal:
+        if not each.is_internal:
             event("credit_event", account=account, type=each.type, commit=row.commit)
 
 
@@ -98,7 +98,7 @@ def cloud_events(account: str, row: Outbox, available: str) -> list[Message]:
     `available` is as of the publication, all else as of the commit.
     """
     messages: list[Message] = []
-    for number, each in enumerate((each for each in row.events if not each.internal), start=1):
+    for number, each in enumerate((each for each in row.events if not each.is_internal), start=1):
         event_id = f"{account}:{row.commit}:{number}"
         document = {
             "specversion": "1.0",

@@ -66,7 +66,7 @@ class SimulatePolicy:
                 if until is not None and commit.at >= until:
                     return dial_outs, False
                 for entry in commit.entries:
-                    if not entry.charges or (since is not None and entry.at < since):
+                    if not entry.is_first_debit or (since is not None and entry.at < since):
                         continue
                     if (
                         seen == limits.WHAT_IF_DEBITS_MAX

@@ -165,7 +165,7 @@ class ReadLedger:
                 for entry in commit.entries:
                     if entry.leg is None:
                         movements.append(entry)
-                    elif not entry.charges:
+                    elif not entry.is_first_debit:
                         corrections.append(entry)
             if not commits:
                 raise LedgerCorrupt("The journal ends before the month.")

@@ -158,7 +158,7 @@ class ReadProofs:
             )
         entry = commit.entries[sequence - commit.first]
         shown_persons: dict[int, Mapping[str, object]] = {}
-        if persons and entry.charges and entry.leg is not None:
+        if persons and entry.is_first_debit and entry.leg is not None:
             stored = await self.ledger.persons_of(account, [entry.leg])
             shown_persons[sequence] = stored.get(entry.leg, {})
         links: list[Entry] = [entry]
@@ -279,7 +279,7 @@ class ReadProofs:
 
     async def _persons(self, account: str, page: Sequence[Commit]) -> _Persons:
         """The persons of the legs that are debited for the first time, by entry."""
-        debits = [entry for commit in page for entry in commit.entries if entry.charges]
+        debits = [entry for commit in page for entry in commit.entries if entry.is_first_debit]
         legs = {entry.leg for entry in debits if entry.leg is not None}
         persons = await self.ledger.persons_of(account, sorted(legs))
         return {

@@ -242,7 +242,7 @@ class ListLegs:
         )
         for leg, _ in part:
             for record in debits.get(leg.leg, ()):
-                if record.entry.charges:
+                if record.entry.is_first_debit:
                     leg.name(record.person)
                 else:
                     leg.correct(record.entry, record.charge)
@@ -272,7 +272,7 @@ def _too_many(legs: Iterable[ListedLeg], span: UsageSpan) -> Invalid:
 
 def _candidate(entry: Entry, query: LegQuery, span: UsageSpan) -> ListedLeg | None:
     """The leg of a first debit that may match."""
-    if entry.kind is not EntryKind.DEBIT or not entry.charges:
+    if entry.kind is not EntryKind.DEBIT or not entry.is_first_debit:
         return None
     leg = listed_leg(entry, entry.charge or {})
     is_in = span.has(leg.booked_at, leg.called_at) and query.wanted.admits_first(leg)

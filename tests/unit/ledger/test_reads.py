@@ -57,7 +57,10 @@ async def test_what_a_hold_book_reads_of_a_journal_is_what_its_entries_say() -> 
     for after in (0, 3, commits[-1].number - 1, commits[-1].number):
         expected = [
             SettledDebit(
-                entry.authorization, entry.leg, -entry.amount_micros, corrects=not entry.charges
+                entry.authorization,
+                entry.leg,
+                -entry.amount_micros,
+                corrects=not entry.is_first_debit,
             )
             for commit in commits[after:]
             for entry in commit.entries

@@ -266,7 +266,7 @@ class Scenario:
             entry.sequence: persons[entry.leg]
             for each in found
             for entry in each.entries
-            if entry.charges and entry.leg
+            if entry.is_first_debit and entry.leg
         }
         return found
 
