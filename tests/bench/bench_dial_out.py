@@ -13,7 +13,7 @@ from typing import Any
 from local.stack import Stack
 from shared.contracts.dial_out.requests import allowed_body
 from shared.domain.common.kinds import LegKind
-from shared.domain.dial_out import hold_decisions as hold_decide
+from shared.domain.dial_out import hold_decisions
 from shared.domain.dial_out.dial_out_checks import check_rules
 from shared.domain.dial_out.facts import Allowance, Destination
 from shared.domain.dial_out.hold_book import HoldState
@@ -69,7 +69,7 @@ def _decide() -> dict[str, Any]:
 
     def decide() -> None:
         assert check_rules(known) is None
-        granted = hold_decide.authorise(state, command, NOW)
+        granted = hold_decisions.place_hold(state, command, NOW)
         assert isinstance(granted, Granted)
 
     allowance = Allowance(

@@ -151,7 +151,7 @@ BUGS = (
     Bug(
         "a leg too large for any transaction takes its group down",
         "shared/adapters/tables/group_commit.py",
-        "sent[0].give(too_large)  # its neighbours go on without it",
+        "sent[0].resolve(too_large)  # its neighbours go on without it",
         "raise",
         "ledger/test_committer.py",
         "test_one_leg_that_never_fits_keeps_no_other_from_being_debited",

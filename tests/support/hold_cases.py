@@ -69,7 +69,7 @@ def longer(name: str = "au_1", seconds: int = 2 * SLICE, **changes: Any) -> Exte
 
 def allowed(state: HoldState, command: Authorise, now: datetime = NOW) -> Granted:
     """The grant of a question that must be allowed."""
-    granted = hold_decisions.authorise(state, command, now)
+    granted = hold_decisions.place_hold(state, command, now)
     assert isinstance(granted, Granted), granted
     return granted
 
@@ -83,7 +83,7 @@ def placed(state: HoldState, command: Authorise, now: datetime = NOW) -> HoldSta
 
 def reason(state: HoldState, command: Authorise, now: datetime = NOW) -> str:
     """Why a question is denied."""
-    denied = hold_decisions.authorise(state, command, now)
+    denied = hold_decisions.place_hold(state, command, now)
     assert isinstance(denied, Denial), denied
     return denied.reason.value
 

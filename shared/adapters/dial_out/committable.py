@@ -12,8 +12,7 @@ from shared.domain.common import limits
 from shared.domain.common.canonical import format_time
 from shared.domain.common.errors import PerminuteError
 from shared.domain.credits.alerts import Event
-from shared.domain.dial_out import event_payloads, hold_book
-from shared.domain.dial_out import hold_decisions as hold_decide
+from shared.domain.dial_out import event_payloads, hold_book, hold_decisions
 from shared.domain.dial_out.facts import Denial
 from shared.domain.dial_out.hold_book import CounterCorrection, HoldState, LedgerView
 from shared.domain.dial_out.hold_decisions import EndsBy, Granted
@@ -341,7 +340,7 @@ def _unreleased(state: HoldState) -> int:
 def _place(
     book: HoldPartitionState, command: PlaceHold, now: datetime
 ) -> StateChange[HoldPartitionState, HoldResult] | NoChange[HoldResult]:
-    granted = hold_decide.authorise(book.state, command.authorise, now)
+    granted = hold_decisions.place_hold(book.state, command.authorise, now)
     if isinstance(granted, Denial):
         return NoChange(granted)
     if _is_cut_short(book, granted):
@@ -367,7 +366,7 @@ def _is_cut_short(book: HoldPartitionState, granted: Granted) -> bool:
 def _extend(
     book: HoldPartitionState, command: ExtendHold, now: datetime
 ) -> StateChange[HoldPartitionState, HoldResult] | NoChange[HoldResult]:
-    granted = hold_decide.extend(book.state, command.extend, now)
+    granted = hold_decisions.extend_hold(book.state, command.extend, now)
     if granted is None or granted.state is None or _is_cut_short(book, granted):
         return NoChange(granted)
     hold = granted.hold
@@ -402,13 +401,13 @@ def _switch(
     state: HoldState | None = None
     events: tuple[Event, ...] = ()
     if switch.suspended is not None:
-        state = hold_decide.suspend(book.state, now, suspended=switch.suspended)
+        state = hold_decisions.suspend(book.state, now, suspended=switch.suspended)
     if switch.stop:
-        stopped = hold_decide.stop(state or book.state, switch.stop, now)
+        stopped = hold_decisions.stop(state or book.state, switch.stop, now)
         events = (event_payloads.stopped(switch.stop),) if stopped else ()
         state = stopped or state
     elif switch.stop is not None:
-        restarted = hold_decide.restart(state or book.state)
+        restarted = hold_decisions.restart(state or book.state)
         events = (event_payloads.restarted(),) if restarted else ()
         state = restarted or state
     if state is None:

@@ -87,7 +87,7 @@ class TableHoldBook:
             loaded = await self._book.load(account)
         viewed = await self._book.caught_up(account, loaded, scopes)
         kept = replace(viewed.state, is_fresh=False)
-        self._committer.offer(account, LoadedPartition(kept, viewed.etag))
+        self._committer.prime_cache(account, LoadedPartition(kept, viewed.etag))
         return viewed.state.state
 
     async def place(self, account: str, command: PlaceHold) -> StoredDecision | Denial:

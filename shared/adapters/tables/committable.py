@@ -96,7 +96,7 @@ class PendingCommand[Command, Result]:
     guards: tuple[str, ...]
     future: asyncio.Future[Result]
 
-    def give(self, result: Result | PerminuteError) -> None:
+    def resolve(self, result: Result | PerminuteError) -> None:
         """Resolve the command's future, unless its caller was canceled."""
         if self.future.done():
             return

@@ -109,7 +109,7 @@ class GroupCommitter[State, Command, Result]:
         queue = self._queues.get(partition)
         return queue.cached if queue else None
 
-    def offer(self, partition: str, loaded: LoadedPartition[State]) -> None:
+    def prime_cache(self, partition: str, loaded: LoadedPartition[State]) -> None:
         """Decide the next commands on a state that was just read, unless the lane is busy."""
         queue = self._queue(partition)
         if queue.task is None:
@@ -140,7 +140,7 @@ class GroupCommitter[State, Command, Result]:
                 except PerminuteError as error:
                     queue.cached = None
                     for waiter in group:
-                        waiter.give(error)
+                        waiter.resolve(error)
                 except GeneratorExit:
                     raise  # the loop is closed: no future can be resolved any more
                 except asyncio.CancelledError:
@@ -164,7 +164,7 @@ class GroupCommitter[State, Command, Result]:
         """The process ends: the outcome of these commands stays unknown."""
         ahead = queue.ahead.group.waiters if queue.ahead else ()
         for waiter in (*group, *ahead, *queue.waiting):
-            waiter.give(Unavailable("The commit is not certain; try again."))
+            waiter.resolve(Unavailable("The commit is not certain; try again."))
         queue.waiting.clear()
         queue.ahead = queue.cached = None
 
@@ -213,14 +213,14 @@ class GroupCommitter[State, Command, Result]:
             except RequestTooLarge as too_large:
                 sent = plan.group.waiters
                 if len(sent) == 1:
-                    sent[0].give(too_large)  # its neighbours go on without it
+                    sent[0].resolve(too_large)  # its neighbours go on without it
                 else:
                     await self._commit(partition, queue, sent[: len(sent) // 2])
             except (EtagMismatch, OutcomeUnknown) as lost:
                 queue.cached = None
                 cause, book = type(lost).__name__, self._book.table
                 event("commit_conflict", account=partition, attempt=attempt, book=book, cause=cause)
-                await self._back_off(attempt)
+                await self._back_off_after_conflict(attempt)
             except RowExists as clash:
                 queue.cached = None
                 if not await self._answer_recorded(partition, plan.group.waiters):
@@ -274,9 +274,9 @@ class GroupCommitter[State, Command, Result]:
         else:
             queue.cached = LoadedPartition(plan.after, etags[0])
         for waiter, step in zip(group.waiters, group.steps, strict=True):
-            waiter.give(step.result)
+            waiter.resolve(step.result)
         for waiter, answer in group.answers:
-            waiter.give(answer)
+            waiter.resolve(answer)
 
     async def _send(
         self,
@@ -364,7 +364,7 @@ class GroupCommitter[State, Command, Result]:
             answered = [waiter for waiter, _ in (*at_once, *group.answers)]
             await self._answer_recorded(partition, answered)
             for waiter, answer in at_once:
-                waiter.give(answer)
+                waiter.resolve(answer)
             return group
 
     async def _take_turn(self) -> None:
@@ -386,11 +386,11 @@ class GroupCommitter[State, Command, Result]:
             first = await self._book.recorded(partition, waiter.command)
             if first is None:
                 return False
-            waiter.give(first)
+            waiter.resolve(first)
             return True
 
         return any(await gather_bounded(answer, waiters, at_once=limits.GUARD_READS_AT_ONCE))
 
-    async def _back_off(self, attempt: int) -> None:
+    async def _back_off_after_conflict(self, attempt: int) -> None:
         most = min(limits.COMMIT_BACKOFF_SECONDS * 2**attempt, limits.COMMIT_BACKOFF_SECONDS_MAX)
         await self._pause(random.uniform(0, most))  # noqa: S311 - jitter, no secret

@@ -133,7 +133,7 @@ class _Coverage:
     amount_micros: int
 
 
-def authorise(state: HoldState, command: Authorise, now: datetime) -> Granted | Denial:
+def place_hold(state: HoldState, command: Authorise, now: datetime) -> Granted | Denial:
     """Place a hold for the granted seconds, or deny: rules in the order of
     docs/dial-out-policies.md.
 
@@ -179,7 +179,7 @@ def authorise(state: HoldState, command: Authorise, now: datetime) -> Granted | 
     return Granted(after, hold, ends_by, first_time + events)
 
 
-def extend(state: HoldState, command: Extend, now: datetime) -> Granted | None:
+def extend_hold(state: HoldState, command: Extend, now: datetime) -> Granted | None:
     """Hold the cost of the call until the requested second; None when there is no such open hold.
 
     The target is absolute, so extending twice is once, and a grant never shrinks. Seconds without

@@ -126,7 +126,7 @@ def _requested(
         region=call.facts.dialled.number.region,
         bounds=call.bounds,
     )
-    granted = hold_decisions.authorise(state, command, now)
+    granted = hold_decisions.place_hold(state, command, now)
     if isinstance(granted, Denial):
         return state, granted
     return granted.state or state, None

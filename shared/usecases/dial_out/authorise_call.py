@@ -98,7 +98,7 @@ class AuthoriseCall:
         if call.denial is not None:
             return self._denied(request, call, call.denial)
         command = _command("", bridge, request, call)
-        granted = hold_decisions.authorise(call.view, command, self.clock.now())
+        granted = hold_decisions.place_hold(call.view, command, self.clock.now())
         if isinstance(granted, Granted):
             return self._allowed(request, call, granted)
         return self._denied(request, call, granted)

@@ -115,7 +115,7 @@ def test_what_rings_on_over_midnight_is_of_its_own_day_only() -> None:
     assert (today.hold.granted_seconds, today.ends_by) == (1200, EndsBy.BUDGET)
     assert today.state is not None
     charged = debited(today.state, SettledDebit("au_today", None, 20 * CENT), now=after)
-    granted = hold_decisions.extend(charged, longer("au_running", bounds=bounds), after)
+    granted = hold_decisions.extend_hold(charged, longer("au_running", bounds=bounds), after)
     assert granted is not None
     assert (granted.hold.granted_seconds, granted.ends_by) == (960, EndsBy.BUDGET)
 
@@ -175,7 +175,7 @@ def test_a_budget_that_only_warns_warns_once_a_period_of_each_scope() -> None:
 def test_an_extension_warns_too() -> None:
     bounds = (budget(20 * CENT, mode=BudgetMode.WARN),)
     state = placed(account(), authorise(bounds=bounds))
-    granted = hold_decisions.extend(state, longer(bounds=bounds), later(60))
+    granted = hold_decisions.extend_hold(state, longer(bounds=bounds), later(60))
     assert granted is not None
     assert [event.type for event in granted.events] == ["dial_out.over_budget"]
 
@@ -183,7 +183,7 @@ def test_an_extension_warns_too() -> None:
 def test_an_extension_fits_into_the_budget_with_all_that_the_call_holds() -> None:
     bounds = (budget(20 * CENT),)
     state = placed(account(), authorise(bounds=bounds))
-    granted = hold_decisions.extend(state, longer(bounds=bounds), later(60))
+    granted = hold_decisions.extend_hold(state, longer(bounds=bounds), later(60))
     assert granted is not None
     assert (granted.hold.granted_seconds, granted.ends_by) == (1200, EndsBy.BUDGET)
 
@@ -248,7 +248,7 @@ def test_no_hour_has_more_dial_outs_than_may_be_whenever_it_begins() -> None:
 def test_extensions_feed_the_breaker_too() -> None:
     bounds = (velocity(cost_per_ten_minutes_micros=30 * CENT),)
     state = placed(account(), authorise(bounds=bounds))
-    granted = hold_decisions.extend(state, longer(bounds=bounds), later(300))
+    granted = hold_decisions.extend_hold(state, longer(bounds=bounds), later(300))
     assert granted is not None
     assert [event.type for event in granted.events] == ["dial_out.stopped"]
 

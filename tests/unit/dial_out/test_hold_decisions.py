@@ -105,13 +105,13 @@ def test_expiry_stands_still_while_the_queue_is_behind() -> None:
 
 def test_an_extension_names_the_total_and_is_carried_out_once() -> None:
     state = placed(account(), authorise())
-    first = hold_decisions.extend(state, longer(), later(600))
+    first = hold_decisions.extend_hold(state, longer(), later(600))
     assert first is not None
     assert first.state is not None
     assert (first.hold.granted_seconds, first.hold.amount_micros) == (1800, 30 * CENT)
     assert first.hold.expires_at == later(1800 + 120 + 900)
     assert first.ends_by is None
-    again = hold_decisions.extend(first.state, longer(), later(601))
+    again = hold_decisions.extend_hold(first.state, longer(), later(601))
     assert again is not None
     assert (again.state, again.hold) == (None, first.hold)
 
@@ -119,7 +119,7 @@ def test_an_extension_names_the_total_and_is_carried_out_once() -> None:
 @pytest.mark.parametrize("seconds", [1, 899, 900])
 def test_an_extension_never_shrinks_what_was_granted(seconds: int) -> None:
     state = placed(account(), authorise())
-    same = hold_decisions.extend(state, longer(seconds=seconds), NOW)
+    same = hold_decisions.extend_hold(state, longer(seconds=seconds), NOW)
     assert same is not None
     assert same.state is None
     assert same.hold.granted_seconds == SLICE
@@ -127,14 +127,14 @@ def test_an_extension_never_shrinks_what_was_granted(seconds: int) -> None:
 
 def test_an_extension_grants_what_can_be_paid_and_says_that_it_is_the_last() -> None:
     state = placed(account(20 * CENT), authorise())
-    granted = hold_decisions.extend(state, longer(), later(600))
+    granted = hold_decisions.extend_hold(state, longer(), later(600))
     assert granted is not None
     assert (granted.hold.granted_seconds, granted.ends_by) == (1200, EndsBy.CREDIT)
 
 
 def test_an_extension_without_credit_leaves_the_call_what_it_has() -> None:
     state = placed(account(15 * CENT), authorise())
-    granted = hold_decisions.extend(
+    granted = hold_decisions.extend_hold(
         debited(state, SettledDebit(None, None, 20 * CENT)), longer(), later(1)
     )
     assert granted is not None
@@ -144,9 +144,9 @@ def test_an_extension_without_credit_leaves_the_call_what_it_has() -> None:
 
 def test_an_expired_hold_is_not_extended() -> None:
     state = placed(account(), authorise())
-    assert hold_decisions.extend(state, longer(), later(LAPSE_SECONDS - 1)) is not None
-    assert hold_decisions.extend(state, longer(), later(LAPSE_SECONDS)) is None
-    assert hold_decisions.extend(state, longer("au_2"), NOW) is None
+    assert hold_decisions.extend_hold(state, longer(), later(LAPSE_SECONDS - 1)) is not None
+    assert hold_decisions.extend_hold(state, longer(), later(LAPSE_SECONDS)) is None
+    assert hold_decisions.extend_hold(state, longer("au_2"), NOW) is None
 
 
 def test_a_released_hold_holds_nothing_and_is_released_once() -> None:
@@ -155,7 +155,7 @@ def test_a_released_hold_holds_nothing_and_is_released_once() -> None:
     assert released is not None
     assert (released.held_micros(NOW), released.open_holds(NOW)) == (0, ())
     assert hold_book.release(released, "au_1", NOW) is None
-    assert hold_decisions.extend(released, longer(), NOW) is None
+    assert hold_decisions.extend_hold(released, longer(), NOW) is None
     assert hold_book.release(state, "au_1", later(LAPSE_SECONDS)) is None
 
 
@@ -174,11 +174,11 @@ def test_stopped_dial_out_is_denied_and_not_extended_until_a_person_restarts_it(
     state = placed(account(), authorise())
     stopped = stop(state, "somebody saw odd calls", NOW)
     assert stopped is not None
-    denied = hold_decisions.authorise(stopped, authorise("au_2"), NOW)
+    denied = hold_decisions.place_hold(stopped, authorise("au_2"), NOW)
     assert isinstance(denied, Denial)
     assert denied.reason == "dial_out_stopped"
     assert "odd calls" in denied.message
-    going_on = hold_decisions.extend(stopped, longer(), NOW)
+    going_on = hold_decisions.extend_hold(stopped, longer(), NOW)
     assert going_on is not None
     assert (going_on.state, going_on.ends_by) == (None, EndsBy.STOPPED)
     restarted = restart(stopped)

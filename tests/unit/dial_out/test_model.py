@@ -50,7 +50,7 @@ class Pair:
     def authorise(self, name: str, seconds: int) -> None:
         if name in self.requested:  # the guard answers, before the state is read
             return
-        answer = hold_decisions.authorise(self.state, authorise(name, seconds), self.now)
+        answer = hold_decisions.place_hold(self.state, authorise(name, seconds), self.now)
         if isinstance(answer, Granted):
             assert answer.state is not None
             self.state = answer.state
@@ -67,7 +67,7 @@ class Pair:
             assert longer_amount > free, "one more minute could have been paid for"
 
     def extend(self, name: str, seconds: int) -> None:
-        granted = hold_decisions.extend(self.state, longer(name, seconds), self.now)
+        granted = hold_decisions.extend_hold(self.state, longer(name, seconds), self.now)
         known = self.model.find(name)
         if granted is None:
             assert known is None or not known.is_open(self.now)

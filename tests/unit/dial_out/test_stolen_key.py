@@ -48,7 +48,7 @@ def spend(call_seconds: int, policy: AccountPolicy, credit_micros: int = 10**15)
         while True:
             name = f"au_{dialled}"
             command = named_authorise(authorise(pricing=price, bounds=bounds), name)
-            granted = hold_decisions.authorise(state, command, now)
+            granted = hold_decisions.place_hold(state, command, now)
             if isinstance(granted, Denial) or granted.state is None:
                 break
             state, dialled = granted.state, dialled + 1

@@ -222,5 +222,5 @@ def test_a_stricter_hold_book_never_grants_a_second_more(seed: int) -> None:
 
 
 def _seconds(state: HoldState, command: Authorise) -> int:
-    granted = hold_decisions.authorise(state, command, NOW)
+    granted = hold_decisions.place_hold(state, command, NOW)
     return granted.hold.granted_seconds if isinstance(granted, Granted) else 0
