@@ -10,6 +10,8 @@ from tests.docs.markdown import code, page, table
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "shared" / "domain" / "common" / "limits.py"
+MEANINGS = Path(__file__).with_name("limit_meanings.txt")
+_MEANING = re.compile(r"([A-Z][A-Z0-9_]*)(?: \[(.+)\])?: (.+\.)")
 _KIB = 1024
 _NAME = re.compile(r"[A-Z][A-Z0-9_]+")
 MET = {
@@ -129,11 +131,29 @@ def _uses() -> dict[str, list[str]]:
     return found
 
 
+@cache
+def meanings() -> dict[str, tuple[str, str]]:
+    """(unit, or nothing where the name has it; meaning) by name. Raises ValueError."""
+    found: dict[str, tuple[str, str]] = {}
+    for line in MEANINGS.read_text("utf-8").splitlines():
+        match = _MEANING.fullmatch(line)
+        if match is None or match[1] in found:
+            raise ValueError(f"limit_meanings.txt: {line}")
+        found[match[1]] = match[2] or "", match[3]
+    return found
+
+
+def unit_of(name: str) -> str:
+    """The unit of a limit, from its name or its meaning."""
+    own, _ = meanings().get(name, ("", ""))
+    return own or next((unit for part, unit in _UNITS if part in name), "")
+
+
 def value_text(name: str) -> str:
     """A limit with its unit."""
     value: Any = getattr(limits, name)
     values = value if isinstance(value, tuple) else (value,)
-    unit = next((unit for part, unit in _UNITS if part in name), "")
+    unit = unit_of(name)
     if unit == "bytes":
         return ", ".join(map(_bytes, values))
     return f"{', '.join(f'{each:,}' for each in values)} {unit}".strip()
@@ -153,8 +173,8 @@ def pages() -> dict[str, str]:
     lines += table(("limit of", "value", "beyond the limit", "name"), met)
     lines += ["## All limits", ""]
     for heading, names in sections().items():
-        rows = [(code(name), value_text(name)) for name in names]
-        lines += [f"### {heading}", "", *table(("name", "value"), rows)]
+        rows = [(code(name), value_text(name), meanings().get(name, ("", ""))[1]) for name in names]
+        lines += [f"### {heading}", "", *table(("name", "value", "meaning"), rows)]
     about = """
 Every bound of the product has a name in `shared/domain/common/limits.py`. Limits are constants: a
 deployment cannot change them, except the three budgets that are [settings](settings.md)."""

@@ -54,6 +54,14 @@ def test_properties_are_described_for_kinds_that_exist() -> None:
     assert tables.NAMES.keys() == tables.table_names()
 
 
+def test_every_limit_has_a_unit_and_a_meaning() -> None:
+    """tests/docs/limit_meanings.txt."""
+    names = {name for section in limits_page.sections().values() for name in section}
+
+    assert limits_page.meanings().keys() == names
+    assert [name for name in names if not limits_page.unit_of(name)] == []
+
+
 def test_the_limits_that_callers_meet_exist_and_are_used() -> None:
     names = [name for section in limits_page.sections().values() for name in section]
 
