@@ -115,7 +115,8 @@ async def list_legs(call: ApiCall) -> func.HttpResponse:
     month."""
     from shared.contracts.usage.legs import LEG_COLUMNS, leg_row, listed_leg_body, read_filter
     from shared.domain.usage.leg_facts import UsageTime
-    from shared.usecases.usage.list_legs import LegOrder, LegQuery
+    from shared.domain.usage.leg_selection import LegOrder
+    from shared.usecases.usage.list_legs import LegQuery
 
     account = call.path("account")
     query = LegQuery(

@@ -309,6 +309,7 @@ const texts: Record<string, string> = {
   "Most expensive first": "Les plus chers d’abord",
   "Clear": "Effacer",
   "Found": "Résultats",
+  "No leg matches in this part of the period. The next page continues.": "Aucun appel ne correspond dans cette partie de la période. La page suivante continue.",
   "No leg matches.": "Aucun appel ne correspond.",
   "Call": "Appel",
   "To": "Vers",

@@ -11,6 +11,7 @@ from typing import Any, cast
 from shared.adapters.dial_out import denial_store, hold_book_store
 from shared.adapters.dial_out import rows as hold_rows
 from shared.adapters.directory import account_index, audit_log, document_store
+from shared.adapters.ledger import index
 from shared.adapters.ledger import rows as ledger_rows
 from shared.adapters.ledger.ranges import read_range
 from shared.adapters.legs import call_store, claim_store, parking_store
@@ -44,10 +45,13 @@ class TableEraser:
         person = _Person(number, organizer)
         await self._ledger_copies(account, person, organizer)
         ledger = read_range(self._tables, account, "leg|", "leg}")
+        legs = await self._clean(ledger_rows.TABLE, ledger, person.of_leg)
+        columns = read_range(self._tables, account, "index|", "index}")
+        await self._clean(ledger_rows.TABLE, columns, person.of_columns)
         calls = self._scan(call_store.TABLE, None)
         await self._clean(call_store.TABLE, calls, person.of_call)
         return Erased(
-            legs=await self._clean(ledger_rows.TABLE, ledger, person.of_leg),
+            legs=legs,
             parked=await self._clean(
                 parking_store.TABLE, self._scan(parking_store.TABLE, account), person.of_parked
             ),
@@ -168,6 +172,7 @@ class _Person:
         numbers = () if number is None else (number, called_number(number), caller_number(number))
         self._numbers = frozenset(each for each in numbers if each)
         self._organizer = organizer
+        self._nameless: set[str] = set()
 
     def _is_in(self, document: Mapping[str, Any]) -> bool:
         texts = {document.get(name) for name in _NUMBER_FIELDS}
@@ -178,7 +183,11 @@ class _Person:
     def of_leg(self, row: Row) -> RowUpdate:
         """A leg's row without the whole person's part: its digest would not match a part of it."""
         person = cast("dict[str, Any]", unpack("person", row.values))
-        if not self._is_in(person):
+        if person and not self._is_in(person):
+            return None
+        if row.key.count("|") == 1:  # the row of a re-rating has no person's part
+            self._nameless.add(str(row.values["leg"]))
+        if not person:
             return None
         return {**without("person", row.values), **pack("person", {})}
 
@@ -192,6 +201,19 @@ class _Person:
         if kept == named:
             return None
         return {**without("organizers", row.values), **ledger_rows.organizers_values(kept)}
+
+    def of_columns(self, row: Row) -> RowUpdate:
+        """Columns of entries without the organizer, and without the fingerprints of the numbers of
+        legs that have no person's part any more."""
+        cleaned = self.of_organizers(row) or dict(row.values)
+        columns = index.read_columns(row)
+        numbers = [
+            0 if leg in self._nameless else both
+            for leg, both in zip(columns.legs, columns.numbers, strict=True)
+        ]
+        if numbers != columns.numbers:
+            cleaned = {**without("numbers", cleaned), **index.numbers_values(numbers)}
+        return None if cleaned == row.values else cleaned
 
     def _other(self, name: object) -> object:
         return None if name == self._organizer else name

@@ -1,11 +1,12 @@
 """The ledger of an account's credits."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
 from shared.domain.credits.alerts import Event
+from shared.domain.ledger.entry_columns import EntryColumns
 from shared.domain.ledger.model import (
     Command,
     Entry,
@@ -165,8 +166,14 @@ class Ledger(Protocol):
         """The next commits after a number, many at a time; empty when there are none."""
         ...
 
+    def columns(self, account: str, *, after: int) -> AsyncGenerator[EntryColumns]:
+        """The entries of the commits after a number in columns, in order. The first columns may
+        begin with earlier commits."""
+        ...
+
     async def pack_until(self, account: str, before: datetime) -> int:
-        """Pack the commits before a time into segments; the number of new segments."""
+        """Pack the commits before a time into segments, and put them into columns; the number of
+        new segments."""
         ...
 
     async def close_usage_days(self, account: str, time_zone: str, before: datetime) -> int:

@@ -1,7 +1,7 @@
 """Whose a leg is, legs that wait because they could not be charged, and events of calls that are
 kept until their legs are assembled."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -64,6 +64,14 @@ class ParkingLot(Protocol):
     ) -> Mapping[str, int]:
         """The number of parked legs that equal `where`, by reason; of these accounts only, unless
         None."""
+        ...
+
+    def every(self, where: Mapping[str, str]) -> AsyncGenerator[ParkedLeg]:
+        """Parked legs that equal `where`, in no order."""
+        ...
+
+    async def received(self, where: Mapping[str, str], since: datetime, until: datetime) -> int:
+        """How many parked legs equal `where` and were received in a span."""
         ...
 
     async def oldest_open(self) -> datetime | None:

@@ -21,12 +21,14 @@ from shared.adapters.ledger.store import TableLedger
 from shared.adapters.legs.parking_store import TableParkingLot
 from shared.contracts.usage.legs import LEG_COLUMNS, leg_row
 from shared.domain.common.canonical import content_digest, format_time
+from shared.domain.common.money import format_amount
 from shared.domain.directory.entities import AccountSettings
 from shared.domain.ledger.model import Configure, DebitLeg, TopUp
 from shared.domain.usage.leg_facts import UsageTime
 from shared.domain.usage.leg_list import LegFilter
+from shared.domain.usage.leg_selection import LegOrder
 from shared.usecases.directory.directory_cache import DirectoryCache
-from shared.usecases.usage.list_legs import LegOrder, LegQuery, ListLegs
+from shared.usecases.usage.list_legs import LegQuery, ListLegs
 from shared.usecases.usage.read_usage import ReadUsage
 from tests.bench.reconcile_process import peak_mb, reset_peak_mb
 from tests.bench.records import record, wanted
@@ -93,7 +95,7 @@ async def fill(ledger: TableLedger, clock: ManualClock, start: datetime, legs: i
         for first in range(day * of_day, min(legs, (day + 1) * of_day), AT_ONCE):
             last = min(first + AT_ONCE, (day + 1) * of_day, legs)
             now = clock.now()
-            debits = (_leg(number, now) for number in range(first, last))
+            debits = (month_leg(number, now) for number in range(first, last))
             await asyncio.gather(*(ledger.submit(ACCOUNT, each) for each in debits))
             clock.advance(600)
         clock.moment = start + timedelta(days=day + 1)
@@ -158,8 +160,11 @@ def _record(name: str, value: float, unit: str, most: float) -> dict[str, Any]:
     return record(name, value, unit, "the most that is allowed", most, "ratio <= 1", met)
 
 
-def _leg(number: int, now: datetime) -> DebitLeg:
+def month_leg(number: int, now: datetime) -> DebitLeg:
+    """The leg with this number of a month, which ended now."""
     seconds = 30 + number % 900
+    micros = 2_000 + number * 7_919 % 100_003
+    amount = format_amount(micros)
     answered_at = now - timedelta(seconds=seconds)
     charge: dict[str, object] = {
         "account": ACCOUNT,
@@ -176,14 +181,22 @@ def _leg(number: int, now: datetime) -> DebitLeg:
         "number_class": "fixed_line",
         "status": "charged",
         "billed_seconds": seconds,
-        "amount": "0.012",
+        "amount": amount,
         "rate": {
             "card": "default",
             "version": "2026-01-01T00:00:00Z",
             "prefix": "44" if number % 2 else "33",
             "destination": "United Kingdom" if number % 2 else "France",
         },
-        "lines": [{"kind": "usage", "seconds": seconds, "amount": "0.012"}],
+        "lines": [
+            {
+                "kind": "usage",
+                "seconds": seconds,
+                "price": amount,
+                "unit_seconds": seconds,
+                "amount": amount,
+            }
+        ],
         "flags": [],
     }
     person = {
@@ -195,7 +208,7 @@ def _leg(number: int, now: datetime) -> DebitLeg:
     return DebitLeg(
         leg=f"studio~{number}",
         digest=f"{number:064x}",
-        amount_micros=12_000,
+        amount_micros=micros,
         answered_at=answered_at,
         authorization=None,
         charge=charge,

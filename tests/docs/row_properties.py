@@ -123,6 +123,14 @@ PROPERTIES: dict[tuple[str, str], dict[str, Property]] = {
         "data": Property(DEFLATED, "The commits with their entries, in order."),
         "organizers": _ORGANIZERS,
     },
+    ("ledger", "index|{commit}"): {
+        "after": Property(COMMIT, "The commit before the first one of the row."),
+        "data": Property(DEFLATED, "Commits, and columns of their entries: kind, amount, times, "
+                         "group, conference, seconds, leg and corrected debit."),
+        "numbers": Property(DEFLATED, "Two fingerprints of 16 bits for each leg: of the caller and "
+                            "the called number. An erasure removes them."),
+        "organizers": _ORGANIZERS,
+    },
     ("ledger", "month|{month}"): {
         "after": Property(COMMIT, "The last commit before the month."),
         "closing": Property(MICROS, "The balance at the end of the month."),
@@ -153,6 +161,8 @@ PROPERTIES: dict[tuple[str, str], dict[str, Property]] = {
     ("ledger", "rate|{digest}"): {"data": Property(JSON, "The rate.")},
     ("ledger", "verified"): {
         **_STATE,
+        "indexed_commit": Property(f"{COMMIT}; 0: none", "The last commit in columns that was "
+                                   "compared with the journal."),
         "legs": Property(COUNT, "The legs up to the commit."),
         "month": Property("`YYYY-MM`, or empty", "The last closed month that was compared with the "
                           "journal."),

@@ -90,6 +90,8 @@ KINDS = (
          ".*", rf"event[|]{_COMMIT}"),
     Kind("ledger", "{account}", "segment|{commit}", "Commits of closed days, packed.", ".*",
          rf"segment[|]{_COMMIT}"),
+    Kind("ledger", "{account}", "index|{commit}", "Entries of closed days in columns, for lists of "
+         "legs and statements.", ".*", rf"index[|]{_COMMIT}"),
     Kind("ledger", "{account}", "month|{month}", "A closed month, added up.", ".*",
          r"month[|][0-9]{4}-[0-9]{2}.*"),
     Kind("ledger", "{account}", "usage|{day}|{part}", "A closed day, added up for usage.", ".*",

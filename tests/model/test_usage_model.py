@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from shared.domain.common import limits
 from tests.model import usage_model
 from tests.support.charging_app import JANUARY, LONDON, PARIS, ChargingApp
 from tests.support.product import ManualClock
@@ -30,6 +31,12 @@ GROUPS = (
 SUMS = ("legs", "answered_legs", "talk_seconds", "billed_seconds", "pool_seconds", "amount")
 BASE, EXTENDED = range(6), range(6, 300)
 PARTS = 6
+
+
+@pytest.fixture(autouse=True)
+def _columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each closed day is put into columns, however few its entries are."""
+    monkeypatch.setattr(limits, "INDEX_ENTRIES_MIN", 1)
 
 
 class History:

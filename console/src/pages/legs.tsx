@@ -91,7 +91,7 @@ export default function Legs(): JSX.Element {
                 caption={t("Legs")}
                 rows={found.items}
                 id={(row) => row.leg}
-                empty={t("No leg matches.")}
+                empty={found.next ? t("No leg matches in this part of the period. The next page continues.") : t("No leg matches.")}
                 columns={[
                   { name: t("Call"), isShort: true, cell: (row) => <a href={href("leg", { account: id, leg: row.leg })}>{time(row.answered_at ?? row.started_at, zone)}</a> },
                   { name: t("Kind"), isShort: true, cell: (row) => words(row.kind) },

@@ -19,8 +19,8 @@ from shared.ports.tables import Row, Value
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
     """The end of a verification: the state with the hashes and id of its commit, the lots that were
-    ever opened, the legs so far, the last commit in a segment and the last closed month. The last
-    two are those that were compared with the journal (0, "": none)."""
+    ever opened, the legs so far, the last commit in a segment, the last one in columns and the last
+    closed month. The last three are those that were compared with the journal (0, "": none)."""
 
     state: LedgerState
     head: str
@@ -29,6 +29,7 @@ class Checkpoint:
     opened: dict[str, Lot]
     legs: int
     packed_commit: int = 0
+    indexed_commit: int = 0
     month: str = ""
 
 
@@ -41,6 +42,7 @@ def verified_values(chain_key: bytes, account: str, checkpoint: Checkpoint) -> d
         ),
         "legs": checkpoint.legs,
         "packed_commit": checkpoint.packed_commit,
+        "indexed_commit": checkpoint.indexed_commit,
         "month": checkpoint.month,
         **pack("opened", [lot_document(lot) for lot in checkpoint.opened.values()]),
     }
@@ -74,5 +76,6 @@ def read_verified(chain_key: bytes, row: Row) -> Checkpoint | None:
         opened={lot.id: lot for lot in lots},
         legs=int(cast("int", row.values["legs"])),
         packed_commit=int(cast("int", row.values.get("packed_commit", 0))),
+        indexed_commit=int(cast("int", row.values.get("indexed_commit", 0))),
         month=str(row.values.get("month", "")),
     )

@@ -11,6 +11,7 @@
 | `journal|{commit}`      | a commit: its entries, the balance, keyed hash over bytes stored |
 | `event|{commit}`        | outbox, deleted once published; the journal keeps its digest     |
 | `segment|{commit}`      | closed days packed, see `ledger_segments`                        |
+| `index|{commit}`        | closed days in columns, see `ledger_index`                      |
 | `month|{YYYY-MM}`       | a closed month added up, see `ledger_months`                     |
 | `verified`              | the end of the last verification, to continue from there         |
 """
@@ -72,6 +73,7 @@ KINDS = (
     "authorization|",
     "command|",
     "event|",
+    "index|",
     "journal|",
     "leg|",
     "month|",
@@ -349,6 +351,13 @@ def read_commit(row: Row) -> Commit:
         events_digest=data.get("events"),
         rules=read_rules(data.get("rules")),
     )
+
+
+@fails_closed
+def commit_time(row: Row) -> datetime:
+    """The time of the commit in a journal row."""
+    check_schema(row, PUBLIC_SCHEMA)
+    return parse_time(str(row.values["at"]))
 
 
 def _read_lines(lines: Sequence[bytes], organizers: Mapping[int, str | None]) -> Iterator[Entry]:

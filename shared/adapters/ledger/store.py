@@ -1,10 +1,10 @@
 """The ledger in Table storage: decisions committed in groups, reads, and the outbox."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from shared.adapters.ledger import bulk_reads, months, rows, segments, usage_days
+from shared.adapters.ledger import bulk_reads, index, months, rows, segments, usage_days
 from shared.adapters.ledger.state_codec import rules_document
 from shared.adapters.ledger.verify import verify
 from shared.adapters.tables.committable import LoadedPartition, NoChange, StateChange
@@ -19,6 +19,7 @@ from shared.domain.common.errors import (
 )
 from shared.domain.credits.recharge import RechargeStatus
 from shared.domain.ledger.decide import decide
+from shared.domain.ledger.entry_columns import EntryColumns
 from shared.domain.ledger.model import (
     Acknowledge,
     Adjust,
@@ -56,7 +57,7 @@ from shared.ports.ledger import (
     Verification,
 )
 from shared.ports.notices import DueMark, DueMarks
-from shared.ports.tables import Delete, Insert, Operation, Replace, TableStore
+from shared.ports.tables import Delete, Insert, Operation, Replace, Row, TableStore
 
 EVENTS_DUE = "events"
 _QUIET = (Configure, Tick, AnswerRecharge, Acknowledge, Announce)
@@ -176,7 +177,13 @@ class TableLedger:
         return await segments.history(self._tables, account, after=after)
 
     async def pack_until(self, account: str, before: datetime) -> int:
-        return await segments.pack_until(self._tables, account, before)
+        packed = await segments.pack_until(self._tables, account, before)
+        await index.index_until(self._tables, account, before, self.persons_of)
+        return packed
+
+    def columns(self, account: str, *, after: int) -> AsyncGenerator[EntryColumns]:
+        """The entries of the commits after a number in columns (see the port)."""
+        return index.columns_after(self._tables, account, after)
 
     async def close_usage_days(self, account: str, time_zone: str, before: datetime) -> int:
         """Store the usage of local days that ended before a time (see the port)."""
@@ -200,18 +207,17 @@ class TableLedger:
         LedgerCorrupt."""
         state = await self.state(account)
         low, high = 1, state.commit if state else 0
-        last: Commit | None = None
+        found: Row | None = None
         while low <= high:
             middle = (low + high) // 2
             row = await self._tables.get(rows.TABLE, account, rows.journal_key(middle))
             if row is None:
                 raise LedgerCorrupt(f"commit {middle} is missing")
-            commit = rows.read_commit(row)
-            if commit.at <= moment:
-                last, low = commit, middle + 1
+            if rows.commit_time(row) <= moment:
+                found, low = row, middle + 1
             else:
                 high = middle - 1
-        return last
+        return rows.read_commit(found) if found else None
 
     async def entry(self, account: str, sequence: int) -> Entry | None:
         commit = await self.commit_of(account, sequence)

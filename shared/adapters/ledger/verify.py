@@ -16,6 +16,7 @@ from shared.adapters.ledger.verify_rows import (
     Run,
     event_rows,
     guard_rows,
+    index_rows,
     new_guard_rows,
     newer_rows,
     other_rows,
@@ -60,6 +61,7 @@ async def verify(
         await guard_rows(run, tables, account)
         await other_rows(run, tables, account)
     await segment_rows(run, tables, account)
+    await index_rows(run, tables, account)
     await compare_months(run, tables, account)
     await usage_rows(run, tables, account, since)
     await proof_rows(run, tables, account, since)
@@ -231,6 +233,7 @@ def _resumed(row: Row, chain_key: bytes) -> Run:
         opened=checkpoint.opened,
         legs_before=checkpoint.legs,
         packed_commit=checkpoint.packed_commit,
+        indexed_commit=checkpoint.indexed_commit,
         month=checkpoint.month,
     )
 
@@ -245,6 +248,7 @@ async def _remember(run: Run, tables: TableStore, account: str, chain_key: bytes
             run.opened,
             run.legs_before + run.new_legs,
             run.packed_commit,
+            run.indexed_commit,
             run.month,
         )
         values = verified_values(chain_key, account, checkpoint)

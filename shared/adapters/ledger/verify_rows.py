@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
-from shared.adapters.ledger import rows
+from shared.adapters.ledger import bulk_reads, index, rows
 from shared.adapters.ledger.months import MonthRow
 from shared.adapters.ledger.ranges import read_range
 from shared.adapters.ledger.segments import commits_in, segment_key
@@ -16,6 +16,7 @@ from shared.domain.common.canonical import canonical_json, content_digest, forma
 from shared.domain.common.errors import LedgerCorrupt
 from shared.domain.ledger.model import Entry, LedgerState
 from shared.domain.ledger.replay import LotsById
+from shared.domain.usage.build_columns import first_legs, number_columns
 from shared.pacing import yield_to_others
 from shared.ports.ledger import Commit
 from shared.ports.tables import Row, TableStore
@@ -60,6 +61,7 @@ _NAMES: dict[str, tuple[dict[str, type], tuple[str, ...]]] = {
     ),
     "usage|head": ({"schema": int, "time_zone": str, "through": str, "last": int}, ()),
     "segment|": ({"schema": int}, ("data", "organizers")),
+    "index|": ({"schema": int, "after": int}, ("data", "organizers", "numbers")),
     "proof|": ({"schema": int, "digest": str}, ("data",)),
     "proof|head": ({"schema": int, "day": str}, ()),
     "proof|day|part": ({"schema": int}, ("hashes",)),
@@ -108,9 +110,10 @@ class Run:
 
     `broken`: the journal can't be replayed any further. `legs`, `guards` and `holds` by row key:
     the required rows. `events`: commits with events, by the key of their outbox row.
-    `packed_commit` and `month`: the last commit in a segment and the last closed month that were
-    verified. `public` is the public hash of the last commit, `publics` are those of the commits
-    that were read; `has_public`: the rows have them, too.
+    `packed_commit`, `indexed_commit` and `month`: the last commit in a segment, the last one in
+    columns and the last closed month that were verified. `public` is the public hash of the last
+    commit, `publics` are those of the commits that were read; `has_public`: the rows have them,
+    too.
     """
 
     head: str = rows.GENESIS
@@ -125,6 +128,7 @@ class Run:
     broken: bool = False
     legs_before: int = 0
     packed_commit: int = 0
+    indexed_commit: int = 0
     month: str = ""
     legs: dict[str, Guarded] = field(default_factory=dict)
     guards: dict[str, Guarded] = field(default_factory=dict)
@@ -369,6 +373,42 @@ async def segment_rows(run: Run, tables: TableStore, account: str) -> None:
         if len(packed) != len(commits) or not all(pairs):
             run.wrong(row.key, "data: differs from the journal")
         run.packed_commit = last
+
+
+async def index_rows(run: Run, tables: TableStore, account: str) -> None:
+    """Columns must equal the journal, and the fingerprints of numbers those of the guards, but for
+    erased persons: the columns after the last verified ones."""
+    first = index.index_key(run.indexed_commit + 1)
+    async for row in read_range(tables, account, first, "index}"):
+        own_properties(run, row, index.PREFIX)
+        try:
+            stored = index.read_columns(row)
+            page = await tables.query(
+                rows.TABLE,
+                account,
+                first=rows.journal_key(stored.after + 1),
+                before=rows.journal_key(stored.last + 1),
+            )
+            commits = await _gradually(map(rows.read_commit, page))
+            made = await index.columns_of(stored.after, commits)
+            persons = await bulk_reads.rows_of(
+                tables,
+                account,
+                [rows.leg_row_key(leg) for leg in first_legs(made)],
+                run.entries,
+                rows.PERSON,
+            )
+            known = {key: rows.read_person(found[0]) for key, found in persons.items()}
+            legs = {leg: known.get(rows.leg_row_key(leg), {}) for leg in first_legs(made)}
+            numbers = number_columns(account, made, legs)
+        except (*UNREADABLE, IndexError) as error:
+            run.wrong(row.key, f"data: can't be read ({type(error).__name__})")
+            continue
+        if replace(stored, numbers=[]) != replace(made, numbers=[]):
+            run.wrong(row.key, "data: differs from the journal")
+        elif any(one != other for one, other in zip(stored.numbers, numbers, strict=True) if other):
+            run.wrong(row.key, "numbers: are not those of the legs")
+        run.indexed_commit = stored.last
 
 
 async def _gradually[Item](items: Iterable[Item]) -> list[Item]:

@@ -6,7 +6,7 @@ are in a second row, `{id}|more`, which never changes.
 
 import heapq
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
 from operator import itemgetter
@@ -25,6 +25,7 @@ from shared.domain.common.errors import (
 from shared.domain.common.opaque import from_cursor, to_cursor
 from shared.domain.legs.leg import leg_key_hash
 from shared.domain.legs.parking import ParkedLeg, ParkStatus
+from shared.pacing import yield_to_others
 from shared.ports.tables import Insert, Replace, Row, TableStore, Value
 
 TABLE = "parked"
@@ -152,6 +153,16 @@ class TableParkingLot:
                 counts[str(row.values["reason"])] += 1
         return counts
 
+    async def every(self, where: Mapping[str, str]) -> AsyncGenerator[ParkedLeg]:
+        async for row in self._scan(where):
+            yield await self._complete(row)
+
+    async def received(self, where: Mapping[str, str], since: datetime, until: datetime) -> int:
+        count = 0
+        async for row in self._scan(where):
+            count += since <= parse_time(str(row.values["received_at"])) < until
+        return count
+
     async def _scan(
         self, where: Mapping[str, str], *, pages: int = limits.PARKED_PAGES_MAX
     ) -> AsyncIterator[Row]:
@@ -163,6 +174,7 @@ class TableParkingLot:
             )
             for row in page.rows:
                 if not row.key.endswith(_MORE):
+                    await yield_to_others()
                     check_schema(row, SCHEMA)
                     yield row
             cursor = page.cursor

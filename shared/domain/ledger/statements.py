@@ -1,16 +1,19 @@
 """A month of a ledger, added up: what it opened with, what happened, what it closed with."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from shared.domain.common.errors import Invalid
 from shared.domain.common.money import parse_amount
 from shared.domain.credits.lots import Lot
+from shared.domain.ledger.entry_columns import EntryColumns, LegGroup, LineKind
 from shared.domain.ledger.model import Entry, EntryKind
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DEBIT, _REVERSAL = EntryKind.DEBIT.value, EntryKind.REVERSAL.value
 _MONTH = re.compile(r"(19[7-9][0-9]|[2-9][0-9]{3})-(0[1-9]|1[0-2])", re.ASCII)
 
 
@@ -39,7 +42,7 @@ type Totals = dict[str, Total]
 
 
 @dataclass(frozen=True, slots=True)
-class _Leg:
+class StatementLeg:
     """The groups of a charge, one for each grouping, and its seconds. Seconds of the pool count for
     the destination that the pool paid for."""
 
@@ -76,7 +79,8 @@ class Statement:
     by_organizer: Totals = field(default_factory=dict)
     by_cost_center: Totals = field(default_factory=dict)
     unresolved: list[Entry] = field(default_factory=list, repr=False)
-    _legs: dict[int, _Leg] = field(default_factory=dict, repr=False, compare=False)
+    _legs: dict[int, StatementLeg] = field(default_factory=dict, repr=False, compare=False)
+    _columns: list[EntryColumns] = field(default_factory=list, repr=False, compare=False)
 
     def add(self, entry: Entry) -> None:
         """Add the next entry."""
@@ -102,31 +106,108 @@ class Statement:
     ) -> None:
         """The charge that an unresolved reversal takes back."""
         self.unresolved.remove(reversal)
-        self._count(_leg(charge, organizer), reversal, -1)
+        self._count(statement_leg(charge, organizer), reversal, -1)
+
+    def add_columns(self, columns: EntryColumns, start: int, stop: int) -> None:
+        """The entries at places `start` to `stop` of columns, in order. Either all entries of a
+        statement come in columns, or none."""
+        if start >= stop:
+            return
+        self._columns.append(columns)
+        sequences = columns.sequences()
+        is_first = self.first_entry is None
+        if self.first_entry is None:
+            self.first_entry = sequences[start]
+        by_kind: Totals = {}
+        legs: dict[tuple[int, str, int], Total] = {}
+        for place in range(start, stop):
+            kind, amount = columns.kinds[place], columns.amounts[place]
+            name, at, sign = _DEBIT, place, 1
+            if kind == LineKind.RERATED:
+                self._take_back_replaced(columns, place)
+            elif kind == LineKind.REVERSED:
+                name, at, sign = _REVERSAL, self._take_back_debit(columns, place, sequences), -1
+            elif kind == LineKind.OTHER:
+                name, at = columns.names[columns.groups_of[place]], -1
+                self.restored_micros += amount if name == _REVERSAL else 0
+            by_kind.setdefault(name, Total()).add(amount)
+            if at < 0:
+                continue
+            key = columns.groups_of[at], columns.organizers[at] or "", sign
+            total = legs.get(key)
+            if total is None:
+                total = legs[key] = Total()
+            total.add(-amount, sign, sign * columns.seconds[at], sign * columns.pool_seconds[at])
+        self._add_sums(columns, by_kind, legs)
+        self.last_entry = sequences[stop - 1]
+        self.closing_micros = columns.balance_after(stop)
+        if is_first:
+            moved_micros = sum(total.amount_micros for total in by_kind.values())
+            self.opening_micros = self.closing_micros - moved_micros
+
+    def _add_sums(
+        self, columns: EntryColumns, by_kind: Totals, legs: Mapping[tuple[int, str, int], Total]
+    ) -> None:
+        for name, total in by_kind.items():
+            self.by_kind.setdefault(name, Total()).add(total.amount_micros, total.count)
+        for (group, organizer, _), total in legs.items():
+            self._add_legs(_leg_of(columns.groups[group], organizer, 0, 0), total)
+
+    def _take_back_debit(self, columns: EntryColumns, place: int, sequences: Sequence[int]) -> int:
+        """The place of the debit that a reversal in the same columns takes back; -1 where the debit
+        is in earlier columns and taken back now, or unresolved."""
+        sequence = columns.targets[place]
+        for known in reversed(self._columns if sequence >= (self.first_entry or 0) else ()):
+            if (at := known.place_of(sequence)) is None:
+                continue
+            if known is columns:
+                return at
+            group, organizer = known.groups[known.groups_of[at]], known.organizers[at] or ""
+            leg = _leg_of(group, organizer, known.seconds[at], known.pool_seconds[at])
+            total = Total(-1, -columns.amounts[place], -leg.seconds, -leg.pool_seconds)
+            self._add_legs(leg, total)
+            return -1
+        self.unresolved.append(_reversal(columns, place, sequences[place]))
+        return -1
+
+    def _take_back_replaced(self, columns: EntryColumns, place: int) -> None:
+        """The charge that a re-rating replaces, where its reversal is unresolved."""
+        if self.unresolved and self.unresolved[-1].reverses == columns.targets[place]:
+            reversal = self.unresolved.pop()
+            group, seconds, pool_seconds = columns.replaced[place]
+            organizer = reversal.organizer or ""
+            leg = _leg_of(columns.groups[group], organizer, seconds, pool_seconds)
+            self._count(leg, reversal, -1)
 
     def _charge(self, entry: Entry) -> None:
         charge = entry.charge or {}
-        leg = self._legs[entry.sequence] = _leg(charge, entry.organizer)
+        leg = self._legs[entry.sequence] = statement_leg(charge, entry.organizer)
         if entry.rerates is not None and self.unresolved:
             reversal = self.unresolved[-1]
             if reversal.reverses == entry.rerates:  # its new charge says what it was
-                self.take_back(reversal, _replaced(charge), reversal.organizer)
+                self.take_back(reversal, replaced_charge(charge), reversal.organizer)
         self._count(leg, entry, 1)
 
-    def _count(self, leg: _Leg, entry: Entry, sign: int) -> None:
-        amount, seconds, pool_seconds = (
-            -entry.amount_micros,
-            sign * leg.seconds,
-            sign * leg.pool_seconds,
+    def _count(self, leg: StatementLeg, entry: Entry, sign: int) -> None:
+        seconds, pool_seconds = sign * leg.seconds, sign * leg.pool_seconds
+        self._add_legs(leg, Total(sign, -entry.amount_micros, seconds, pool_seconds))
+
+    def _add_legs(self, leg: StatementLeg, total: Total) -> None:
+        """Legs of the same groups; their seconds are those of `total`."""
+        count, amount, seconds, pool_seconds = (
+            total.count,
+            total.amount_micros,
+            total.seconds,
+            total.pool_seconds,
         )
-        self.charges.add(amount, sign, seconds, pool_seconds)
+        self.charges.add(amount, count, seconds, pool_seconds)
         for totals, name in (
             (self.by_leg_kind, leg.leg_kind),
             (self.by_organizer, leg.organizer),
             (self.by_cost_center, leg.cost_center),
         ):
-            totals.setdefault(name, Total()).add(amount, sign, seconds, pool_seconds)
-        self.by_destination.setdefault(leg.destination, Total()).add(amount, sign, seconds)
+            totals.setdefault(name, Total()).add(amount, count, seconds, pool_seconds)
+        self.by_destination.setdefault(leg.destination, Total()).add(amount, count, seconds)
         if pool_seconds:
             paid = self.by_destination.setdefault(leg.pool_destination, Total())
             paid.add(0, 0, 0, pool_seconds)
@@ -175,6 +256,22 @@ class ClosedMonth:
         """A commit that was made before the month, in order."""
         self.after = self.last = commit
         self.statement.opening_micros = self.statement.closing_micros = balance_micros
+
+    def add_columns(self, columns: EntryColumns, until: datetime) -> bool:
+        """The commits of columns after the last one, up to a time; whether all were before it."""
+        limit_us = (until - _EPOCH) // timedelta(microseconds=1)
+        start = stop = 0
+        known = self.last
+        for commit in columns.commits:
+            if commit.at_us >= limit_us:
+                break
+            stop += commit.entries
+            if commit.number <= known:
+                start = stop
+            else:
+                self.last = commit.number
+        self.statement.add_columns(columns, start, stop)
+        return self.last == columns.last
 
     def add(self, commit: int, entries: Iterable[Entry]) -> None:
         """A commit of the month, in order."""
@@ -254,10 +351,11 @@ def _sum(totals: Totals) -> Total:
     return result
 
 
-def _leg(charge: Mapping[str, object], organizer: str | None) -> _Leg:
+def statement_leg(charge: Mapping[str, object], organizer: str | None) -> StatementLeg:
+    """The groups and seconds of a charge in a statement."""
     seconds, pool_seconds = charged_seconds(charge)
     destination = destination_of(charge) or str(charge.get("zero_reason") or "unknown")
-    return _Leg(
+    return StatementLeg(
         leg_kind=str(charge.get("kind") or "unknown"),
         destination=destination,
         pool_destination=_pool_destination(charge) or destination,
@@ -265,6 +363,33 @@ def _leg(charge: Mapping[str, object], organizer: str | None) -> _Leg:
         cost_center=str(charge.get("cost_center") or ""),
         seconds=seconds,
         pool_seconds=pool_seconds,
+    )
+
+
+def _leg_of(group: LegGroup, organizer: str, seconds: int, pool_seconds: int) -> StatementLeg:
+    """As `statement_leg`, of a leg in columns."""
+    return StatementLeg(
+        leg_kind=group.kind,
+        destination=group.stated_destination,
+        pool_destination=group.pool_destination,
+        organizer=organizer,
+        cost_center=group.cost_center,
+        seconds=seconds,
+        pool_seconds=pool_seconds,
+    )
+
+
+def _reversal(columns: EntryColumns, place: int, sequence: int) -> Entry:
+    """A reversal in columns, as far as its debit has to be found and taken back."""
+    return Entry(
+        sequence,
+        EntryKind.REVERSAL,
+        columns.amounts[place],
+        0,
+        datetime.fromtimestamp(0, UTC),
+        leg=columns.legs[place],
+        reverses=columns.targets[place],
+        organizer=columns.organizers[place],
     )
 
 
@@ -292,7 +417,7 @@ def _pool_destination(charge: Mapping[str, object]) -> str | None:
     return None
 
 
-def _replaced(charge: Mapping[str, object]) -> Mapping[str, object]:
+def replaced_charge(charge: Mapping[str, object]) -> Mapping[str, object]:
     """The charge of a leg before its re-rating."""
     before = charge.get("replaces")
     if not isinstance(before, dict):

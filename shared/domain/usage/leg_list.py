@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from shared.domain.common.canonical import parse_time
+from shared.domain.ledger.entry_columns import LegGroup
 from shared.domain.ledger.model import Entry, EntryKind
 from shared.domain.legs.parking import ParkedLeg
 from shared.domain.usage.leg_facts import UsageFacts, leg_facts
@@ -99,6 +100,29 @@ class LegFilter:
             and (self.flag is None or self.flag in leg.flags)
             and (self.organizer in {None, leg.organizer} or not leg.organizer)
         )
+
+    def admits_group(self, group: LegGroup) -> bool:
+        """As `admits_first`, by the group of a charge alone."""
+        return (
+            self.kind in {None, group.kind}
+            and self.cost_center in {None, group.cost_center}
+            and self.region in {None, group.region}
+            and self.bridge in {None, group.bridge}
+            and (self.flag is None or self.flag in group.flags)
+        )
+
+    def admits_net_group(self, group: LegGroup) -> bool:
+        """Whether a leg whose present charge has these texts can be one of them."""
+        return (
+            self.region in {None, group.region}
+            and self.status in {None, group.status}
+            and self.destination in {None, group.destination}
+        )
+
+    @property
+    def depends_on_corrections(self) -> bool:
+        """Whether a correction can make a leg one of them."""
+        return (self.status, self.destination, self.min_amount_micros) != (None, None, None)
 
     def admits(self, leg: ListedLeg) -> bool:
         """True if a leg, with its corrections and its person, matches the filter."""

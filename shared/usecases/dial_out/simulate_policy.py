@@ -1,9 +1,10 @@
 """The denials and savings of another dial-out policy, for the legs of a period."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from shared.concurrency import gather_bounded
 from shared.domain.common import limits
 from shared.domain.common.kinds import LegKind
 from shared.domain.common.money import ceil_div, parse_price
@@ -38,18 +39,36 @@ class SimulatePolicy:
         facts = await self.facts.require_account(account)
         entries, more = await self._dial_outs(account, since, until)
         persons = await self.ledger.persons_of(account, [entry.leg or "" for entry in entries])
+        organizers = await self._organizers(account, persons.values())
         calls: list[PastCall] = []
         for entry in entries:
             await yield_to_others()
             person = persons.get(entry.leg or "", {})
             if person.get("to"):
-                calls.append(await self._call(facts, policy, entry, person))
+                organizer = organizers[str(person.get("organizer") or "")]
+                calls.append(self._call(facts, policy, entry, person, organizer))
         denied: list[Verdict] = []
         for verdict in judge(calls, facts.settings.time_zone):
             await yield_to_others()
             if verdict.denial:
                 denied.append(verdict)
         return WhatIf(len(calls), len(entries) - len(calls), more, denied)
+
+    async def _organizers(
+        self, account: str, persons: Iterable[Mapping[str, object]]
+    ) -> dict[str, OrganizerFacts]:
+        """The organizers of legs by name. One that nobody registered was charged all the same: the
+        lists judge it."""
+        names = sorted({str(person.get("organizer") or "") for person in persons} | {""})
+        found = await gather_bounded(
+            lambda name: self.facts.organizer(account, name),
+            names[1:],
+            at_once=limits.STATEMENT_READS_AT_ONCE,
+        )
+        return {
+            name: facts or OrganizerFacts(name)
+            for name, facts in zip(names, (None, *found), strict=True)
+        }
 
     async def _dial_outs(
         self, account: str, since: datetime | None, until: datetime | None
@@ -79,18 +98,15 @@ class SimulatePolicy:
             after = commits[-1].number
         return dial_outs, False
 
-    async def _call(
+    def _call(
         self,
         account: Account,
         policy: AccountPolicy,
         entry: Entry,
         person: Mapping[str, object],
+        organizer: OrganizerFacts,
     ) -> PastCall:
         charge = read_charge(entry.charge or {})
-        name = person.get("organizer")
-        organizer = await self.facts.organizer(account.id, str(name)) if name else None
-        # One that nobody registered was charged all the same: the lists judge it.
-        organizer = organizer or OrganizerFacts(str(name or ""))
         settings = account.settings
         facts = DialOutFacts(
             dialled=look_up(str(person["to"]), (settings.usage_location,)),

@@ -1,5 +1,6 @@
 """Months added up: the row of each one that is over, so that its statement need not be again."""
 
+from contextlib import aclosing
 from datetime import datetime, timedelta
 from itertools import islice
 
@@ -12,6 +13,7 @@ from shared.domain.ledger.statements import (
     month_span,
     months_between,
 )
+from shared.pacing import yield_to_others
 from shared.ports.ledger import Ledger
 
 
@@ -40,13 +42,11 @@ async def add_up_month(ledger: Ledger, account: str, month: str, time_zone: str)
     closed = ClosedMonth.opened(month, time_zone)
     if before is not None:
         closed.begin_after(before.number, before.balance_micros)
-    while commits := await ledger.history(account, after=closed.last):
-        for commit in commits:
-            if commit.at >= end:
+    async with aclosing(ledger.columns(account, after=closed.last)) as history:
+        async for columns in history:
+            await yield_to_others()
+            if not closed.add_columns(columns, end):
                 break
-            closed.add(commit.number, commit.entries)
-        if commits[-1].number != closed.last:
-            break
     closed.head = await ledger.head_at(account, closed.last) or ""
     await _resolve(ledger, account, closed.statement)
     return closed

@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from shared.concurrency import gather_bounded
 from shared.domain.common import limits
 from shared.domain.common.errors import Conflict, LedgerCorrupt, NotFound
 from shared.domain.common.opaque import from_cursor, to_cursor
@@ -149,27 +151,14 @@ class ReadLedger:
         return closed.statement, facts.settings.currency, parked
 
     async def printed_statement(self, account: str, month: str) -> PrintedStatement:
-        """As `statement`, with the movements, corrections and lots that a printed one lists. Raises
-        LedgerCorrupt."""
+        """As `statement`, with the movements, corrections and lots that a printed one lists."""
         facts = await self.facts.require_account(account)
         closed, parked = await self._month(facts, month)
-        movements: list[Entry] = []
-        corrections: list[Entry] = []
-        after = closed.after
-        while after < closed.last:
-            commits = await self.ledger.history(account, after=after)
-            for commit in commits:
-                await yield_to_others()
-                if commit.number > closed.last:
-                    break
-                for entry in commit.entries:
-                    if entry.leg is None:
-                        movements.append(entry)
-                    elif not entry.is_first_debit:
-                        corrections.append(entry)
-            if not commits:
-                raise LedgerCorrupt("The journal ends before the month.")
-            after = commits[-1].number
+        others = await self._others(account, closed)
+        movements = [entry for entry in others if entry.leg is None]
+        corrections = [
+            entry for entry in others if entry.leg is not None and not entry.is_first_debit
+        ]
         state = await self.ledger.state(account)
         return PrintedStatement(
             account=account,
@@ -183,6 +172,30 @@ class ReadLedger:
             now=self.clock.now(),
         )
 
+    async def _others(self, account: str, closed: ClosedMonth) -> list[Entry]:
+        """The entries of the month's commits that hold not only first debits of legs."""
+        numbers: list[int] = []
+        last = closed.after
+        async with aclosing(self.ledger.columns(account, after=closed.after)) as history:
+            async for columns in history:
+                await yield_to_others()
+                numbers += [
+                    number
+                    for number in columns.commits_with_others()
+                    if closed.after < number <= closed.last
+                ]
+                last = columns.last
+                if last >= closed.last:
+                    break
+        if last < closed.last:
+            raise LedgerCorrupt("The journal ends before the month.")
+        found = await gather_bounded(
+            lambda number: self.ledger.journal(account, after=number - 1, limit=1),
+            numbers,
+            at_once=limits.STATEMENT_READS_AT_ONCE,
+        )
+        return [entry for commits in found for commit in commits for entry in commit.entries]
+
     async def _month(self, facts: Account, month: str) -> tuple[ClosedMonth, int]:
         """(a month added up, how many legs that came in then are parked and open)."""
         zone = facts.settings.time_zone
@@ -190,18 +203,8 @@ class ReadLedger:
         closed = await self.ledger.closed_month(facts.id, month)
         if closed is None or closed.time_zone != zone:
             closed = await add_up_month(self.ledger, facts.id, month, zone)
-        return closed, await self._open_parked(facts.id, start, end)
-
-    async def _open_parked(self, account: str, start: datetime, end: datetime) -> int:
-        count, cursor = 0, None
-        where = {"account": account, "status": ParkStatus.OPEN.value}
-        while True:
-            page, cursor = await self.parking.page(
-                where=where, limit=limits.LIST_ITEMS_MAX, cursor=cursor
-            )
-            count += sum(start <= parked.received_at < end for parked in page)
-            if cursor is None:
-                return count
+        where = {"account": facts.id, "status": ParkStatus.OPEN.value}
+        return closed, await self.parking.received(where, start, end)
 
     async def verify(self, account: str, *, anchored: bool = False) -> Verification:
         """Recompute the ledger from the stored rows; `anchored`: compare it with its newest anchor.

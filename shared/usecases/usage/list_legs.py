@@ -1,17 +1,19 @@
 """The legs of an account in a span of time, from its ledger, a page at a time."""
 
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
+from itertools import islice
 
 from shared.domain.common import limits
 from shared.domain.common.canonical import format_time
-from shared.domain.common.errors import Invalid
+from shared.domain.common.errors import Invalid, LedgerCorrupt
 from shared.domain.ledger.model import Entry, EntryKind
 from shared.domain.legs.parking import ParkStatus
 from shared.domain.usage.leg_facts import UsageTime
 from shared.domain.usage.leg_list import PARKED, LegFilter, ListedLeg, listed_leg, parked_leg
+from shared.domain.usage.leg_selection import LegOrder, LegSelection
 from shared.domain.usage.usage import UsageSpan
 from shared.pacing import yield_to_others
 from shared.ports.clock import Clock
@@ -22,14 +24,6 @@ from shared.usecases.usage.spans import requested_span
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST_WINDOW_COMMITS = 4
-
-
-class LegOrder(StrEnum):
-    """The order of a list of legs: by the time that selects them, or the most expensive first."""
-
-    NEWEST = "newest"
-    OLDEST = "oldest"
-    AMOUNT = "amount"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +50,9 @@ class LegPage:
 class ListLegs:
     """Raises NotFound `account_unknown` and StoreUnavailable.
 
-    Pages by the time of the entry read the journal from their place on. All other lists, and
-    complete ones, read the span as a whole.
+    Pages of all legs by the time of the entry read the journal from their place on. Pages in
+    another order or with a filter read the columns of the span. Complete lists read the journal of
+    the span.
     """
 
     facts: DirectoryCache
@@ -69,23 +64,99 @@ class ListLegs:
         """At most `limit` legs from a place on."""
         span = await self._span(account, query)
         if query.wanted.status == PARKED:
-            legs = await self._parked(account, query, span)
-        elif query.by is UsageTime.ANSWERED or query.order is LegOrder.AMOUNT:
-            legs = await self._collected(account, query, span)
+            found, following = await self._parked_page(account, query, span, limit, place)
+        elif (
+            query.by is UsageTime.BOOKED
+            and query.order is not LegOrder.AMOUNT
+            and query.wanted == LegFilter()
+        ):
+            found, following = await self._scanned(account, query, span, limit, place)
         else:
-            listed, following = await self._scanned(account, query, span, limit, place)
-            return LegPage(listed, following, span.time_zone)
+            found, following = await self._selected(account, query, span, limit, place)
+        return LegPage(found, following, span.time_zone)
+
+    async def _parked_page(
+        self, account: str, query: LegQuery, span: UsageSpan, limit: int, place: str | None
+    ) -> tuple[list[ListedLeg], str | None]:
+        legs = await self._parked(account, query, span)
         key = _key(query)
         legs.sort(key=key)
         if place is not None:
-            after = tuple(map(int, place.split("|")))
+            after = _read_place(place)
             legs = [leg for leg in legs if key(leg)[:2] > after]
-        listed = legs[:limit]
-        is_last = len(legs) <= limit
-        if query.wanted.number is None and query.wanted.status != PARKED:
-            await self._name(account, listed)
-        following = None if is_last else "|".join(map(str, key(listed[-1])[:2]))
-        return LegPage(listed, following, span.time_zone)
+        found = legs[:limit]
+        following = None if len(legs) <= limit else _place_text(key(found[-1])[:2])
+        return found, following
+
+    async def _selected(
+        self, account: str, query: LegQuery, span: UsageSpan, limit: int, place: str | None
+    ) -> tuple[list[ListedLeg], str | None]:
+        """A page of the legs that columns select, each verified by its guard."""
+        selection = await self._selection(account, query, span)
+        ordered = selection.in_order(query.order, _read_place(place) if place else None)
+        found: list[ListedLeg] = []
+        last, examined = place, 0
+        while part := list(islice(ordered, limit + 1 - len(found))):
+            legs = await self._of_guards(account, {leg: name for _, leg, name in part})
+            for at, leg_key, _ in part:
+                leg = legs[leg_key]
+                if query.wanted.admits(leg):
+                    if len(found) == limit:
+                        return found, last
+                    found.append(leg)
+                last = _place_text(at)
+            examined += len(part)
+            if examined >= limits.LISTED_CANDIDATES_MAX + limit:
+                return found, last
+        return found, None
+
+    async def _selection(self, account: str, query: LegQuery, span: UsageSpan) -> LegSelection:
+        """The legs that may match, with their corrections, whenever these were booked."""
+        selection = LegSelection(account, span, query.wanted)
+        ahead = timedelta(0)
+        if span.by is UsageTime.ANSWERED:  # a bridge's clock may be ahead
+            ahead = timedelta(seconds=limits.LEG_FUTURE_SECONDS_MAX)
+        after = await self._commit_before(account, span.since - ahead)
+        until = None
+        if (
+            span.by is UsageTime.BOOKED
+            and query.order is not LegOrder.AMOUNT
+            and not query.wanted.depends_on_corrections
+        ):
+            until = await self._commit_before(account, span.until)
+        async with aclosing(self.ledger.columns(account, after=after)) as history:
+            async for columns in history:
+                await yield_to_others()
+                selection.add(columns)
+                if len(selection) > limits.LISTED_LEGS_MAX:
+                    raise _too_many(selection.times())
+                if until is not None and columns.last >= until:
+                    break
+        return selection
+
+    async def _of_guards(
+        self, account: str, organizers: Mapping[str, str | None]
+    ) -> dict[str, ListedLeg]:
+        """Legs with their persons and corrections, by their keys. `organizers` are those of the
+        journal. Raises LedgerCorrupt where a leg has no guard."""
+        debits = await self.ledger.debits_of(account, list(organizers))
+        numbers = [record.entry.sequence for found in debits.values() for record in found]
+        reversals = await self.ledger.reversals_of(account, numbers)
+        legs: dict[str, ListedLeg] = {}
+        for key, organizer in organizers.items():
+            await yield_to_others()
+            records = debits.get(key)
+            if not records:
+                raise LedgerCorrupt(f"The guard of leg {key} is missing.")
+            leg = listed_leg(replace(records[0].entry, organizer=organizer), records[0].charge)
+            leg.name(records[0].person)
+            for record in records:
+                if record is not records[0]:
+                    leg.correct(record.entry, record.charge)
+                if reversal := reversals.get(record.entry.sequence):
+                    leg.correct(reversal)
+            legs[key] = leg
+        return legs
 
     async def every(self, account: str, query: LegQuery) -> LegPage:
         """All legs."""
@@ -134,21 +205,13 @@ class ListLegs:
             leg.name(persons.get(leg.leg, {}))
 
     async def _parked(self, account: str, query: LegQuery, span: UsageSpan) -> list[ListedLeg]:
-        parked_legs: list[ListedLeg] = []
-        cursor = None
         where = {"account": account, "status": ParkStatus.OPEN.value}
-        while True:
-            page, cursor = await self.parking.page(
-                where=where, limit=limits.LIST_ITEMS_MAX, cursor=cursor
-            )
-            legs = map(parked_leg, page)
-            parked_legs += [
-                leg
-                for leg in legs
-                if span.has(leg.booked_at, leg.called_at) and query.wanted.admits(leg)
-            ]
-            if cursor is None:
-                return parked_legs
+        legs = [parked_leg(parked) async for parked in self.parking.every(where)]
+        return [
+            leg
+            for leg in legs
+            if span.has(leg.booked_at, leg.called_at) and query.wanted.admits(leg)
+        ]
 
     async def _collected(self, account: str, query: LegQuery, span: UsageSpan) -> list[ListedLeg]:
         """All legs of a span with their corrections, whenever these were booked."""
@@ -168,7 +231,9 @@ class ListLegs:
                     elif leg := _candidate(entry, query, span):
                         legs[entry.leg] = leg
                 if len(legs) > limits.LISTED_LEGS_MAX:
-                    raise _too_many(legs.values(), span)
+                    is_booked = span.by is UsageTime.BOOKED
+                    times = (leg.booked_at if is_booked else leg.called_at for leg in legs.values())
+                    raise _too_many(sorted(times))
             after = commits[-1].number
         collected_legs = list(legs.values())
         if query.wanted.number is not None:
@@ -178,38 +243,35 @@ class ListLegs:
     async def _scanned(
         self, account: str, query: LegQuery, span: UsageSpan, limit: int, place: str | None
     ) -> tuple[list[ListedLeg], str | None]:
-        """A page by the time of the entry, from the journal's rows where it begins."""
-        legs: list[ListedLeg] = []
-        last = ""
-        async for part, behind in self._candidates(account, query, span, limit, place):
-            for leg, at in await self._detailed(account, part):
-                if not query.wanted.admits(leg):
-                    continue
-                if len(legs) == limit:
-                    return legs, last
-                legs.append(leg)
+        """A page of all legs by the time of the entry, from the journal's rows where it begins."""
+        found: dict[str, str | None] = {}
+        following = last = None
+        async with aclosing(self._debits(account, query, span, place)) as debits:
+            async for entry, at in debits:
+                if len(found) == limit or entry is None:
+                    following = last if len(found) == limit else at
+                    break
+                found[entry.leg or ""] = entry.organizer
                 last = at
-            if behind is not None:
-                return legs, behind
-        return legs, None
+        legs = await self._of_guards(account, found)
+        return list(legs.values()), following
 
-    async def _candidates(
-        self, account: str, query: LegQuery, span: UsageSpan, limit: int, place: str | None
-    ) -> AsyncIterator[tuple[list[tuple[ListedLeg, str]], str | None]]:
-        """Parts of the legs that may match, each with its place, in order; with the place of
-        the last one read where the reads of a page are used up."""
+    async def _debits(
+        self, account: str, query: LegQuery, span: UsageSpan, place: str | None
+    ) -> AsyncGenerator[tuple[Entry | None, str]]:
+        """The first debits of legs with their places, in order; None with the place of the last
+        entry that was read where the reads of a page are used up."""
         newest = query.order is LegOrder.NEWEST
         first = await self._commit_before(account, span.since) + 1
         last = await self._commit_before(account, span.until)
         begin = None
         if place is not None:
-            begin = tuple(map(int, place.split("|")))
+            begin = _read_place(place)
             first, last = (first, begin[0]) if newest else (begin[0], last)
-        part: list[tuple[ListedLeg, str]] = []
         size = _FIRST_WINDOW_COMMITS
         for reads in range(1, limits.ENTRY_SCANS_MAX + 1):
             if first > last:
-                break
+                return
             low = max(first, last - size + 1) if newest else first
             commits = await self.ledger.journal(
                 account, after=low - 1, limit=min(size, last - low + 1)
@@ -218,37 +280,13 @@ class ListLegs:
                 await yield_to_others()
                 if begin is not None and not _is_behind((commit, at), begin, newest=newest):
                     continue
-                if leg := _candidate(entry, query, span):
-                    part.append((leg, f"{commit}|{at}"))
-                if len(part) > limit:
-                    yield part, None
-                    part = []
+                if entry.is_first_debit and span.since <= entry.at < span.until:
+                    yield entry, f"{commit}|{at}"
             end = commits[-1].number if commits else last
             first, last = (first, low - 1) if newest else (end + 1, last)
             size = min(2 * size, limits.JOURNAL_PAGE_ROWS)
             if reads == limits.ENTRY_SCANS_MAX and first <= last:
-                yield part, f"{low}|0" if newest else f"{end}|{limits.TRANSACTION_OPERATIONS_MAX}"
-                return
-        yield part, None
-
-    async def _detailed(
-        self, account: str, part: Sequence[tuple[ListedLeg, str]]
-    ) -> Iterable[tuple[ListedLeg, str]]:
-        """The legs with their persons and corrections, read from their guards."""
-        debits = await self.ledger.debits_of(account, [leg.leg for leg, _ in part])
-        records = [record for entries in debits.values() for record in entries]
-        reversals = await self.ledger.reversals_of(
-            account, [record.entry.sequence for record in records]
-        )
-        for leg, _ in part:
-            for record in debits.get(leg.leg, ()):
-                if record.entry.is_first_debit:
-                    leg.name(record.person)
-                else:
-                    leg.correct(record.entry, record.charge)
-                if reversal := reversals.get(record.entry.sequence):
-                    leg.correct(reversal)
-        return part
+                yield None, f"{low}|0" if newest else f"{end}|{limits.TRANSACTION_OPERATIONS_MAX}"
 
     async def _commit_before(self, account: str, moment: datetime) -> int:
         """The number of the last commit before a moment."""
@@ -261,13 +299,21 @@ class ListLegs:
         return before.number if before else 0
 
 
-def _too_many(legs: Iterable[ListedLeg], span: UsageSpan) -> Invalid:
-    """The error for a list that a process does not hold; half of its legs fit."""
-    is_booked = span.by is UsageTime.BOOKED
-    times = sorted(leg.booked_at if is_booked else leg.called_at for leg in legs)
+def _too_many(times: Sequence[datetime]) -> Invalid:
+    """The error for a list that a process does not hold; half of its legs, whose times are in
+    order, fit."""
     narrower = format_time(times[len(times) // 2])
     detail = f"More than {limits.LISTED_LEGS_MAX:,} legs are in the span. Narrow it, to={narrower}."
     return Invalid(detail, code="result_too_large")
+
+
+def _read_place(place: str) -> tuple[int, int]:
+    first, second = map(int, place.split("|"))
+    return first, second
+
+
+def _place_text(place: tuple[int, ...]) -> str:
+    return "|".join(map(str, place))
 
 
 def _candidate(entry: Entry, query: LegQuery, span: UsageSpan) -> ListedLeg | None:
@@ -287,7 +333,7 @@ def _entries(commits: Sequence[Commit], *, newest: bool) -> Iterable[tuple[int, 
             yield commit.number, at, entry
 
 
-def _is_behind(place: tuple[int, int], begin: tuple[int, ...], *, newest: bool) -> bool:
+def _is_behind(place: tuple[int, int], begin: tuple[int, int], *, newest: bool) -> bool:
     return place < begin if newest else place > begin
 
 

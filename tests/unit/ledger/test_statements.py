@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
+from unittest.mock import patch
 from urllib.parse import quote
 
 from hypothesis import given, settings
@@ -16,6 +17,7 @@ from shared.adapters.erasure import TableEraser
 from shared.adapters.ledger import rows
 from shared.adapters.ledger.months import month_values
 from shared.adapters.tables.packing import pack, unpack
+from shared.domain.common import limits
 from shared.domain.common.canonical import content_digest
 from shared.domain.common.money import format_amount
 from shared.domain.credits.lots import LotKind
@@ -206,7 +208,10 @@ async def _played(steps: Sequence[tuple[str, int, int, int]]) -> None:
     for month, statement in opened.items():
         await _agrees(history, month, statement)
     app.clock.advance(days=62)
-    await app.ledger.pack_until(ACCOUNT, app.clock.now())
+    with patch.object(limits, "INDEX_ENTRIES_MIN", 1):
+        await app.ledger.pack_until(ACCOUNT, app.clock.now())
+    for month, statement in opened.items():
+        assert (await add_up_month(app.ledger, ACCOUNT, month, "UTC")).statement == statement
     await close_months(app.ledger, ACCOUNT, "UTC", app.clock.now())
     for month, statement in opened.items():
         closed = await app.ledger.closed_month(ACCOUNT, month)

@@ -20,22 +20,36 @@ TIMES = ("booked", "answered")
 ORDERS = ("newest", "oldest", "amount")
 
 
-@pytest.fixture
-def app() -> ChargingApp:
-    app = ChargingApp()
+class _App(ChargingApp):
+    """`is_packed`: before each list, the entries so far are put into columns."""
+
+    is_packed = False
+
+    def pack(self) -> None:
+        if self.is_packed:
+            self.run(self.container.ledger.pack_until("contoso", self.clock.now()))
+
+
+@pytest.fixture(params=["journal", "columns"])
+def app(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> _App:
+    monkeypatch.setattr(limits, "INDEX_ENTRIES_MIN", 1)
+    app = _App()
     app.settle()
+    app.is_packed = request.param == "columns"
     return app
 
 
-def legs(app: ChargingApp, query: str = "") -> list[dict[str, Any]]:
+def legs(app: _App, query: str = "") -> list[dict[str, Any]]:
+    app.pack()
     answer = app.get(f"{LEGS}{query}")
     assert answer.status == 200, answer.body
     return list(answer.json["items"])
 
 
-def paged(app: ChargingApp, query: str) -> list[str]:
+def paged(app: _App, query: str) -> list[str]:
     found: list[str] = []
     cursor = ""
+    app.pack()
     while True:
         answer = app.get(f"{LEGS}{query}&limit=2{cursor}")
         assert answer.status == 200, answer.body
@@ -45,7 +59,7 @@ def paged(app: ChargingApp, query: str) -> list[str]:
         cursor = f"&cursor={quote(answer.json['next'])}"
 
 
-def five(app: ChargingApp) -> list[str]:
+def five(app: _App) -> list[str]:
     found = []
     for minutes in (3, 1, 5, 2, 4):
         app.clock.advance(600)
@@ -53,7 +67,7 @@ def five(app: ChargingApp) -> list[str]:
     return found
 
 
-def test_an_item_says_what_a_leg_was_and_costs(app: ChargingApp) -> None:
+def test_an_item_says_what_a_leg_was_and_costs(app: _App) -> None:
     leg = app.leg(to=LONDON, conference_id="3001", organizer="ken", talk_seconds=61)
     (item,) = legs(app)
     assert item["leg"] == leg
@@ -71,7 +85,7 @@ def test_an_item_says_what_a_leg_was_and_costs(app: ChargingApp) -> None:
 
 @pytest.mark.parametrize("time", TIMES)
 @pytest.mark.parametrize("order", ORDERS)
-def test_pages_are_the_list_cut_into_pieces(app: ChargingApp, time: str, order: str) -> None:
+def test_pages_are_the_list_cut_into_pieces(app: _App, time: str, order: str) -> None:
     there = five(app)
     by_amount = [there[place] for place in (2, 4, 0, 3, 1)]
     expected = {"oldest": there, "newest": there[::-1], "amount": by_amount}[order]
@@ -83,7 +97,7 @@ def test_pages_are_the_list_cut_into_pieces(app: ChargingApp, time: str, order: 
 
 
 @pytest.mark.parametrize("time", TIMES)
-def test_filters_select(app: ChargingApp, time: str) -> None:
+def test_filters_select(app: _App, time: str) -> None:
     ken = app.leg(to=LONDON, conference_id="a", organizer="ken")
     amy = app.leg(to=PARIS, conference_id="b", organizer="amy", from_number=None)
     for query, expected in {
@@ -107,7 +121,7 @@ def test_filters_select(app: ChargingApp, time: str) -> None:
         assert sorted(found) == sorted(expected), query
 
 
-def test_filters_are_combined_and_json_and_csv_agree(app: ChargingApp) -> None:
+def test_filters_are_combined_and_json_and_csv_agree(app: _App) -> None:
     """Each pair of filters, in each order and by either time, against the fields of the items."""
     app.put("/api/v1/accounts/contoso/organizers/ken", {"cost_center": "sales"})
     for number in range(12):
@@ -152,7 +166,7 @@ def test_filters_are_combined_and_json_and_csv_agree(app: ChargingApp) -> None:
 
 
 @pytest.mark.parametrize("time", TIMES)
-def test_amounts_are_net_of_corrections(app: ChargingApp, time: str) -> None:
+def test_amounts_are_net_of_corrections(app: _App, time: str) -> None:
     reversed_leg, kept = app.leg(to=LONDON), app.leg(to=LONDON)
     path = f"/api/v1/accounts/contoso/legs/{reversed_leg}/reversal"
     entry = app.post(path, {"reason": "Bad line"}).json["entry"]["sequence"]
@@ -169,7 +183,7 @@ def test_amounts_are_net_of_corrections(app: ChargingApp, time: str) -> None:
     assert [each["leg"] for each in dear] == [kept]
 
 
-def test_parked_legs_are_listed_where_requested(app: ChargingApp) -> None:
+def test_parked_legs_are_listed_where_requested(app: _App) -> None:
     app.leg(to=LONDON)
     app.parked(app.ended(to="+390669812345"))
     assert [each["status"] for each in legs(app)] == ["charged"]
@@ -181,7 +195,7 @@ def test_parked_legs_are_listed_where_requested(app: ChargingApp) -> None:
     )
 
 
-def test_csv_has_local_times(app: ChargingApp) -> None:
+def test_csv_has_local_times(app: _App) -> None:
     app.account("tokyo", time_zone="Asia/Tokyo")
     app.leg("tokyo", to=LONDON)
     answer = app.get("/api/v1/accounts/tokyo/legs?format=csv")
@@ -189,7 +203,7 @@ def test_csv_has_local_times(app: ChargingApp) -> None:
     assert row["answered_at_local"].endswith("+09:00")
 
 
-def test_a_cursor_is_bound_to_account_and_query(app: ChargingApp) -> None:
+def test_a_cursor_is_bound_to_account_and_query(app: _App) -> None:
     five(app)
     app.account("fabrikam")
     following = app.get(f"{LEGS}?limit=2").json["next"]
@@ -206,14 +220,14 @@ def test_a_cursor_is_bound_to_account_and_query(app: ChargingApp) -> None:
 
 
 @pytest.mark.parametrize("query", ["min_amount=x", "order=x", "status=x", "kind=x", "colour=red"])
-def test_what_a_list_does_not_take_is_refused(app: ChargingApp, query: str) -> None:
+def test_what_a_list_does_not_take_is_refused(app: _App, query: str) -> None:
     answer = app.get(f"{LEGS}?{query}")
     assert (answer.status, answer.code) == (422, "query_invalid")
 
 
 @pytest.mark.parametrize("query", ["?order=amount", "?time=answered", "?format=csv"])
 def test_a_list_that_is_too_long_names_a_narrower_span(
-    app: ChargingApp, monkeypatch: pytest.MonkeyPatch, query: str
+    app: _App, monkeypatch: pytest.MonkeyPatch, query: str
 ) -> None:
     there = five(app)
     app.clock.advance(1)
@@ -227,7 +241,7 @@ def test_a_list_that_is_too_long_names_a_narrower_span(
 
 @pytest.mark.parametrize("time", TIMES)
 def test_a_file_that_is_too_long_names_a_narrower_span(
-    app: ChargingApp, monkeypatch: pytest.MonkeyPatch, time: str
+    app: _App, monkeypatch: pytest.MonkeyPatch, time: str
 ) -> None:
     five(app)
     monkeypatch.setattr(usage_routes, "CSV_ROWS_MAX", 3)
