@@ -6,6 +6,7 @@ archive into `build/bridges/root`, without touching the machine's own packages, 
 chroot: Debian from its suite sid, since no stable Debian has had Asterisk since version 11.
 """
 
+import contextlib
 import fcntl
 import os
 import re
@@ -18,6 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from local.parts import free_port
 from local.stack import ROOT
@@ -205,6 +207,7 @@ class Asterisk:
             for name in list(self._processes):
                 self.stop(name)
             shutil.rmtree(LAST, ignore_errors=True)
+            CACHE.mkdir(parents=True, exist_ok=True)
             shutil.move(self.folder, LAST)
 
     def start_spooler(self) -> None:
@@ -223,8 +226,10 @@ class Asterisk:
         texts = [path.read_text() for path in self.spool.glob("*.json")]
         return [text for text in texts if text.startswith(('["call-ended"', '["dial-outs"'))]
 
-    def start(self, *words: str, env: Mapping[str, str], name: str | None = None) -> None:
-        """A program of the installation in a process group of its own."""
+    def start(
+        self, *words: str, env: Mapping[str, str], name: str | None = None
+    ) -> subprocess.Popen[bytes]:
+        """Start a program of the installation in a separate process group."""
         name = name or words[0]
         with (self.folder / f"{name}.out").open("ab") as output:
             self._processes[name] = subprocess.Popen(
@@ -235,6 +240,7 @@ class Asterisk:
                 env=dict(env),
                 start_new_session=True,
             )
+        return self._processes[name]
 
     def stop(self, name: str, number: int = signal.SIGTERM) -> None:
         """End a program that was started, if it still runs."""
@@ -291,6 +297,14 @@ class Asterisk:
         for name in ("asterisk_agi.py", "perminute.py", "spool.py"):
             shutil.copy(EXAMPLES / name, self.folder / "agi" / name)
             (self.folder / "agi" / name).chmod(0o755)
+
+
+def run_at_once(process: subprocess.Popen[Any]) -> None:
+    """Give a process real-time priority where that is permitted, so that on a busy machine, too, a
+    phone reads its clock when the event happens. Asterisk does the same for itself
+    (`highpriority`)."""
+    with contextlib.suppress(OSError, AttributeError):
+        os.sched_setscheduler(process.pid, os.SCHED_RR, os.sched_param(1))
 
 
 def _free_udp_port() -> int:

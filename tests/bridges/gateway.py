@@ -3,8 +3,9 @@
 import http.client
 import json
 import threading
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -21,6 +22,7 @@ class Exchange:
     body: Any
     status: int
     answer: Any
+    at: float = field(default_factory=time.time)
 
 
 class Gateway:
@@ -40,6 +42,10 @@ class Gateway:
     def url(self) -> str:
         """The address that bridges are given."""
         return f"http://127.0.0.1:{self._port}"
+
+    def text(self) -> str:
+        """All exchanges, one JSON document a line."""
+        return "".join(json.dumps(asdict(each)) + "\n" for each in self.exchanges)
 
     def open(self) -> None:
         """Listen."""

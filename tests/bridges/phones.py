@@ -10,7 +10,7 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bridges.asterisk import ENVIRONMENT, Asterisk
+from tests.bridges.asterisk import ENVIRONMENT, Asterisk, run_at_once
 
 SCENARIOS = Path(__file__).parent / "sipp"
 CALL_SECONDS_MAX = 120
@@ -41,10 +41,13 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """A phone's own stopwatch."""
+    """A phone's own stopwatch, and the time until the bridge confirmed both events: the ACK of the
+    phone's 200, and the 200 of its BYE. The bridge's own clock reads a time in between."""
 
     answered_at: float | None
     ended_at: float | None
+    answer_delay_seconds: float = 0.0
+    end_delay_seconds: float = 0.0
 
     @property
     def seconds(self) -> float:
@@ -77,8 +80,23 @@ def clocks(messages: list[Message]) -> dict[str, Clock]:
             if each.method == "INVITE" and each.first_line.startswith("SIP/2.0 200")
         ]
         ends = [each.at for each in call if each.first_line.startswith("BYE ")]
-        found[number] = Clock(min(answers, default=None), min(ends, default=None))
+        acks = [each.at for each in call if each.first_line.startswith("ACK ")]
+        goodbyes = [
+            each.at
+            for each in call
+            if each.method == "BYE" and each.first_line.startswith("SIP/2.0 200")
+        ]
+        found[number] = Clock(
+            min(answers, default=None),
+            min(ends, default=None),
+            _delay(answers, acks),
+            _delay(ends, goodbyes),
+        )
     return found
+
+
+def _delay(sent: list[float], confirmed: list[float]) -> float:
+    return min(confirmed) - min(sent) if sent and confirmed else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +112,7 @@ class Phones:
             shutil.copy(scenario, self.asterisk.folder / "sipp")
         words = self._command("phones", self.asterisk.far_end_port)
         words += ["-trace_shortmsg", "-shortmessage_file", self._inside("phones.csv")]
-        self.asterisk.start(*words, env=ENVIRONMENT, name="phones")
+        run_at_once(self.asterisk.start(*words, env=ENVIRONMENT, name="phones"))
 
     def call(self, number: str, seconds: float, *, caller: str) -> Clock:
         """A caller dials `number` and hangs up after `seconds` unless the bridge ends the call
@@ -105,17 +123,22 @@ class Phones:
         words += ["-m", "1", "-d", str(round(seconds * 1000))]
         words += ["-trace_shortmsg", "-shortmessage_file", self._inside(f"{log}.csv")]
         words.insert(1, f"127.0.0.1:{asterisk.sip_port}")
-        done = subprocess.run(
+        with subprocess.Popen(
             asterisk.installed.command(*words),
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             text=True,
-            timeout=CALL_SECONDS_MAX,
             env=ENVIRONMENT,
-            check=False,
-        )
+        ) as process:
+            run_at_once(process)
+            try:
+                output, _ = process.communicate(timeout=CALL_SECONDS_MAX)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
         messages = messages_in(asterisk.folder / f"{log}.csv")
-        assert done.returncode == 0, (number, done.stdout[-1500:], done.stderr[-500:], messages)
+        assert process.returncode == 0, (number, output[-1500:], messages)
         return next(iter(clocks(messages).values()))
 
     def cancelled_call(

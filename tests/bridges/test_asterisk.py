@@ -21,7 +21,14 @@ from typing import Any
 import pytest
 
 from local.stack import ROOT, Stack
-from tests.bridges.asterisk import EXAMPLES, Asterisk, Installation, NotInstalled, installation
+from tests.bridges.asterisk import (
+    EXAMPLES,
+    LAST,
+    Asterisk,
+    Installation,
+    NotInstalled,
+    installation,
+)
 from tests.bridges.gateway import Exchange, Gateway, Hook
 from tests.bridges.phones import Clock, Phones
 from tests.e2e.deployment import card, rate, slot
@@ -134,10 +141,11 @@ class Room:
         for number, clock in clocks.items():
             billed = legs[number]["talk_seconds"] if number in legs else None
             lag = self.site.lag.seconds
-            least, most = math.floor(clock.seconds - lag), math.ceil(clock.seconds + lag)
+            least = math.floor(clock.seconds - clock.answer_delay_seconds - lag)
+            most = math.ceil(clock.seconds + clock.end_delay_seconds + lag)
             if billed is None or not least <= billed <= most:
                 problems.append(
-                    f"{number}: {clock.seconds:.3f} s, billed {billed} s, lag {lag:.3f} s"
+                    f"{number}: {clock.seconds:.3f} s, billed {billed} s, lag {lag:.3f} s, {clock}"
                 )
         state = self.site.admin.get(f"accounts/{self.account}")
         if Decimal(state["balance"]) != self.credit - total:
@@ -337,6 +345,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
                 yield site
         finally:
             gateway.close()
+            LAST.mkdir(parents=True, exist_ok=True)
+            (LAST / "exchanges.jsonl").write_text(gateway.text())
             sys.path.remove(str(EXAMPLES))
 
 
