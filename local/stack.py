@@ -24,10 +24,10 @@ from urllib.parse import quote
 from local.parts import LOOPBACK, Part, StackError, free_port, port_is_free
 
 ROOT = Path(__file__).resolve().parent.parent
-READY_SECONDS_MAX = 60.0
+READY_SECONDS_MAX = 120.0
 TICK_SECONDS = 0.02
 START_PAUSE_SECONDS = 0.5  # between two starts of a part that dies at once
-REQUEST_SECONDS_MAX = 30.0
+REQUEST_SECONDS_MAX = 120.0  # the first request imports the product; the machine may be busy
 BRIDGE = "local"
 # Azurite's own well-known account, no secret.
 AZURITE_ACCOUNT = "devstoreaccount1"
