@@ -43,6 +43,8 @@ LATER_LISTS = "later lists of participants"
 SOURCE = "IncomingCall, AddParticipantSucceeded or an operationContext"
 _FAILED = frozenset({"AddParticipantFailed", "CreateCallFailed", "CancelAddParticipantSucceeded"})
 _ADDED = frozenset({"AddParticipantSucceeded", "MoveParticipantSucceeded"})
+# An invitation is one attempt: ACS tries no other route after these codes.
+_NO_ANSWER = dict.fromkeys(("408", "480"), "NO_ANSWER")
 _TIMES_DIFFER = timedelta(seconds=2)
 _PREFIX = "Microsoft.Communication."
 _VALIDATION = "Microsoft.EventGrid.SubscriptionValidationEvent"
@@ -128,8 +130,9 @@ def _list(data: Mapping[str, object]) -> dict[str, object]:
 def _added(data: Mapping[str, object]) -> dict[str, object]:
     result = mapping(data.get("resultInformation"))
     code = text_of(result.get("code"))
+    cause = _NO_ANSWER.get(code or "", f"SIP {code}" if code else None)
     phone = _phone(data.get("participant"))
-    return {"phone": phone, "cause": f"SIP {code}" if code else None, **_context(data)}
+    return {"phone": phone, "cause": cause, **_context(data)}
 
 
 def _incoming(data: Mapping[str, object]) -> dict[str, object]:

@@ -40,6 +40,16 @@ _SIP_KINDS = frozenset({"sip", "3"})
 _UNANSWERED = frozenset(
     {"USER_UNAVAILABLE", "USER_REJECTED", "SIP_TRUNK_FAILURE", "11", "12", "13"}
 )
+# A participant is one attempt, so that its end is the end of the attempt.
+_ENDED_HERE = frozenset(
+    {"CLIENT_INITIATED", "PARTICIPANT_REMOVED", "ROOM_DELETED", "ROOM_CLOSED", "1", "4", "5", "10"}
+)
+_CAUSES = {
+    **dict.fromkeys(("USER_UNAVAILABLE", "11"), "NO_ANSWER"),
+    "12": "USER_REJECTED",
+    "13": "SIP_TRUNK_FAILURE",
+    **dict.fromkeys(_ENDED_HERE, "ORIGINATOR_CANCEL"),
+}
 _NOT_ACTIVE = frozenset({"dialing", "ringing"})
 _ENDS = frozenset({"participant_left", "participant_connection_aborted"})
 _URI_USER = re.compile(r"sips?:([^@;>]+)", re.ASCII | re.IGNORECASE)
@@ -74,6 +84,7 @@ def _event(post: BridgePayload, item: object) -> Posted:
     status = (text_of(attributes.get("sip.callStatus")) or "").lower()
     reason = (text_of(_field(participant, "disconnectReason")) or "").upper()
     is_aborted = name == "participant_connection_aborted"
+    is_unanswered = is_aborted or reason in _UNANSWERED or status in _NOT_ACTIVE
     facts = {
         "type": "left" if name in _ENDS else "joined",
         "at": time_text(read_time(_field(event, "createdAt"))),
@@ -84,8 +95,8 @@ def _event(post: BridgePayload, item: object) -> Posted:
         "trunk": _number(attributes, "sip.trunkPhoneNumber", "sip.toUser", "sip.requestURI"),
         "rule": bool(text_of(attributes.get("sip.ruleID"))),
         "has_trunk": bool(text_of(attributes.get("sip.trunkID"))),
-        "is_unanswered": is_aborted or reason in _UNANSWERED or status in _NOT_ACTIVE,
-        "cause": reason or None,
+        "is_unanswered": is_unanswered,
+        "cause": (_CAUSES.get(reason, reason) if is_unanswered else reason) or None,
         **labels(post.query, _own(attributes)),
     }
     if (text := authorization_in(participant.get("identity"))) and "authorization" not in facts:

@@ -13,7 +13,8 @@ from urllib.parse import quote, urlencode
 import pytest
 
 from shared.domain.common import limits
-from tests.unit.bridges.test_hostile_posts import Vendor, play
+from tests.support import vendors
+from tests.unit.bridges.test_hostile_posts import SECRET, Vendor, play
 
 START = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 EPOCH = int(START.timestamp())
@@ -1301,3 +1302,107 @@ def test_a_trial_of_a_charged_leg_is_a_repetition_or_a_conflict() -> None:
     assert "charge" not in changed
     assert asyncio.run(vendor.outcome()) == charged
     vendor.process.close()
+
+
+def unanswered(authorization: str) -> dict[str, tuple[str, Any]]:
+    """Ends of dial-outs that no one answered, as their vendors report them."""
+    labelled = {"perminute.authorization": authorization}
+    variables = {"PERMINUTE_AUTHORIZATION": authorization}
+    found: dict[str, tuple[str, Any]] = {
+        "twilio label": (
+            "twilio",
+            [
+                call("busy", 30, CallDuration="0"),
+                member("participant-leave", 30, ParticipantLabel=authorization),
+            ],
+        ),
+        "livekit ringing": (
+            "livekit",
+            livekit("participant_left", 30, attributes=labelled | {"sip.callStatus": "ringing"}),
+        ),
+        "livekit aborted": (
+            "livekit",
+            livekit(
+                "participant_connection_aborted",
+                30,
+                joinedAt=None,
+                disconnectReason="PARTICIPANT_REMOVED",
+                attributes=labelled,
+            ),
+        ),
+        "acs canceled": (
+            "acs",
+            acs("CancelAddParticipantSucceeded", 9, operationContext=authorization),
+        ),
+        "asterisk ari": (
+            "asterisk",
+            ari("ChannelDestroyed", 9, "Ringing", cause=17)
+            | {"channel": {**ari("x", 9, "Ringing")["channel"], "channelvars": variables}},
+        ),
+        "asterisk ami": (
+            "asterisk",
+            ami(
+                "Hangup",
+                9,
+                ChannelStateDesc="Ringing",
+                Cause="19",
+                **{"ChanVariable(PERMINUTE_AUTHORIZATION)": authorization},
+            ),
+        ),
+        "freeswitch": ("freeswitch", channel(**BUSY | {"perminute_authorization": authorization})),
+        "perminute": (
+            "perminute",
+            {**RATED, "answered_at": None, "talk_seconds": 0, "hangup_cause": "NO_ANSWER"}
+            | {"authorization": authorization},
+        ),
+    }
+    for status in ("busy", "no-answer", "canceled"):
+        event = call(status, 30, CallDuration="0", perminute_authorization=authorization)
+        found[f"twilio {status}"] = "twilio", event
+    for reason in ("USER_UNAVAILABLE", "USER_REJECTED", 11, 12):
+        event = livekit("participant_left", 30, disconnectReason=reason, attributes=labelled)
+        found[f"livekit {reason}"] = "livekit", event
+    for code in (404, 408, 480, 486, 487, 603):
+        event = failed(30, authorization)
+        event["data"]["resultInformation"]["code"] = code
+        found[f"acs {code}"] = "acs", event
+    for disposition in ("BUSY", "NO ANSWER"):
+        event = record(disposition=disposition, answer="", billsec=0, userfield=authorization)
+        found[f"asterisk {disposition}"] = "asterisk", event
+    return found
+
+
+@pytest.mark.extended
+@pytest.mark.parametrize("name", sorted(unanswered("au_abc.contoso")))
+def test_a_dial_out_without_an_answer_releases_its_hold(name: str) -> None:
+    async def playing() -> tuple[str, str]:
+        dialect, _ = unanswered("au_abc.contoso")[name]
+        vendor = await Vendor.open(dialect)
+        await vendor.put("asks", "freeswitch")
+        basic = base64.b64encode(f"{vendors.USER}:{SECRET}".encode()).decode()
+        await vendor.process.register("weekly", "contoso")
+        await vendor.process.send("PUT", "/api/v1/accounts/contoso/organizers/ken", {})
+        question = {"to": LONDON, "conference_id": "weekly"}
+        answer = await vendor.process.send(
+            "POST",
+            "/api/v1/bridges/asks/dial-outs",
+            question,
+            key=None,
+            headers={"authorization": f"Basic {basic}", "idempotency-key": "one"},
+        )
+        _, events = unanswered(answer.json["authorization"])[name]
+        held = []
+        for after in (False, True):
+            if after:
+                for event in events if isinstance(events, list) else [events]:
+                    await vendor.post(dialect, "events", event)
+                await vendor.process.drain()
+            account = await vendor.process.send("GET", "/api/v1/accounts/contoso")
+            held.append(account.json["held"])
+        for process in vendor.processes:
+            process.close()
+        return held[0], held[1]
+
+    before, after = asyncio.run(playing())
+    assert before != "0.00"
+    assert after == "0.00"
