@@ -1309,18 +1309,18 @@ def unanswered(authorization: str) -> dict[str, tuple[str, Any]]:
     labelled = {"perminute.authorization": authorization}
     variables = {"PERMINUTE_AUTHORIZATION": authorization}
     found: dict[str, tuple[str, Any]] = {
-        "twilio label": (
+        "the label of Twilio": (
             "twilio",
             [
                 call("busy", 30, CallDuration="0"),
                 member("participant-leave", 30, ParticipantLabel=authorization),
             ],
         ),
-        "livekit ringing": (
+        "LiveKit while it rings": (
             "livekit",
             livekit("participant_left", 30, attributes=labelled | {"sip.callStatus": "ringing"}),
         ),
-        "livekit aborted": (
+        "LiveKit, aborted": (
             "livekit",
             livekit(
                 "participant_connection_aborted",
@@ -1330,16 +1330,16 @@ def unanswered(authorization: str) -> dict[str, tuple[str, Any]]:
                 attributes=labelled,
             ),
         ),
-        "acs canceled": (
+        "ACS, canceled": (
             "acs",
             acs("CancelAddParticipantSucceeded", 9, operationContext=authorization),
         ),
-        "asterisk ari": (
+        "ARI": (
             "asterisk",
             ari("ChannelDestroyed", 9, "Ringing", cause=17)
             | {"channel": {**ari("x", 9, "Ringing")["channel"], "channelvars": variables}},
         ),
-        "asterisk ami": (
+        "AMI": (
             "asterisk",
             ami(
                 "Hangup",
@@ -1358,17 +1358,17 @@ def unanswered(authorization: str) -> dict[str, tuple[str, Any]]:
     }
     for status in ("busy", "no-answer", "canceled"):
         event = call(status, 30, CallDuration="0", perminute_authorization=authorization)
-        found[f"twilio {status}"] = "twilio", event
+        found[f"Twilio {status}"] = "twilio", event
     for reason in ("USER_UNAVAILABLE", "USER_REJECTED", 11, 12):
         event = livekit("participant_left", 30, disconnectReason=reason, attributes=labelled)
-        found[f"livekit {reason}"] = "livekit", event
+        found[f"LiveKit {reason}"] = "livekit", event
     for code in (404, 408, 480, 486, 487, 603):
         event = failed(30, authorization)
         event["data"]["resultInformation"]["code"] = code
-        found[f"acs {code}"] = "acs", event
+        found[f"ACS {code}"] = "acs", event
     for disposition in ("BUSY", "NO ANSWER"):
         event = record(disposition=disposition, answer="", billsec=0, userfield=authorization)
-        found[f"asterisk {disposition}"] = "asterisk", event
+        found[f"Asterisk {disposition}"] = "asterisk", event
     return found
 
 
