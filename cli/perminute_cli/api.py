@@ -1070,6 +1070,7 @@ if TYPE_CHECKING:
         account: str | None
         reason: str | None
         detail: str
+        what_to_do: str
         received_at: str
         original: ListParkedLegsItemOriginal
         attempts: int

@@ -1,6 +1,7 @@
 """The HTTP client: sends calls, repeats those that are safe, turns problems into failures."""
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -175,18 +176,37 @@ def _problem(response: "httpx.Response", base_url: str) -> Failure:
             return NoAnswer(what, advice("unavailable", 503), request_id=request_id)
         return Problem(what, advice("", status), request_id=request_id, status=status)
     code = str(document.get("code", ""))
-    fields = [
-        f"{each.get('pointer') or '/'}: {each.get('detail')}"
+    places = tuple(
+        f"{_place(str(each.get('pointer') or '/'))}: {each.get('detail')}"
         for each in document.get("errors") or []
         if isinstance(each, dict)
-    ]
+    )
     detail = str(document.get("detail") or document.get("title") or "The request failed.")
-    what = f"{detail} {'; '.join(fields)}".strip() + f" ({status} {code})"
+    one = places[0] if len(places) == 1 else ""
+    what = f"{detail} {one}".strip() + f" ({status} {code})"
     to_do = advice(code, status)
     request_id = str(document.get("request_id") or request_id or "") or None
+    several = () if one else places
     if status >= 500:
-        return NoAnswer(what, to_do, request_id=request_id)
-    return Problem(what, to_do, request_id=request_id, status=status, code=code, document=document)
+        return NoAnswer(what, to_do, request_id=request_id, places=several)
+    return Problem(
+        what,
+        to_do,
+        request_id=request_id,
+        places=several,
+        status=status,
+        code=code,
+        document=document,
+    )
+
+
+def _place(pointer: str) -> str:
+    """A place of a file as `line 7, price`; another pointer as it is."""
+    found = re.fullmatch(r"/lines/([0-9]{1,9})(?:/(.*))?", pointer, re.DOTALL)
+    if found is None:
+        return pointer
+    column = (found[2] or "").replace("~1", "/").replace("~0", "~")
+    return f"line {found[1]}" + (f", {column}" if column else "")
 
 
 def _document(response: "httpx.Response") -> dict[str, Any] | None:

@@ -5,6 +5,7 @@ from typing import Any
 
 ANSWER_IS_NO = 1
 USAGE = 2
+PLACES_SHOWN = 10
 DECIDED = frozenset({400, 404, 409, 412, 413, 415, 422, 428})
 """Statuses that prove that a request, or an earlier one under its key, changed nothing."""
 
@@ -17,11 +18,15 @@ class Failure(Exception):
     to_do: str
     exit_code: int = ANSWER_IS_NO
     request_id: str | None = None
+    places: tuple[str, ...] = ()
 
-    def lines(self) -> tuple[str, str]:
-        """The two lines that are shown."""
+    def lines(self) -> tuple[str, ...]:
+        """The shown lines: the error, its places if there are several, and the remedy."""
         request = f" Request {self.request_id}." if self.request_id else ""
-        return f"Error: {self.what}", f"To do: {self.to_do}{request}"
+        shown = [f"  {each}" for each in self.places[:PLACES_SHOWN]]
+        if more := len(self.places) - len(shown):
+            shown.append(f"  and {more:,} more")
+        return f"Error: {self.what}", *shown, f"To do: {self.to_do}{request}"
 
 
 @dataclass(eq=False)
@@ -43,7 +48,10 @@ ADVICE = {
     "role_missing": "Use a key that holds the role, or request it from an administrator.",
     "account_not_allowed": "Use a key that is for this account; `perminute accounts` lists yours.",
     "account_unknown": "Check --account; `perminute accounts` lists those that you may see.",
-    "leg_unknown": "Check the id with `perminute legs`; a leg that just ended may be queued.",
+    "leg_unknown": (
+        "Check the id with `perminute legs`; a leg that just ended may be queued, and "
+        "`perminute parked list` has those that could not be charged."
+    ),
     "bridge_unknown": "Check the name; `perminute bridges` lists the bridges.",
     "rate_card_unknown": "Check the name; `perminute cards` lists the rate cards.",
     "parked_leg_unknown": "Check the id with `perminute parked list`.",

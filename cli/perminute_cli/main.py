@@ -64,7 +64,7 @@ def run(arguments: Sequence[str]) -> int:
     try:
         root.main(list(arguments), prog_name="perminute", standalone_mode=False)
     except Failure as failure:
-        return _report(*failure.lines(), failure.exit_code)
+        return _report(failure.lines(), failure.exit_code)
     except click.exceptions.Exit as ended:
         return ended.exit_code
     except click.exceptions.NoArgsIsHelpError as error:
@@ -74,21 +74,22 @@ def run(arguments: Sequence[str]) -> int:
         place = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else ""
         usage = isinstance(error, click.UsageError)
         to_do = f"`{place or 'perminute'} --help` shows options and examples."
-        return _report(f"Error: {error.format_message()}", f"To do: {to_do}", USAGE if usage else 1)
+        lines = f"Error: {error.format_message()}", f"To do: {to_do}"
+        return _report(lines, USAGE if usage else 1)
     except (click.Abort, KeyboardInterrupt):
-        return _report("Error: Interrupted.", "To do: Run the command again.", 1)
+        return _report(("Error: Interrupted.", "To do: Run the command again."), 1)
     except SystemExit as ended:  # by click, when the reader of its output has gone
         return int(ended.code or 0) if COMPLETE in os.environ else _without_reader()
     except UnicodeError:
-        return _report("Error: An argument is not UTF-8.", "To do: Check the text.", USAGE)
+        return _report(("Error: An argument is not UTF-8.", "To do: Check the text."), USAGE)
     except OSError as error:
         place = f" {error.filename}" if error.filename else ""
         what = f"Error: {error.strerror or type(error).__name__}{place}."
-        return _report(what, "To do: Check the file and its folder.", 1)
+        return _report((what, "To do: Check the file and its folder."), 1)
     except Exception as error:
         if os.environ.get("PERMINUTE_DEBUG"):
             raise
-        return _report(*_unexpected(error), 1)
+        return _report(_unexpected(error), 1)
     return 0
 
 
@@ -106,8 +107,8 @@ def _unexpected(error: Exception) -> tuple[str, str]:
     )
 
 
-def _report(what: str, to_do: str, code: int) -> int:
-    for line in (what, to_do):
+def _report(lines: Sequence[str], code: int) -> int:
+    for line in lines:
         try:
             print(" ".join(safe(line).split("\\x0a")), file=sys.stderr, flush=True)
         except (OSError, ValueError):

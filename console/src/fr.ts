@@ -72,6 +72,7 @@ const texts: Record<string, string> = {
   "Country": "Pays",
   "Code": "Indicatif",
   "In {currency} per minute; the connection fee is in brackets.": "En {currency} par minute ; frais de connexion entre parenthèses.",
+  "and {n} more": "et {n} de plus",
   "Show all {n}": "Afficher les {n}",
   "Published: {card}, from {time}.": "Publié : {card}, à partir du {time}.",
   "1. The carrier's deck": "1. Le tarif de l’opérateur",
@@ -493,6 +494,18 @@ const texts: Record<string, string> = {
 
 /** Codes of the API in words, as `words` makes them. */
 const codes: Record<string, string> = {
+  "Replay with the whole leg, or dismiss the post.": "Rejouez avec l’appel entier, ou classez l’envoi.",
+  "Wait for the missing event, or replay with the whole leg.": "Attendez l’événement manquant, ou rejouez avec l’appel entier.",
+  "Register the conference or the service number, or name the account. Then replay the leg.": "Enregistrez la conférence ou le numéro du service, ou indiquez le compte. Puis rejouez l’appel.",
+  "Name the account, or end a registration. Then replay the leg.": "Indiquez le compte, ou mettez fin à un enregistrement. Puis rejouez l’appel.",
+  "Correct the times of the leg, and replay the leg.": "Corrigez les heures de l’appel, puis rejouez-le.",
+  "State the kind, or register the number. Then replay the leg.": "Indiquez le type, ou enregistrez le numéro. Puis rejouez l’appel.",
+  "Correct the number, and replay the leg.": "Corrigez le numéro, puis rejouez l’appel.",
+  "Add the rate with backdate, or correct the number. Then replay the leg.": "Ajoutez le prix avec effet rétroactif, ou corrigez le numéro. Puis rejouez l’appel.",
+  "Give the account a rate card in its currency. Then replay the leg.": "Donnez au compte un tarif dans sa devise. Puis rejouez l’appel.",
+  "Compare both versions. Dismiss the leg, or charge it under another id.": "Comparez les deux versions. Classez l’appel, ou facturez-le sous un autre identifiant.",
+  "Dismiss the leg. If it was a separate call, replay it without the authorization.": "Classez l’appel. S’il s’agissait d’un autre appel, rejouez-le sans l’autorisation.",
+  "Store the named setting again. Then replay the leg.": "Enregistrez de nouveau le réglage indiqué. Puis rejouez l’appel.",
   "Dial out": "Appel sortant",
   "Dial in": "Appel entrant",
   "Voip": "VoIP",

@@ -95,6 +95,9 @@ function Skeleton({ lines }: { lines: number }): JSX.Element {
   );
 }
 
+/** The places of a problem that are listed. */
+const PLACES_SHOWN = 10;
+
 export function Problem({ error, retry }: { error: ApiError; retry?: () => void }): JSX.Element {
   return (
     <div class="problem" role="alert">
@@ -102,11 +105,12 @@ export function Problem({ error, retry }: { error: ApiError; retry?: () => void 
       <p>{error.message}</p>
       {error.errors.length > 0 && (
         <ul>
-          {error.errors.map((each) => (
+          {error.errors.slice(0, PLACES_SHOWN).map((each) => (
             <li key={each.pointer + each.detail}>
               <code>{each.pointer}</code> {each.detail}
             </li>
           ))}
+          {error.errors.length > PLACES_SHOWN && <li>{t("and {n} more", { n: error.errors.length - PLACES_SHOWN })}</li>}
         </ul>
       )}
       <p class="small">

@@ -6,6 +6,9 @@ import httpx
 import pytest
 from rich.cells import cell_len
 
+from perminute_cli.main import root
+from perminute_cli.parking import way_out
+from shared.domain.legs.parking import WAYS_OUT, ParkReason
 from tests.cli.fakes import Recorded, Terminal, problem
 
 READS = (
@@ -131,7 +134,47 @@ def test_a_parked_leg_is_shown_with_the_command_that_charges_it(
     ran = perminute("legs", "show", "studio~1", "--account", "contoso")
 
     assert "parked (rate_missing)" in ran.out
-    assert ran.err == "Correct the cause, then run `perminute parked replay studio~1`.\n"
+    assert ran.err.splitlines() == [
+        "Correct the cause, then replay the leg.",
+        "  perminute parked replay studio~1",
+        "  perminute parked fix studio~1 --set to=NUMBER",
+    ]
+
+
+@pytest.mark.parametrize("reason", list(ParkReason))
+def test_each_reason_of_a_parked_leg_leads_to_a_command_that_exists(reason: ParkReason) -> None:
+    sentence, *commands = way_out(reason, "studio~1", WAYS_OUT[reason])
+    assert sentence == WAYS_OUT[reason]
+    assert commands
+    for command in commands:
+        _, group, name, leg, *options = command.split()
+        found = root.commands[group].commands[name]  # type: ignore[attr-defined]
+        known = {option for each in found.params for option in each.opts}
+        assert (leg, set(options[::2]) - known) == ("studio~1", set())
+
+
+def test_several_places_of_a_problem_are_a_line_each_and_at_most_ten(
+    server: Recorded, perminute: Terminal, tmp_path: Path
+) -> None:
+    errors = [{"pointer": f"/lines/{n}/price", "detail": "must be a number"} for n in range(2, 25)]
+    server.stated["import_rate_card_version"] = lambda _: problem(
+        422, "invalid", "The deck is not valid.", errors=errors
+    )
+    deck, mapping = tmp_path / "deck.csv", tmp_path / "mapping.json"
+    deck.write_text("prefix,price\n44,x\n")
+    mapping.write_text("{}")
+
+    ran = perminute(
+        *("cards", "import", "carrier", str(deck), "--mapping", str(mapping)),
+        *("--from", "2027-01-01", "--dry-run"),
+    )
+
+    lines = ran.err.splitlines()
+    assert lines[0] == "Error: The deck is not valid. (422 invalid)"
+    assert lines[1:11] == [f"  line {n}, price: must be a number" for n in range(2, 12)]
+    assert lines[11] == "  and 13 more"
+    assert lines[12].startswith("To do: ")
+    assert len(lines) == 13
 
 
 def test_a_version_takes_effect_at_midnight_utc_of_a_date(

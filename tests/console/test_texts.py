@@ -15,7 +15,7 @@ from shared.domain.dial_out.facts import CheckOutcome, Reason
 from shared.domain.dial_out.policy import License
 from shared.domain.directory.entities import OnOutage
 from shared.domain.ledger.model import EntryKind
-from shared.domain.legs.parking import ParkReason, ParkStatus
+from shared.domain.legs.parking import WAYS_OUT, ParkReason, ParkStatus
 from shared.domain.numbers.classes import NumberClass
 from shared.domain.operations.status import Status
 from shared.domain.rating.lint import LintCode
@@ -45,3 +45,4 @@ def test_every_code_has_a_french_text() -> None:
     codes |= set(re.findall(r'Reason\(\s*"([a-z_]+)"', STATUS.read_text("utf-8")))
     assert len(codes) > 100
     assert sorted(words(each) for each in codes if words(each) not in known) == []
+    assert set(WAYS_OUT.values()) <= known

@@ -281,7 +281,7 @@ def _judge(found: Any) -> None:
     if found.get("would_park"):
         raise Failure(
             f"The leg would be parked: {found['would_park']}.",
-            "See the steps; docs/errors.md has the remedy of each reason.",
+            found.get("what_to_do") or "See the steps; docs/errors.md has each remedy.",
         )
 
 

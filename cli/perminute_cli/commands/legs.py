@@ -8,11 +8,13 @@ import click
 from perminute_cli import api
 from perminute_cli.app import App, command, group, note
 from perminute_cli.failures import Problem
+from perminute_cli.parking import way_out
 from perminute_cli.terminal import (
     Column,
     duration,
     local_time,
     money_column,
+    safe,
     seconds_column,
     text_column,
     time_column,
@@ -98,7 +100,7 @@ def register(root: click.Group) -> None:
             return
         show_charge(app, found)
         if found.get("status") == "parked":
-            note(f"Correct the cause, then run `perminute parked replay {leg}`.")
+            note_way_out(found, leg)
 
     @command(
         legs,
@@ -159,6 +161,12 @@ def _leg(app: App, leg: str, seconds: int) -> Any:
                 raise
         app.client.sleep(_POLL_SECONDS)
     return app.fetch(call)
+
+
+def note_way_out(parked: Any, leg: str) -> None:
+    """Note what to do with a parked leg, and the commands."""
+    for line in way_out(parked.get("reason") or "", leg, parked.get("what_to_do")):
+        note(safe(line))
 
 
 def show_charge(app: App, found: Any) -> None:

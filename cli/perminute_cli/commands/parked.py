@@ -12,8 +12,9 @@ import click
 from perminute_cli import api
 from perminute_cli.app import App, command, group, note, without_mark
 from perminute_cli.calls import Call
-from perminute_cli.commands.legs import show_charge
+from perminute_cli.commands.legs import note_way_out, show_charge
 from perminute_cli.failures import USAGE, Failure, Problem
+from perminute_cli.parking import FIELD, SETTINGS, commands
 from perminute_cli.terminal import (
     Column,
     counted,
@@ -41,17 +42,6 @@ REASONS = (
     *("kind_unknown", "number_invalid", "rate_missing", "currency_mismatch", "conflict"),
     *("authorization_used", "settings_unreadable"),
 )
-_FIELD = {
-    "account_unknown": "account",
-    "account_ambiguous": "account",
-    "inconsistent": "talk_seconds",
-    "kind_unknown": "kind",
-    "number_invalid": "to",
-    "rate_missing": "to",
-    "authorization_used": "authorization",
-}
-_SETTINGS = frozenset({"currency_mismatch", "settings_unreadable"})
-"""Reasons that no correction of the leg removes."""
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _NUMBERS = frozenset({"talk_seconds"})
 _BULK = 100
@@ -214,6 +204,10 @@ def _list(app: App, reason: str | None, status: str) -> None:
     shown = [{**each, "to": (each.get("original") or {}).get("to")} for each in rows]
     app.table(shown, COLUMNS, "No leg is parked.")
     app.more(len(rows), more)
+    if rows and status == "open":
+        first = rows[0]
+        note(f"{safe(first['leg'])}:")
+        note_way_out(first, first["leg"])
 
 
 def _summary(app: App, reason: str | None, status: str) -> None:
@@ -318,7 +312,8 @@ def _replay(app: App, item: Any, body: Any) -> bool:
     if made["status"] != "replayed":
         raise Failure(
             f"{made['leg']} stays parked: {made.get('detail')} ({made.get('reason')})",
-            "Correct it with `perminute parked fix`, or what it needs, and replay it.",
+            f"{made.get('what_to_do') or 'Correct the cause.'} "
+            + " or ".join(f"`{each}`" for each in commands(made.get("reason") or "", made["leg"])),
         )
     app.say(f"{made['leg']} is replayed.")
     _show(app, made, (body.get("leg") or {}).get("account") or made.get("account"))
@@ -356,7 +351,7 @@ def _sweep(app: App, where: Any, call: Callable[..., Call[Any]], doing: str) -> 
     if sums["open"]:
         raise Failure(
             f"{counted(sums['open'], 'leg stays', 'legs stay')} parked.",
-            "`perminute parked list` shows each one's reason.",
+            "`perminute parked list` shows each reason; `perminute parked fix LEG` corrects a leg.",
         )
 
 
@@ -388,6 +383,7 @@ def _visit(app: App, reason: str, item: Any) -> str:
         [
             ("Leg", item["leg"]),
             ("Reason", f"{reason}: {item.get('detail')}"),
+            ("To do", item.get("what_to_do")),
             ("Received", local_time(item.get("received_at"))),
             *_posted(original),
         ]
@@ -431,7 +427,7 @@ def _posted(original: Any) -> list[tuple[str, Any]]:
 def _correction(reason: str, item: Any) -> dict[str, Any]:
     """The body of a replay that corrects what the reason is about. Raises Failure."""
     original = item.get("original") or {}
-    if reason in _SETTINGS:
+    if reason in SETTINGS:
         raise Failure(
             "No correction of the leg helps: a setting is wrong.",
             "Correct the setting that the reason names, then choose r.",
@@ -447,7 +443,7 @@ def _correction(reason: str, item: Any) -> dict[str, Any]:
         names = ["conference_id" if name == "conference" else name for name in missing]
         stated = {name: _changed(name, original) for name in names}
         return {"leg": {name: value for name, value in stated.items() if value != ""}}
-    usual = _FIELD.get(reason, "to")
+    usual = FIELD.get(reason, "to")
     note(f"Field [{usual}]: ", end="")
     name = _typed() or usual
     return {"leg": {name: _changed(name, original)}}

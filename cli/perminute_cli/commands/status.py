@@ -14,6 +14,8 @@ ACCOUNTS_MAX = 20
 ALERTS_MAX = 100
 """Alerts of an account that are read, the newest."""
 
+_COMMANDS = {"parked_legs_wait": "perminute parked"}
+
 
 def register(root: click.Group) -> None:
     """Add the command."""
@@ -36,7 +38,7 @@ def register(root: click.Group) -> None:
             )
         if found["status"] != "ok":
             why = _because(found.get("reasons") or []) or ": see the lines marked with !"
-            raise Failure(f"The server is {found['status']}{why}", "See docs/operations.md.")
+            raise Failure(f"The server is {found['status']}{why}", _to_do(found))
 
 
 def _alerts(app: App) -> tuple[str, bool]:
@@ -106,6 +108,13 @@ def _lines(found: Any, alerts: tuple[str, bool]) -> list[tuple[str, str, bool]]:
 
 def _is_quiet(bridge: Mapping[str, Any]) -> bool:
     return not bridge.get("legs_24h") and not bridge.get("parked_24h")
+
+
+def _to_do(found: Any) -> str:
+    """The command of the first cause that has one."""
+    codes = [each.get("code") for each in found.get("reasons") or []]
+    commands = [f"Run `{_COMMANDS[code]}`. " for code in codes if code in _COMMANDS]
+    return f"{commands[0] if commands else ''}See docs/operations.md."
 
 
 def _because(reasons: list[Any]) -> str:

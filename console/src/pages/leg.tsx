@@ -26,6 +26,7 @@ type Leg = {
   zero_reason?: string;
   reason?: string;
   detail?: string;
+  what_to_do?: string;
   flags?: string[];
   won_over?: string[];
 } & Record<string, unknown>;
@@ -105,7 +106,7 @@ function Charge({ leg }: { leg: Leg }): JSX.Element {
       {leg.zero_reason && <p class="banner info">{t("No charge: {why}", { why: words(leg.zero_reason) })}</p>}
       {leg.status === "parked" && (
         <p class="banner">
-          {words(leg.reason ?? "")}. {leg.detail} <a href={href("parked", { account: id })}>{t("Parked legs")}</a>
+          {words(leg.reason ?? "")}. {leg.detail} {leg.what_to_do && t(leg.what_to_do)} <a href={href("parked", { account: id, ...(leg.reason ? { reason: leg.reason } : {}) })}>{t("Parked legs")}</a>
         </p>
       )}
       {(leg.lines ?? []).length > 0 && (

@@ -7,7 +7,7 @@ import { change, href, usePlace } from "../router";
 import { Badge, Buttons, Card, Command, Dialog, Empty, Input, Load, Money, notify, Page, Pager, Problem, Select, Table, Text, useAccount, useAction, useLoad } from "../ui";
 
 type Original = Record<string, string | number | null>;
-type Parked = { id: string; leg: string; bridge: string; account?: string | null; reason: string; detail: string; received_at: string; original: Original | string | null; attempts: number; status: string };
+type Parked = { id: string; leg: string; bridge: string; account?: string | null; reason: string; detail: string; what_to_do?: string; received_at: string; original: Original | string | null; attempts: number; status: string };
 type Summary = { total: number; by_reason: Record<string, number> };
 type Replayed = { open: number; replayed: number; dismissed: number; next?: string };
 const PAGE = 25;
@@ -128,7 +128,7 @@ function Why({ row }: { row: Parked }): JSX.Element {
     <>
       <Badge tone="warn">{words(row.reason)}</Badge>
       <span class="detail">
-        <bdi>{row.detail}</bdi>
+        <bdi>{row.detail}</bdi> {row.what_to_do && t(row.what_to_do)}
       </span>
     </>
   );

@@ -17,7 +17,7 @@ from shared.domain.credits.lots import LotKind
 from shared.domain.ledger.model import Adjust, Entry, TopUp
 from shared.domain.ledger.statements import Statement, Total
 from shared.domain.legs.leg import encode_leg_key, posted_leg
-from shared.domain.legs.parking import ParkedLeg, ParkReason, ParkStatus
+from shared.domain.legs.parking import WAYS_OUT, ParkedLeg, ParkReason, ParkStatus
 
 ParkReasonText = Annotated[str, Field(pattern=f"^({'|'.join(ParkReason)})$")]
 ENTRY_COLUMNS = (
@@ -242,6 +242,7 @@ def parked_body(parked: ParkedLeg) -> dict[str, object]:
         "account": parked.account,
         "reason": parked.reason.value,
         "detail": parked.detail,
+        "what_to_do": WAYS_OUT[parked.reason] if parked.status is ParkStatus.OPEN else None,
         "received_at": format_time(parked.received_at),
         "original": posted_leg(parked.original),
         "attempts": parked.attempts,
@@ -286,6 +287,7 @@ def parked_leg_body(parked: ParkedLeg) -> dict[str, object]:
         "status": "parked",
         "reason": parked.reason.value,
         "detail": parked.detail,
+        "what_to_do": WAYS_OUT[parked.reason],
         "parked": parked.id,
     }
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from shared.domain.charging.leg_preview import LegPreview
 from shared.domain.legs.leg import leg_document
+from shared.domain.legs.parking import WAYS_OUT, ParkReason
 
 
 def tried_body(tried: Sequence[LegPreview]) -> dict[str, object]:
@@ -23,6 +24,7 @@ def _one(tried: LegPreview) -> dict[str, object]:
         "account": tried.account,
         "charge": tried.charge,
         "would_park": tried.why_parked[0] if tried.why_parked else None,
+        "what_to_do": WAYS_OUT[ParkReason(tried.why_parked[0])] if tried.why_parked else None,
     }
     return {
         "outcome": tried.outcome,

@@ -27,6 +27,31 @@ class ParkReason(StrEnum):
     SETTINGS_UNREADABLE = "settings_unreadable"
 
 
+WAYS_OUT: Mapping[ParkReason, str] = {
+    ParkReason.UNREADABLE: "Replay with the whole leg, or dismiss the post.",
+    ParkReason.INCOMPLETE: "Wait for the missing event, or replay with the whole leg.",
+    ParkReason.ACCOUNT_UNKNOWN: (
+        "Register the conference or the service number, or name the account. Then replay the leg."
+    ),
+    ParkReason.ACCOUNT_AMBIGUOUS: "Name the account, or end a registration. Then replay the leg.",
+    ParkReason.INCONSISTENT: "Correct the times of the leg, and replay the leg.",
+    ParkReason.KIND_UNKNOWN: "State the kind, or register the number. Then replay the leg.",
+    ParkReason.NUMBER_INVALID: "Correct the number, and replay the leg.",
+    ParkReason.RATE_MISSING: (
+        "Add the rate with backdate, or correct the number. Then replay the leg."
+    ),
+    ParkReason.CURRENCY_MISMATCH: (
+        "Give the account a rate card in its currency. Then replay the leg."
+    ),
+    ParkReason.CONFLICT: "Compare both versions. Dismiss the leg, or charge it under another id.",
+    ParkReason.AUTHORIZATION_USED: (
+        "Dismiss the leg. If it was a separate call, replay it without the authorization."
+    ),
+    ParkReason.SETTINGS_UNREADABLE: "Store the named setting again. Then replay the leg.",
+}
+"""The recommended action for a parked leg, by reason."""
+
+
 class ParkStatus(StrEnum):
     """The status of a parked leg."""
 

@@ -31,7 +31,13 @@ from shared.domain.directory.access import Principal
 from shared.domain.directory.entities import Account
 from shared.domain.ledger.model import Announce, DebitLeg, Entry, HoldEffect, LegCharge, PoolRequest
 from shared.domain.legs.leg import EndedLeg, QueuedLeg, encode_leg_key, leg_document
-from shared.domain.legs.parking import ParkedLeg, ParkReason, earlier_parked_ids, parked_id
+from shared.domain.legs.parking import (
+    WAYS_OUT,
+    ParkedLeg,
+    ParkReason,
+    earlier_parked_ids,
+    parked_id,
+)
 from shared.domain.numbers.numbers import caller_origin, is_international
 from shared.domain.rating.rating import (
     Charge,
@@ -404,7 +410,7 @@ class ChargeLegs:
             "leg": encode_leg_key(parked.leg),
             "reason": parked.reason.value,
             "detail": parked.detail,
-            "what_to_do": "Correct what the reason names, then replay the parked leg.",
+            "what_to_do": WAYS_OUT[parked.reason],
         }
         command = Announce("parked", 0, LEG_PARKED, parked.id, data)
         try:

@@ -69,7 +69,8 @@ class CreditAccount:
             debits = await self.ledger.debits(account, leg)
             if not debits:
                 raise NotFound(
-                    "The account has no charged leg with this id. List the legs for the ids.",
+                    "The account has no charged leg with this id. List the legs for the ids. "
+                    "A parked leg is charged once it is corrected and replayed.",
                     code="leg_unknown",
                 )
             debit = present_debit(debits)

@@ -119,7 +119,7 @@ class ReadLedger:
                 return parked
         raise NotFound(
             "The account has no leg with this id, or the leg is still queued. "
-            "Read the leg again in a moment, or list the legs for the ids.",
+            "Read the leg again in a moment, or list the legs and the parked legs for the ids.",
             code="leg_unknown",
         )
 
