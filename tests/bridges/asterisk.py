@@ -6,7 +6,6 @@ archive into `build/bridges/root`, without touching the machine's own packages, 
 chroot: Debian from its suite sid, since no stable Debian has had Asterisk since version 11.
 """
 
-import contextlib
 import fcntl
 import os
 import re
@@ -19,7 +18,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from local.parts import free_port
 from local.stack import ROOT
@@ -299,12 +297,15 @@ class Asterisk:
             (self.folder / "agi" / name).chmod(0o755)
 
 
-def run_at_once(process: subprocess.Popen[Any]) -> None:
-    """Give a process real-time priority where that is permitted, so that on a busy machine, too, a
-    phone reads its clock when the event happens. Asterisk does the same for itself
-    (`highpriority`)."""
-    with contextlib.suppress(OSError, AttributeError):
-        os.sched_setscheduler(process.pid, os.SCHED_RR, os.sched_param(1))
+def run_at_once(pid: int) -> bool:
+    """Give a process, or the calling thread (0), real-time priority; False where that is not
+    permitted. With it a phone reads its clock when the event happens, on a busy machine, too.
+    Asterisk gives it to itself (`highpriority`)."""
+    try:
+        os.sched_setscheduler(pid, os.SCHED_RR, os.sched_param(1))
+    except (OSError, AttributeError):
+        return False
+    return True
 
 
 def _free_udp_port() -> int:

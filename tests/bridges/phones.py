@@ -112,7 +112,7 @@ class Phones:
             shutil.copy(scenario, self.asterisk.folder / "sipp")
         words = self._command("phones", self.asterisk.far_end_port)
         words += ["-trace_shortmsg", "-shortmessage_file", self._inside("phones.csv")]
-        run_at_once(self.asterisk.start(*words, env=ENVIRONMENT, name="phones"))
+        run_at_once(self.asterisk.start(*words, env=ENVIRONMENT, name="phones").pid)
 
     def call(self, number: str, seconds: float, *, caller: str) -> Clock:
         """A caller dials `number` and hangs up after `seconds` unless the bridge ends the call
@@ -131,7 +131,7 @@ class Phones:
             text=True,
             env=ENVIRONMENT,
         ) as process:
-            run_at_once(process)
+            run_at_once(process.pid)
             try:
                 output, _ = process.communicate(timeout=CALL_SECONDS_MAX)
             except subprocess.TimeoutExpired:
