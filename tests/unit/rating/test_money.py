@@ -16,6 +16,7 @@ from shared.domain.common.money import (
     format_ratio,
     largest_rounding_to,
     parse_amount,
+    parse_balance,
     parse_price,
     round_ratio,
 )
@@ -51,6 +52,18 @@ def test_what_is_no_amount_is_refused(text: str) -> None:
     """Nothing is guessed."""
     with pytest.raises(ValueError, match=r"must be a decimal string|is beyond"):
         parse_amount(text)
+
+
+@STEADY
+@given(st.integers(-(10**40), 10**40))
+def test_balances_of_any_size_come_back(micros: int) -> None:
+    assert parse_balance(format_amount(micros)) == micros
+
+
+@pytest.mark.parametrize("text", ["", "1", "1.5", "01.00", "1.0000000", "+1.00", "1.00 ", "1.٠٠"])
+def test_a_balance_that_was_not_written_here_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="two to six decimals"):
+        parse_balance(text)
 
 
 @pytest.mark.parametrize(
