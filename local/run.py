@@ -22,7 +22,7 @@ from local.stack import ROOT, Stack, console_address, write_by_rename
 
 DEFAULT_PORT = 7071
 PORT_MAX = 65_535
-LOOK_SECONDS = 0.5  # between two looks at make
+POLL_SECONDS = 0.5  # between two looks at make
 
 
 def main(run_json: Path = ROOT / "build" / "run.json", app: Path = ROOT) -> int:
@@ -88,7 +88,7 @@ def serve(stack: Stack, run_json: Path, *, has_quarter: bool) -> int:
         print(f"Console, signed in: {console_address(stack, account)}")
         print(f"Data and logs: {stack.data}. Stop it with Ctrl-C.", flush=True)
         playing = quarter.playing(stack) if has_quarter else None
-        while stack.wait(LOOK_SECONDS):
+        while stack.wait(POLL_SECONDS):
             if playing is not None and playing.has_ended:
                 print(playing.log_tail().strip().rpartition("\n")[2], flush=True)
                 playing = None

@@ -119,11 +119,11 @@ class Month:
             not unused, "rate", f"rate {sorted(unused, key=str)[:1]}", "is not one that was signed"
         )
         by_kind = {kind: (count, self.sums[kind]) for kind, count in self.counts.items()}
-        said = {k: (v["count"], micros(v["amount"])) for k, v in line["by_kind"].items()}
-        check(said == by_kind, "statement", "by_kind", f"the entries make {by_kind} (micros)")
+        stated = {k: (v["count"], micros(v["amount"])) for k, v in line["by_kind"].items()}
+        check(stated == by_kind, "statement", "by_kind", f"the entries make {by_kind} (micros)")
         sums = (micros(self.first["opening"]), self.balance, self.charged)
-        said = tuple(micros(line[name]) for name in ("opening", "closing", "charged"))
-        check(said == sums, "statement", "opening, closing, charged", f"are {sums} (micros)")
+        stated = tuple(micros(line[name]) for name in ("opening", "closing", "charged"))
+        check(stated == sums, "statement", "opening, closing, charged", f"are {sums} (micros)")
         counts = (self.first["first_entry"], self.sequence, self.legs)
-        said = tuple(line[name] for name in ("first_entry", "last_entry", "legs"))
-        check(said == counts, "statement", "first and last entry, legs", f"are {counts}")
+        stated = tuple(line[name] for name in ("first_entry", "last_entry", "legs"))
+        check(stated == counts, "statement", "first and last entry, legs", f"are {counts}")

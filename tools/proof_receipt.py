@@ -64,8 +64,8 @@ def check_corrections(receipt):
             taken.add(link["corrects"])
         if entry:
             other = entry.get("reverses", entry.get("rerates"))
-            said = (link["corrects"], link["kind"], link["at"])
-            check(said == (other, entry["kind"], entry["at"]), "correction", where, "differs")
+            stated = (link["corrects"], link["kind"], link["at"])
+            check(stated == (other, entry["kind"], entry["at"]), "correction", where, "differs")
             right = not debit or link["kind"] != "reversal"
             right = right or micros(entry["amount"]) == -micros(debit["amount"])
             check(right, "correction", where, f"is not the amount of entry {link['corrects']}")

@@ -100,9 +100,9 @@ class Control:
                 return  # the call has ended or is not extended: it ends when it was to end
             raise
         if answer.get("decision") == "allow":
-            asked_at = time.monotonic()
+            requested_at = time.monotonic()
             left = answer["granted_seconds"] - elapsed
-            tried(lambda: self._calls.set_end(call, left - (time.monotonic() - asked_at)))
+            tried(lambda: self._calls.set_end(call, left - (time.monotonic() - requested_at)))
 
     def _is_authentic(self, headers: "dict[str, str]", body: bytes) -> bool:
         message_id, timestamp = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")

@@ -127,8 +127,8 @@ def main(arguments: "list[str]") -> int:
         return 1 if spool.waiting() else 0
     pause = POLL_SECONDS
     while True:
-        asked = spool.post_all(perminute)
-        pause = POLL_SECONDS if asked < 0 else min(PAUSE_SECONDS_MAX, max(asked, 2 * pause))
+        requested = spool.post_all(perminute)
+        pause = POLL_SECONDS if requested < 0 else min(PAUSE_SECONDS_MAX, max(requested, 2 * pause))
         time.sleep(pause)
 
 

@@ -163,7 +163,7 @@ LEGS = (
     ),
 )
 # A call that rings when the account is suspended, so that it is given back.
-RUNG, RUNG_FROM = "+442079460123", KEN_MEETING
+RINGING, RINGING_FROM = "+442079460123", KEN_MEETING
 TOP_UP = "5.00"
 BALANCE_AT_FIRST = "100.00"
 # Recharges of 10.00 below 90.00. All legs but the parked one leave 92.1197; its 3.00 leave 89.1197.

@@ -52,7 +52,7 @@ class PaymentProvider:
         self._decided: dict[str, PlannedAnswer] = {}
         self._lock = threading.Lock()
         self._client: Admin | None = None
-        self.receiver = WebhookReceiver(self._asked)
+        self.receiver = WebhookReceiver(self._on_request)
 
     def connect(self, base_url: str, admin_key: str, accounts: list[str]) -> None:
         """Create a separate key, and the accounts' webhooks: the one-time work of an administrator.
@@ -74,7 +74,7 @@ class PaymentProvider:
         """Listen no longer."""
         self.receiver.close()
 
-    def _asked(self, event: Json) -> None:
+    def _on_request(self, event: Json) -> None:
         data = event["data"]
         with self._lock:
             decided = self._decided.get(data["recharge"])

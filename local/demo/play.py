@@ -277,7 +277,7 @@ class Play:
     def _end_a_call(self) -> None:
         """Suspend the account while a call rings, and end the suspension."""
         bridge = HangingUpBridge(self._admin, self._bridges[LOCAL_BRIDGE])
-        call = bridge.dial({"to": meeting.RUNG, "conference_id": meeting.RUNG_FROM})
+        call = bridge.dial({"to": meeting.RINGING, "conference_id": meeting.RINGING_FROM})
         suspended = time.monotonic()
         self._suspend(is_suspended=True)
         self._wait(lambda: bool(call.ended_by), "call.end")

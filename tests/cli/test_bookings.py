@@ -129,7 +129,7 @@ def test_a_damaged_file_of_a_key_is_no_key(content: str) -> None:
     assert [path.name for path in folder().iterdir()] == [second.path and second.path.name]
 
 
-def test_where_no_key_can_be_stored_the_command_says_so(
+def test_where_no_key_can_be_stored_the_command_states_it(
     app: Product, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("")

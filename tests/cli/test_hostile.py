@@ -88,7 +88,7 @@ def test_an_address_that_nobody_serves_is_two_lines(monkeypatch: pytest.MonkeyPa
     assert len(ran.err.splitlines()) == 2
 
 
-def test_an_expired_key_says_login() -> None:
+def test_an_expired_key_states_login() -> None:
     server = Recorded(
         {"list_accounts": lambda _: problem(401, "not_authenticated", "Out of date.")}
     )

@@ -303,7 +303,7 @@ def test_a_caller_who_gives_up_harms_nobody(
 
 
 @pytest.mark.extended
-def test_when_the_bus_is_away_the_sender_says_so_and_recovers(own_bus: BusProcess) -> None:
+def test_when_the_bus_is_away_the_sender_states_so_and_recovers(own_bus: BusProcess) -> None:
     """Away at first, killed after a send, and back: the same adapter goes on."""
     own_bus.kill()
 

@@ -75,7 +75,7 @@ def test_a_mail_is_kept_as_it_was_sent(tmp_path: Path) -> None:
     ]
 
 
-def test_the_provider_answers_as_its_file_says_now(tmp_path: Path) -> None:
+def test_the_provider_answers_as_its_file_states_now(tmp_path: Path) -> None:
     file = tmp_path / "payments.json"
     provider = PaymentProvider(file)
     provider.close()

@@ -13,7 +13,7 @@ from tests.e2e.test_bad_input import assert_problem
 from tests.support.client import Admin, Json, SigningBridge, at_once, every, unique
 
 
-def test_health_needs_no_key_and_says_what_it_checked(deployment: Deployment) -> None:
+def test_health_needs_no_key_and_states_what_it_checked(deployment: Deployment) -> None:
     answer = deployment.http.send("GET", "/api/health")
 
     assert answer.status == 200
@@ -25,7 +25,7 @@ def test_health_needs_no_key_and_says_what_it_checked(deployment: Deployment) ->
     assert answer.headers["x-request-id"]
 
 
-def test_a_top_up_counts_once_and_says_when_it_was_there(deployment: Deployment) -> None:
+def test_a_top_up_counts_once_and_states_when_it_was_there(deployment: Deployment) -> None:
     account, key = deployment.account(None), unique("key")
     path, body = f"accounts/{account}/top-ups", {"amount": "12.5", "reference": "invoice 7"}
 
@@ -104,7 +104,7 @@ def test_a_top_up_needs_a_key_which_is_checked_before_its_body(deployment: Deplo
     assert deployment.balance(account) == 0
 
 
-def test_purchased_credits_expire_after_a_year_and_granted_ones_when_said(
+def test_purchased_credits_expire_after_a_year_and_granted_ones_as_stated(
     deployment: Deployment,
 ) -> None:
     account = deployment.account("5.00")

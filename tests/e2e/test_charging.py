@@ -323,7 +323,7 @@ def test_a_price_in_force_when_the_leg_was_answered_counts(deployment: Deploymen
     assert deployment.charged(account, after)["amount"] == "0.02"
 
 
-def test_what_a_bridge_says_beyond_the_contract_is_ignored(deployment: Deployment) -> None:
+def test_what_a_bridge_states_beyond_the_contract_is_ignored(deployment: Deployment) -> None:
     account = deployment.account()
     ended = leg(account) | {"quality": {"mos": 4.4}, "amount": "0.00", "tags": [None, True]}
     assert deployment.charged(account, ended)["amount"] == "0.098"

@@ -43,7 +43,7 @@ class Passage:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-class StoryTables(Forwarded):
+class ScenarioTables(Forwarded):
     """Table storage that records its call sites. While `refuses`, no leg is claimed."""
 
     def __init__(self, inner: TableStore, passage: Passage) -> None:
@@ -113,7 +113,7 @@ class FolderQueue(CallQueue):
             path.rename(f"{path}.done")
 
 
-class StoryTopic(EventTopic):
+class ScenarioTopic(EventTopic):
     """Appends to a file."""
 
     def __init__(self, path: Path, passage: Passage) -> None:
@@ -131,7 +131,7 @@ class StoryTopic(EventTopic):
         return self._path.read_bytes().splitlines() if self._path.exists() else []
 
 
-class StoryReceiver(WebhookSender):
+class ScenarioReceiver(WebhookSender):
     """A customer's server: writes down what it got, and takes it."""
 
     def __init__(self, path: Path, passage: Passage) -> None:
@@ -193,6 +193,6 @@ class Ahead(Clock):
 
 def outside(app: AsyncProduct, folder: Path, passage: Passage) -> None:
     """Hands in a receiver and a store of anchors."""
-    app.container.webhook_sender = StoryReceiver(folder / "received.jsonl", passage)
+    app.container.webhook_sender = ScenarioReceiver(folder / "received.jsonl", passage)
     (folder / "anchors").mkdir(exist_ok=True)
     app.container.__dict__["anchors"] = BlobAnchors(FolderBlobs(folder / "anchors", passage))

@@ -28,8 +28,8 @@ from tests.faults.outlived import (
     Alone,
     FolderQueue,
     Passage,
-    StoryTables,
-    StoryTopic,
+    ScenarioTables,
+    ScenarioTopic,
     outside,
 )
 from tests.faults.records import History, outcome_of
@@ -66,13 +66,13 @@ class Scenario:
         self._base = base
         self._product = app
         self._queue: FolderQueue = container.queue
-        self._topic: StoryTopic = container.topic
+        self._topic: ScenarioTopic = container.topic
         self._folder = folder
         self._history = history
         self._chapters = chapters
         self.account = workload.account_names(run)[0]
 
-    async def play(self, tables: StoryTables) -> None:
+    async def play(self, tables: ScenarioTables) -> None:
         """All of it. In the end the table of the ledger is lost, and rebuilt."""
         exported = self._folder / "export.jsonl"
         if not exported.exists():  # else a life before this one lost the table
@@ -82,7 +82,7 @@ class Scenario:
                 await self._export(exported)
             await self._restore(exported, tables)
 
-    async def _day(self, tables: StoryTables) -> None:
+    async def _day(self, tables: ScenarioTables) -> None:
         """It ends when the expiry is booked and nothing is on its way."""
         await self._post([self._leg(1, workload.LONDON, 61), self._leg(2, workload.PARIS, 185)])
         self._queue.refuses = True
@@ -340,9 +340,9 @@ def play(
             connect_seconds=STORE_SECONDS,
             read_seconds=STORE_SECONDS,
         )
-        tables = StoryTables(inner, passage)
+        tables = ScenarioTables(inner, passage)
         queue = FolderQueue(place / "queue", passage)
-        app = AsyncProduct(tables, queue, StoryTopic(place / "events.jsonl", passage))
+        app = AsyncProduct(tables, queue, ScenarioTopic(place / "events.jsonl", passage))
         outside(app, place, passage)
         name = f"{os.getpid()}-{datetime.now(UTC).timestamp()}"
         with (place / f"{name}.history.jsonl").open("a", encoding="utf-8") as file:

@@ -20,7 +20,7 @@ from shared.ports.queues import Message
 from shared.ports.tables import Operation
 from tests.faults import audited, workload
 from tests.faults.app import AsyncProduct
-from tests.faults.outlived import FolderQueue, Passage, StoryTopic
+from tests.faults.outlived import FolderQueue, Passage, ScenarioTopic
 from tests.faults.ports import Forwarded
 from tests.support.azurite import start_azurite
 from tests.support.client import Json
@@ -156,7 +156,7 @@ class Place:
             tables = AzureTables(connection_string=self.connection_string, read_seconds=20)
             passage = Passage(self.folder.with_suffix(".points"), None)
             queue = FolderQueue(self.folder, passage)
-            topic = StoryTopic(self.folder.with_suffix(".events"), passage)
+            topic = ScenarioTopic(self.folder.with_suffix(".events"), passage)
             try:
                 await work(AsyncProduct(tables, queue, topic), queue)
             finally:

@@ -78,7 +78,7 @@ class Nursery:
         passage = outlived.Passage(folder / "points of the reader", None)
         (folder / "queue").mkdir(exist_ok=True)
         queue = outlived.FolderQueue(folder / "queue", passage)
-        app = AsyncProduct(tables, queue, outlived.StoryTopic(folder / "events.jsonl", passage))
+        app = AsyncProduct(tables, queue, outlived.ScenarioTopic(folder / "events.jsonl", passage))
         outlived.outside(app, folder, passage)
         return app, tables
 

@@ -29,7 +29,7 @@ def _accept(url: str, key: str, report: Path) -> subprocess.CompletedProcess[str
 
 @pytest.mark.extended
 @pytest.mark.timeout(500)
-def test_a_deployment_is_accepted_and_the_report_says_so(tmp_path: Path) -> None:
+def test_a_deployment_is_accepted_and_the_report_states_it(tmp_path: Path) -> None:
     with Stack(tmp_path / "data") as stack:
         done = _accept(stack.base_url, stack.admin_key, tmp_path / "report.md")
         refused = _accept(stack.base_url, "a-wrong-key-of-some-length", tmp_path / "refused.md")

@@ -18,7 +18,7 @@ import yaml
 from jsonschema import Draft201909Validator
 
 from tests.infra.bicep import ROOT
-from tests.support.recording_az import FORBIDDEN, NO_SECRET, RecordingAz, Said
+from tests.support.recording_az import FORBIDDEN, NO_SECRET, RecordingAz, Reply
 
 HOOKS = ROOT / "infra" / "tools" / "azd"
 # The parts that azure.yaml uses, closed; in CI also azd's own file at the commit named there.
@@ -34,8 +34,8 @@ OUTPUTS = {
     "PERMINUTE_PAUSE_SECONDS": "0",
     "PERMINUTE_TRIES": "4",
 }
-RESOLVED = (r"^az rest --method get", [Said()])
-SITE = (r"^az functionapp show", [Said("/subscriptions/0/site\n")])
+RESOLVED = (r"^az rest --method get", [Reply()])
+SITE = (r"^az functionapp show", [Reply("/subscriptions/0/site\n")])
 
 
 @pytest.fixture
@@ -138,7 +138,7 @@ def test_a_second_run_overwrites_nothing(az: RecordingAz) -> None:
 
 
 def test_a_deleted_secret_is_recovered_not_made_anew(az: RecordingAz) -> None:
-    gone = Said(err="ERROR: (Conflict) ObjectIsDeletedButRecoverable", code=1)
+    gone = Reply(err="ERROR: (Conflict) ObjectIsDeletedButRecoverable", code=1)
     az.replan([(r"secret show .*chain-key", [NO_SECRET]), (r"secret set", [gone]), SITE, RESOLVED])
     done = az.run(HOOKS / "first_secrets.sh")
 
@@ -147,9 +147,11 @@ def test_a_deleted_secret_is_recovered_not_made_anew(az: RecordingAz) -> None:
 
 
 @pytest.mark.parametrize(
-    "said", [FORBIDDEN, Said(err="ERROR: getaddrinfo failed", code=1)], ids=["refused", "away"]
+    "reported",
+    [FORBIDDEN, Reply(err="ERROR: getaddrinfo failed", code=1)],
+    ids=["refused", "away"],
 )
-def test_what_does_not_pass_stops_the_deployment(az: RecordingAz, reported: Said) -> None:
+def test_what_does_not_pass_stops_the_deployment(az: RecordingAz, reported: Reply) -> None:
     az.replan([(r"secret show", [reported])])
     done = az.run(HOOKS / "first_secrets.sh")
 
@@ -159,7 +161,7 @@ def test_what_does_not_pass_stops_the_deployment(az: RecordingAz, reported: Said
 
 
 def test_a_reference_that_is_not_resolved_is_named(az: RecordingAz) -> None:
-    az.replan([SITE, (r"^az rest --method get", [Said("PERMINUTE_CHAIN_KEY\n")])])
+    az.replan([SITE, (r"^az rest --method get", [Reply("PERMINUTE_CHAIN_KEY\n")])])
     done = az.run(HOOKS / "first_secrets.sh")
 
     assert done.returncode == 1
@@ -202,8 +204,8 @@ def test_the_first_administrator_is_made_once_and_never_printed(
     az: RecordingAz, deployment: tuple[str, list[tuple[str, str, bytes]]]
 ) -> None:
     url, requests = deployment
-    az.replan([(r"secret show .*first-admin-key --query id", [NO_SECRET, Said()]),
-               (r"bootstrap-admin-key --query value", [Said("the-bootstrap-key\n")])])  # fmt: skip
+    az.replan([(r"secret show .*first-admin-key --query id", [NO_SECRET, Reply()]),
+               (r"bootstrap-admin-key --query value", [Reply("the-bootstrap-key\n")])])  # fmt: skip
     first = az.run(HOOKS / "first_administrator.sh", PERMINUTE_URL=url)
     again = az.run(HOOKS / "first_administrator.sh", PERMINUTE_URL=url)
 
@@ -227,10 +229,10 @@ def test_an_app_that_does_not_come_up_ends_with_the_runbook(az: RecordingAz) -> 
     assert "docs/operations.md#health" in done.stderr
 
 
-UNLOCKED = (r"immutability-policy show", [Said('Unlocked\n"an-etag"\n')])
+UNLOCKED = (r"immutability-policy show", [Reply('Unlocked\n"an-etag"\n')])
 
 
-def test_a_trial_says_what_goes_and_gives_its_containers_free(az: RecordingAz) -> None:
+def test_a_trial_states_what_goes_and_gives_its_containers_free(az: RecordingAz) -> None:
     az.replan([UNLOCKED])
     done = az.run(HOOKS / "before_down.sh")
 
@@ -248,13 +250,13 @@ def test_a_trial_says_what_goes_and_gives_its_containers_free(az: RecordingAz) -
     ("plan", "variables"),
     [
         ([UNLOCKED], {"PERMINUTE_LOCK_DATA": "true"}),
-        ([(r"lock list", [Said("stays\n")]), UNLOCKED], {}),
-        ([(r"immutability-policy show", [Said('Locked\n"x"\n')])], {}),
+        ([(r"lock list", [Reply("stays\n")]), UNLOCKED], {}),
+        ([(r"immutability-policy show", [Reply('Locked\n"x"\n')])], {}),
     ],
     ids=["the parameter", "a lock", "a locked policy"],
 )
 def test_what_is_meant_to_stay_stays(
-    az: RecordingAz, plan: list[tuple[str, list[Said]]], variables: dict[str, str]
+    az: RecordingAz, plan: list[tuple[str, list[Reply]]], variables: dict[str, str]
 ) -> None:
     az.replan(plan)
     done = az.run(HOOKS / "before_down.sh", **variables)
@@ -299,8 +301,8 @@ def test_a_key_that_is_none_is_never_stored(az: RecordingAz, tmp_path: Path) -> 
 
 @pytest.mark.extended
 def test_carriage_returns_and_warnings_are_no_part_of_an_id(az: RecordingAz) -> None:
-    az.replan([(r"^az functionapp show", [Said("WARNING: x\r\n/subscriptions/0/site\r\n")]),
-               (r"^az rest --method get", [Said("\r\n")])])  # fmt: skip
+    az.replan([(r"^az functionapp show", [Reply("WARNING: x\r\n/subscriptions/0/site\r\n")]),
+               (r"^az rest --method get", [Reply("\r\n")])])  # fmt: skip
     done = az.run(HOOKS / "first_secrets.sh")
 
     assert done.returncode == 0, done.stderr
@@ -310,7 +312,7 @@ def test_carriage_returns_and_warnings_are_no_part_of_an_id(az: RecordingAz) -> 
 
 @pytest.mark.extended
 def test_an_app_without_an_id_ends_the_script(az: RecordingAz) -> None:
-    az.replan([(r"^az functionapp show", [Said("nothing\n")])])
+    az.replan([(r"^az functionapp show", [Reply("nothing\n")])])
     done = az.run(HOOKS / "first_secrets.sh")
 
     assert done.returncode == 1
@@ -341,12 +343,12 @@ def test_paths_with_spaces_are_no_obstacle(tmp_path: Path) -> None:
 def test_a_first_administrator_whose_name_was_deleted_is_recovered_and_stored(
     az: RecordingAz, deployment: tuple[str, list[tuple[str, str, bytes]]]
 ) -> None:
-    gone = Said(err="ERROR: (Conflict) ObjectIsDeletedButRecoverable", code=1)
-    waiting = Said(err="ERROR: (Conflict) ObjectIsBeingRecovered", code=1)
+    gone = Reply(err="ERROR: (Conflict) ObjectIsDeletedButRecoverable", code=1)
+    waiting = Reply(err="ERROR: (Conflict) ObjectIsBeingRecovered", code=1)
     url, requests = deployment
-    bootstrap = Said("the-bootstrap-key\r\n")
+    bootstrap = Reply("the-bootstrap-key\r\n")
     az.replan([(r"secret show .*first-admin-key --query id", [NO_SECRET]),
-               (r"secret set", [gone, waiting, Said()]),
+               (r"secret set", [gone, waiting, Reply()]),
                (r"bootstrap-admin-key --query value", [bootstrap])])  # fmt: skip
     done = az.run(HOOKS / "first_administrator.sh", PERMINUTE_URL=f"{url}/")
 
@@ -362,8 +364,8 @@ def test_a_key_that_can_not_be_stored_is_reported(
 ) -> None:
     url, _ = deployment
     az.replan([(r"secret show .*first-admin-key --query id", [NO_SECRET]),
-               (r"secret set", [Said(err="ERROR: getaddrinfo failed", code=1)]),
-               (r"bootstrap-admin-key --query value", [Said("the-bootstrap-key\n")])])  # fmt: skip
+               (r"secret set", [Reply(err="ERROR: getaddrinfo failed", code=1)]),
+               (r"bootstrap-admin-key --query value", [Reply("the-bootstrap-key\n")])])  # fmt: skip
     done = az.run(HOOKS / "first_administrator.sh", PERMINUTE_URL=url)
 
     assert done.returncode == 1
@@ -373,7 +375,7 @@ def test_a_key_that_can_not_be_stored_is_reported(
 
 @pytest.mark.extended
 def test_an_etag_with_a_carriage_return_is_sent_without_it(az: RecordingAz) -> None:
-    az.replan([(r"immutability-policy show", [Said('Unlocked\r\n"an-etag"\r\n')])])
+    az.replan([(r"immutability-policy show", [Reply('Unlocked\r\n"an-etag"\r\n')])])
     done = az.run(HOOKS / "before_down.sh")
 
     assert done.returncode == 0, done.stderr

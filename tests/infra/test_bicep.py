@@ -54,7 +54,7 @@ def test_every_module_builds() -> None:
     )
 
 
-def test_modules_and_their_parameters_say_what_they_are_for() -> None:
+def test_modules_and_their_parameters_state_what_they_are_for() -> None:
     """Roles, names and types have no resources, but are reported too."""
     silent = [name for name, built in templates().items() if "metadata" not in built]
     undocumented = [

@@ -95,7 +95,7 @@ def test_an_environment_that_keeps_its_data_is_locked(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("environment", "variables", "said"),
+    ("environment", "variables", "reported"),
     [
         ("main", {"AZURE_ENV_NAME": "a_b"}, "2 to 12 of a-z"),
         ("main", {"AZURE_ENV_NAME": "Try"}, "2 to 12 of a-z"),

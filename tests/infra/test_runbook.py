@@ -17,7 +17,7 @@ from local.stack import Stack
 from tests.infra.bicep import ROOT
 from tests.openapi.session import LEG, NO_PRICE
 from tests.support.client import Admin, Http, SigningBridge, eventually
-from tests.support.recording_az import RecordingAz, Said
+from tests.support.recording_az import RecordingAz, Reply
 
 PAGE = (ROOT / "docs" / "operations.md").read_text("utf-8")
 BLOCKS = [
@@ -97,8 +97,8 @@ def test_the_block_runs(run: dict[str, str], tmp_path: Path, line: int, block: s
     az = RecordingAz(
         tmp_path / "bin",
         [
-            (r"functionapp show", [Said("/subscriptions/0/site\n")]),
-            (r"account show", [Said("the-tenant\n")]),
+            (r"functionapp show", [Reply("/subscriptions/0/site\n")]),
+            (r"account show", [Reply("the-tenant\n")]),
         ],
     )
     if ELSEWHERE.search(block):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.infra.bicep import ROOT
-from tests.support.recording_az import RecordingAz, Said
+from tests.support.recording_az import RecordingAz, Reply
 
 pytestmark = pytest.mark.extended  # each plays the script as a process
 
@@ -25,10 +25,10 @@ OUTPUTS = json.dumps(
         "perminutE_URL": {"value": "https://app.example"},
     }
 )
-GIVEN: list[tuple[str, list[Said]]] = [
-    (r"^gh api repos/\S+/actions/oidc", [Said(f"{PREFIX}\n")]),
-    (r"^az account show", [Said("the-tenant\n")]),
-    (r"^az deployment sub show", [Said(OUTPUTS)]),
+GIVEN: list[tuple[str, list[Reply]]] = [
+    (r"^gh api repos/\S+/actions/oidc", [Reply(f"{PREFIX}\n")]),
+    (r"^az account show", [Reply("the-tenant\n")]),
+    (r"^az deployment sub show", [Reply(OUTPUTS)]),
 ]
 CHANGES = r"\b(create|update|set|PUT|delete)\b"
 
@@ -44,7 +44,7 @@ def test_it_is_a_sound_script() -> None:
     assert SCRIPT.stat().st_mode & 0o100
 
 
-def test_by_default_it_only_says_what_it_would_do(az: RecordingAz) -> None:
+def test_by_default_it_only_states_what_it_would_do(az: RecordingAz) -> None:
     done = az.run(SCRIPT, *ARGUMENTS)
 
     assert done.returncode == 0, done.stderr
@@ -54,7 +54,7 @@ def test_by_default_it_only_says_what_it_would_do(az: RecordingAz) -> None:
 
 
 def test_it_makes_identities_roles_and_environments(az: RecordingAz) -> None:
-    made = [(rf"^az identity list .*{name}", [Said(), Said(), Said("id-of-it\n")])
+    made = [(rf"^az identity list .*{name}", [Reply(), Reply(), Reply("id-of-it\n")])
             for name in ("plan", "infrastructure")]  # fmt: skip
     az.replan([*GIVEN, *made])
     done = az.run(SCRIPT, *ARGUMENTS, "--apply", PERMINUTE_OWNER="owner@example.com")
@@ -73,8 +73,8 @@ def test_it_makes_identities_roles_and_environments(az: RecordingAz) -> None:
 
 def test_the_roles_are_those_that_a_deployment_needs(az: RecordingAz) -> None:
     """Locks and a role definition need User Access Administrator; the planner writes nothing."""
-    az.replan([*GIVEN, (r"^az identity list .*plan", [Said("id-of-plan\n")]),
-               (r"^az identity list", [Said("id-of-infra\n")])])  # fmt: skip
+    az.replan([*GIVEN, (r"^az identity list .*plan", [Reply("id-of-plan\n")]),
+               (r"^az identity list", [Reply("id-of-infra\n")])])  # fmt: skip
     az.run(SCRIPT, *ARGUMENTS, "--apply")
     held = {
         (match[2], match[1])
@@ -100,10 +100,10 @@ def test_a_second_run_makes_nothing_in_azure(az: RecordingAz) -> None:
     az.replan(
         [
             *GIVEN,
-            (r"^az group exists", [Said("true\n")]),
-            (r"role (definition|assignment) list|^az identity list", [Said("there\n")]),
-            (r"credential list .*-plan", [Said(f"{PREFIX}:environment:plan\n")]),
-            (r"credential list", [Said(f"{PREFIX}:environment:infrastructure\n")]),
+            (r"^az group exists", [Reply("true\n")]),
+            (r"role (definition|assignment) list|^az identity list", [Reply("there\n")]),
+            (r"credential list .*-plan", [Reply(f"{PREFIX}:environment:plan\n")]),
+            (r"credential list", [Reply(f"{PREFIX}:environment:infrastructure\n")]),
         ]
     )
     done = az.run(SCRIPT, *ARGUMENTS, "--apply")
@@ -117,9 +117,9 @@ def test_an_older_repository_keeps_its_subject_and_a_moved_one_gets_the_new_one(
 ) -> None:
     az.replan(
         [
-            (r"^gh api repos/\S+/actions/oidc", [Said()]),
-            (r"credential list", [Said("repo:old/name:environment:plan\n")]),
-            (r"^az identity list", [Said("id-of-it\n")]),
+            (r"^gh api repos/\S+/actions/oidc", [Reply()]),
+            (r"credential list", [Reply("repo:old/name:environment:plan\n")]),
+            (r"^az identity list", [Reply("id-of-it\n")]),
             *GIVEN[1:],
         ]
     )
@@ -158,8 +158,8 @@ def test_every_call_of_a_workflow_has_its_role(az: RecordingAz) -> None:
     }
 
 
-NO_PRINCIPAL = Said(err="ERROR: Cannot find user or service principal in graph database", code=1)
-NO_ROLE = Said(err="ERROR: Role 'Perminute planner 00000000' doesn't exist.", code=1)
+NO_PRINCIPAL = Reply(err="ERROR: Cannot find user or service principal in graph database", code=1)
+NO_ROLE = Reply(err="ERROR: Role 'Perminute planner 00000000' doesn't exist.", code=1)
 
 
 def test_a_first_run_shows_its_commands_though_azure_knows_no_principal(az: RecordingAz) -> None:
@@ -172,8 +172,8 @@ def test_a_first_run_shows_its_commands_though_azure_knows_no_principal(az: Reco
 
 
 def test_a_role_that_azure_does_not_know_yet_is_assigned_later(az: RecordingAz) -> None:
-    az.replan([*GIVEN, (r"^az identity list", [Said("id\n")]),
-               (r"assignment create .*planner", [NO_ROLE, NO_ROLE, Said()])])  # fmt: skip
+    az.replan([*GIVEN, (r"^az identity list", [Reply("id\n")]),
+               (r"assignment create .*planner", [NO_ROLE, NO_ROLE, Reply()])])  # fmt: skip
     done = az.run(SCRIPT, *ARGUMENTS, "--apply")
 
     assert done.returncode == 0, done.stderr
@@ -181,7 +181,7 @@ def test_a_role_that_azure_does_not_know_yet_is_assigned_later(az: RecordingAz) 
 
 
 def test_a_role_that_never_arrives_ends_the_script(az: RecordingAz) -> None:
-    az.replan([*GIVEN, (r"^az identity list", [Said("id\n")]),
+    az.replan([*GIVEN, (r"^az identity list", [Reply("id\n")]),
                (r"assignment create .*planner", [NO_ROLE])])  # fmt: skip
     done = az.run(SCRIPT, *ARGUMENTS, "--apply")
 
@@ -201,11 +201,14 @@ def test_carriage_returns_and_warnings_are_no_part_of_a_value(az: RecordingAz) -
     """As az prints them on Windows."""
     az.replan(
         [
-            (r"^gh api repos/\S+/actions/oidc", [Said(f"{PREFIX}\r\n")]),
-            (r"^az account show", [Said("WARNING: a newer version exists\r\nthe-tenant\r\n")]),
-            (r"^az group exists", [Said("true\r\n")]),
-            (r"^az identity list", [Said("WARNING: x\nid\r\n")]),
-            (r"role assignment list", [Said("there\r\n")]),
+            (r"^gh api repos/\S+/actions/oidc", [Reply(f"{PREFIX}\r\n")]),
+            (
+                r"^az account show",
+                [Reply("WARNING: a newer version exists\r\nthe-tenant\r\n")],
+            ),
+            (r"^az group exists", [Reply("true\r\n")]),
+            (r"^az identity list", [Reply("WARNING: x\nid\r\n")]),
+            (r"role assignment list", [Reply("there\r\n")]),
             GIVEN[2],
         ]
     )

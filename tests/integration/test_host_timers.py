@@ -100,7 +100,7 @@ def test_the_first_run_ever_waits_for_the_schedule(tmp_path: Path) -> None:
     assert datetime.now(UTC) - began < timedelta(seconds=3)
 
 
-def test_a_run_that_was_missed_is_made_up_for_at_once_and_says_so(tmp_path: Path) -> None:
+def test_a_run_that_was_missed_is_made_up_for_at_once_and_states_it(tmp_path: Path) -> None:
     _keep_status(tmp_path, datetime.now(UTC) - timedelta(hours=1))
 
     worker = _run(tmp_path, NEVER_SOON, runs=1)

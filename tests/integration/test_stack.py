@@ -219,7 +219,7 @@ def test_a_folder_of_an_older_version_gets_the_keys_that_it_lacks(tmp_path: Path
 
 
 @pytest.mark.extended
-def test_a_start_that_fails_says_why_and_leaves_nothing(tmp_path: Path) -> None:
+def test_a_start_that_fails_states_why_and_leaves_nothing(tmp_path: Path) -> None:
     app = write_app(tmp_path / "app", "raise ValueError('this app is broken')")
     stack = Stack(tmp_path / "data", app=app)
 

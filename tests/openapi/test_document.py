@@ -67,7 +67,7 @@ def test_document_and_routes_agree_both_ways(described: dict[str, Any]) -> None:
     assert reported == deployed
 
 
-def test_every_operation_says_what_it_does_and_who_may(described: dict[str, Any]) -> None:
+def test_every_operation_states_what_it_does_and_who_may(described: dict[str, Any]) -> None:
     tags = {tag["name"] for tag in described["tags"]}
     for path, _, operation in _operations(described):
         assert operation["summary"], path

@@ -43,7 +43,7 @@ def run_case(case: Case) -> tuple[Outcome, str]:
             return Outcome.NOT_APPLICABLE, reason
         expected, got = _expected_and_got(case)
     except BAD_CASE as error:
-        return Outcome.FAILED, _said(error)
+        return Outcome.FAILED, _message(error)
     if expected == got:
         return Outcome.HELD, ""
     return Outcome.FAILED, f"expected {expected}, got {got}"
@@ -154,7 +154,7 @@ def _amount(charge: Charge) -> Fraction:
     return charge.amount_micros * MICRO
 
 
-def _said(error: Exception) -> str:
+def _message(error: Exception) -> str:
     if isinstance(error, Invalid):
         return "; ".join(f"{each.pointer} {each.detail}" for each in error.errors)
     if isinstance(error, KeyError):

@@ -377,7 +377,7 @@ BUGS = (
         "        pending=None if is_pending else recharges.pending,\n        declines=0,\n",
         "        declines=0,\n",
         "credits/test_recharges.py",
-        "test_success_is_one_top_up_under_the_recharges_id_however_often_it_is_said",
+        "test_success_is_one_top_up_under_the_recharges_id_however_often_it_is_reported",
         seed=2,
     ),
     Bug(

@@ -27,7 +27,7 @@ PLANS = (
     ("hard",),
     ("misfit", "succeeded"),
 )
-DEAF_REQUESTS_MAX = 2
+SILENT_REQUESTS_MAX = 2
 TRIES_MAX = 100
 
 
@@ -69,8 +69,8 @@ class Payments:
             self.open.add(recharge)
         elif recharge not in self.open or any(t.get_name() == recharge for t in self.tasks):
             return  # requested again: the answer was given, or is on its way
-        is_deaf = self.requests[recharge] <= DEAF_REQUESTS_MAX and self.rng.random() < 0.2
-        if is_deaf and not (self.hurries.is_set() or self.pays_at_once):
+        is_silent = self.requests[recharge] <= SILENT_REQUESTS_MAX and self.rng.random() < 0.2
+        if is_silent and not (self.hurries.is_set() or self.pays_at_once):
             self.scheduler.note(f"  nobody hears of {recharge}")
             return
         loop = asyncio.get_running_loop()
@@ -106,7 +106,7 @@ class Payments:
         elif status == "succeeded":
             self.taken.add(recharge)
         status_sent = {"hard": "declined", "misfit": "succeeded"}.get(status, status)
-        said = RechargeResult(
+        result = RechargeResult(
             RechargeStatus(status_sent),
             parse_amount(amount),
             data["currency"],
@@ -115,10 +115,10 @@ class Payments:
         )
 
         async def act(app: Container) -> Any:
-            return (await app.recharge_service.answer(PAYMENTS, recharge, said)).status.value
+            return (await app.recharge_service.answer(PAYMENTS, recharge, result)).status.value
 
         body = {"status": status_sent, "amount": amount, "currency": data["currency"]}
-        body["reference"] = said.reference
+        body["reference"] = result.reference
         request = {"recharge": recharge, "body": body}
         for tries in range(TRIES_MAX):
             record = await self.callers.request("recharge_result", data["account"], request, act)

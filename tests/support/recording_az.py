@@ -40,7 +40,7 @@ sys.exit(answer[2])
 
 
 @dataclass(frozen=True)
-class Said:
+class Reply:
     """What a call prints, and its exit code."""
 
     out: str = ""
@@ -48,8 +48,8 @@ class Said:
     code: int = 0
 
 
-FORBIDDEN = Said(err="ERROR: (Forbidden) Caller is not authorized to perform action", code=1)
-NO_SECRET = Said(err="ERROR: (SecretNotFound) A secret with (name/id) x was not found", code=1)
+FORBIDDEN = Reply(err="ERROR: (Forbidden) Caller is not authorized to perform action", code=1)
+NO_SECRET = Reply(err="ERROR: (SecretNotFound) A secret with (name/id) x was not found", code=1)
 
 
 @dataclass
@@ -57,7 +57,7 @@ class RecordingAz:
     """The stand-ins in `folder`."""
 
     folder: Path
-    plan: Sequence[tuple[str, Sequence[Said]]] = ()
+    plan: Sequence[tuple[str, Sequence[Reply]]] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -68,9 +68,11 @@ class RecordingAz:
             program.chmod(0o755)
         self.replan(self.plan)
 
-    def replan(self, plan: Sequence[tuple[str, Sequence[Said]]]) -> None:
+    def replan(self, plan: Sequence[tuple[str, Sequence[Reply]]]) -> None:
         """Answer so from now on."""
-        answers = [[pattern, [[s.out, s.err, s.code] for s in said]] for pattern, said in plan]
+        answers = [
+            [pattern, [[s.out, s.err, s.code] for s in results]] for pattern, results in plan
+        ]
         (self.folder / "plan.json").write_text(json.dumps(answers))
 
     @property

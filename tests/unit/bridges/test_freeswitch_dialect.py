@@ -110,7 +110,7 @@ def in_conference(body: bytes, name: str) -> bytes:
 
 
 @pytest.mark.parametrize(("path", "expected"), expectations(FIXTURES))
-def test_a_record_says_what_is_expected_of_it(path: Path, expected: dict[str, Any]) -> None:
+def test_a_record_states_what_is_expected_of_it(path: Path, expected: dict[str, Any]) -> None:
     body = path.read_bytes()
     conference = expected["conference"]
     authorised = b"perminute_authorization" in body
@@ -231,7 +231,7 @@ def test_seconds_are_used_where_microseconds_are_missing() -> None:
     assert (parsed.ended_at - parsed.answered_at).total_seconds() == 183
 
 
-def test_billsec_is_kept_though_the_times_say_otherwise() -> None:
+def test_billsec_is_kept_though_the_times_differ() -> None:
     assert leg(changed("dial_out_answered", billsec="500")).talk_seconds == 500
     assert leg(changed("dial_out_answered", billsec=None)).talk_seconds is None
 

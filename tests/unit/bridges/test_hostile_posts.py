@@ -369,10 +369,10 @@ def test_no_spoilt_field_loses_a_leg(dialect: str) -> None:
             if dialect == "twilio" and odd is not ...:
                 odd = str(odd)
             (charges, parked), vendor = play(dialect, changed(dialect, index, path, odd))
-            said = [
+            logged = [
                 reason
                 for status, legs in vendor.answers
                 for reason in ([legs] if status >= 400 else [each[1] for each in legs])
                 if reason
             ]
-            assert charges or parked or said, (bridge, path, odd, vendor.answers)
+            assert charges or parked or logged, (bridge, path, odd, vendor.answers)

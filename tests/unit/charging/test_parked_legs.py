@@ -162,7 +162,7 @@ def test_who_sees_one_account_sweeps_that_one_only(charging: ChargingApp) -> Non
     assert charging.call("POST", f"{PARKED}/replay", body, key=reader).code == "role_missing"
 
 
-def test_a_dismissal_says_why(charging: ChargingApp) -> None:
+def test_a_dismissal_states_the_reason(charging: ChargingApp) -> None:
     parked = charging.parked(charging.ended(to=TOKYO))
 
     first = charging.call("POST", f"{PARKED}/{parked['id']}/dismiss", {"note": "a test call"})
@@ -219,7 +219,7 @@ def test_it_is_charged_as_one_other_leg_only_whatever_is_clicked(charging: Charg
     other.close()
 
 
-def test_a_replay_that_died_after_it_had_said_as_which_is_gone_on_with_under_that(
+def test_a_replay_that_died_after_it_had_recorded_as_which_is_gone_on_with_under_that(
     charging: ChargingApp,
 ) -> None:
     parked = conflict(charging)

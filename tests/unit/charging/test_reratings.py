@@ -344,7 +344,7 @@ def test_a_backdated_version_proposes_whose_legs_to_charge_anew(charging: Chargi
         ({"PROPOSAL_LEGS_MAX": 1}, 2, False),
     ],
 )
-def test_a_proposal_says_where_counting_stopped(
+def test_a_proposal_states_where_counting_stopped(
     charging: ChargingApp,
     monkeypatch: pytest.MonkeyPatch,
     bounds: dict[str, int],
@@ -499,7 +499,7 @@ def test_the_legs_come_as_a_table(charging: ChargingApp) -> None:
         ),
     ],
 )
-def test_what_makes_no_sense_says_why(
+def test_what_makes_no_sense_states_the_reason(
     charging: ChargingApp, body: dict[str, object], status: int, code: str
 ) -> None:
     charging.leg()
@@ -540,7 +540,7 @@ def test_a_cursor_of_somebody_else_is_refused(text: str) -> None:
         read_cursor(text)
 
 
-def test_a_leg_says_in_a_sentence_what_it_cost(charging: ChargingApp) -> None:
+def test_a_leg_states_in_a_sentence_what_it_cost(charging: ChargingApp) -> None:
     charged, voip = charging.leg(), charging.leg(kind=LegKind.VOIP, to_number=None)
     silent = charging.leg(answered_at=None)
 
@@ -556,12 +556,12 @@ def test_a_leg_says_in_a_sentence_what_it_cost(charging: ChargingApp) -> None:
 
 def test_the_sentence_outlives_the_number(charging: ChargingApp) -> None:
     leg = charging.leg()
-    said = charging.shown(leg)["sentence"]
+    sentence = charging.shown(leg)["sentence"]
 
     charging.post("/api/v1/accounts/contoso/erasures", {"number": LONDON})
 
     shown = charging.shown(leg)
-    assert (shown["to"], shown["sentence"]) == (None, said)
+    assert (shown["to"], shown["sentence"]) == (None, sentence)
 
 
 def test_a_toll_free_caller_is_explained_by_where_the_call_came_from(charging: ChargingApp) -> None:

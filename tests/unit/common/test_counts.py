@@ -83,5 +83,5 @@ def test_mails_state_one_day_and_one_second(language: str) -> None:
     for kind in EVENT_TYPES:
         event = {"id": "contoso:1:1", "time": "2026-11-20T11:00:00Z", "type": kind, "data": data}
         subject, text = written(language, "Contoso", event)
-        said = f"{subject}\n{text}"
-        assert not re.search(r"\b1 (days|jours|seconds|secondes)\b|\(s\)", said), said
+        mail = f"{subject}\n{text}"
+        assert not re.search(r"\b1 (days|jours|seconds|secondes)\b|\(s\)", mail), mail

@@ -118,7 +118,7 @@ def test_the_configuration_names_entra_only_where_tokens_are_accepted(app: Produ
     }
 
 
-def test_without_a_build_the_console_says_so(app: Product, dist: Path, tmp_path: Path) -> None:
+def test_without_a_build_the_console_states_it(app: Product, dist: Path, tmp_path: Path) -> None:
     console.DIST.joinpath("index.html").unlink()
     console.DIST.joinpath("assets", "index-1a2b.js").unlink()
     answer = app.get("/console/", key=None)

@@ -387,9 +387,7 @@ def test_an_expiry_ends_its_warnings_and_a_later_warning_the_one_before(app: Cre
 @pytest.mark.parametrize(
     ("zone", "end"), [("UTC", day(2026, 12, 1)), ("America/New_York", day(2026, 12, 1, 5))]
 )
-def test_a_new_month_ends_what_is_said_of_the_pool(
-    app: CreditsApp, zone: str, end: datetime
-) -> None:
+def test_a_new_month_ends_the_alert_of_the_pool(app: CreditsApp, zone: str, end: datetime) -> None:
     """The timer ends it, at the account's midnight, where nothing else happens."""
     calls = Calls(app, "100.00", subscription_licenses=1, time_zone=zone)
     calls.organizer("sub", license="subscription")
@@ -464,7 +462,7 @@ def test_every_type_that_is_repeated_has_a_reminder_of_its_own(app: CreditsApp, 
         assert record.is_alert
 
 
-def test_a_new_type_is_no_alert_and_is_not_repeated_unless_it_says_so() -> None:
+def test_a_new_type_is_no_alert_and_is_not_repeated_unless_it_states_it() -> None:
     record = EventType("credits.new", "Something new.", required=())
     assert (record.is_alert, record.is_repeated) == (False, False)
 

@@ -111,7 +111,7 @@ def test_dial_outs_end_before_the_credits_do_by_what_live_calls_hold(app: Credit
     assert early <= found["runs_out"]["at"] <= late
 
 
-def test_without_a_week_of_history_the_outlook_says_why_it_knows_nothing(app: CreditsApp) -> None:
+def test_without_a_week_of_history_the_outlook_states_why_it_knows_nothing(app: CreditsApp) -> None:
     app.clock.moment = MONDAY
     app.open(balance="100.00")
     fresh = app.get(f"{PATH}/outlook").json

@@ -38,7 +38,7 @@ def test_one_is_in_flight_however_often_the_balance_falls(app: CreditsApp) -> No
     assert recharge_ids(app.of_type(REQUESTED)) == [FIRST]
 
 
-def test_success_is_one_top_up_under_the_recharges_id_however_often_it_is_said(
+def test_success_is_one_top_up_under_the_recharges_id_however_often_it_is_reported(
     app: CreditsApp,
 ) -> None:
     app.open(balance="21.00", auto_recharge=AUTO)

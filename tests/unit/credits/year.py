@@ -334,14 +334,14 @@ class Year:
     async def _answer(self, recharge: str, status: str, hard: bool, data: Json) -> None:
         account = recharge.partition("~")[0]
         amount = round(float(data["amount"]) * UNIT)
-        said = RechargeResult(
+        result = RechargeResult(
             RechargeStatus(status), amount, data["currency"], f"ref {recharge}", hard
         )
         began = self.clock.now()
         if status == "succeeded":
             self.captured[recharge] = amount
         try:
-            await self.app.recharge_service.answer(PAYMENTS, recharge, said)
+            await self.app.recharge_service.answer(PAYMENTS, recharge, result)
         except PerminuteError as error:
             if error.code == "recharge_settled" and status == "declined":
                 return

@@ -84,8 +84,8 @@ class Dying(DeliveryApp):
 
     async def answered(self, status: str) -> None:
         """The payment side says so."""
-        said = RechargeResult(RechargeStatus(status), 50_000_000, "USD", "p-1")
-        await self.container.recharge_service.answer(PAYMENTS, "contoso~1", said)
+        result = RechargeResult(RechargeStatus(status), 50_000_000, "USD", "p-1")
+        await self.container.recharge_service.answer(PAYMENTS, "contoso~1", result)
 
 
 def survivor(dead: Dying) -> DeliveryApp:

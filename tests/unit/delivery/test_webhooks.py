@@ -615,7 +615,7 @@ def test_public_https_is_taken(url: str) -> None:
     assert url_fault(url, allow_loopback=False) is None
 
 
-def test_loopback_is_taken_only_where_a_setting_says_so() -> None:
+def test_loopback_is_taken_only_where_a_setting_states_it() -> None:
     for url in ("http://127.0.0.1:8099/hook", "http://localhost:1/", "http://[::1]:8099/"):
         assert url_fault(url, allow_loopback=True) is None
         assert url_fault(url, allow_loopback=False) is not None

@@ -110,9 +110,12 @@ def test_whatever_text_a_number_has_it_is_one_number_from_check_to_display(
     if parsed is not None:
         assert shown == parsed
     if is_allowed:
-        said = allowed["destination"]
-        assert (said["number"], said["prefix"]) == (shown, charge["rate"]["prefix"])
-        assert (said["region"], said["number_class"]) == (charge["region"], charge["number_class"])
+        destination = allowed["destination"]
+        assert (destination["number"], destination["prefix"]) == (shown, charge["rate"]["prefix"])
+        assert (destination["region"], destination["number_class"]) == (
+            charge["region"],
+            charge["number_class"],
+        )
         assert Decimal(allowed["held"]) == Decimal(charge["amount"])
         assert charge["flags"] == []
     again = calls.authorise(shown)

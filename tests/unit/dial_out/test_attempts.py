@@ -139,7 +139,7 @@ def test_the_cause_decides_for_a_hold_found_by_the_leg_id_too(
     assert held(calls) == left
 
 
-def test_a_leg_after_its_hold_expired_says_so(calls: Calls) -> None:
+def test_a_leg_after_its_hold_expired_states_it(calls: Calls) -> None:
     authorization = calls.authorise()["authorization"]
     calls.app.clock.advance(900 + 120 + 900)
     leg = calls.ended(authorization)
@@ -147,7 +147,7 @@ def test_a_leg_after_its_hold_expired_says_so(calls: Calls) -> None:
     assert shown(calls, leg)["flags"] == ["late", "hold_expired"]
 
 
-def test_a_leg_after_a_release_says_so(calls: Calls) -> None:
+def test_a_leg_after_a_release_states_it(calls: Calls) -> None:
     authorization = calls.authorise()["authorization"]
     assert calls.release(authorization).status == 200
     leg = calls.ended(authorization)

@@ -71,13 +71,13 @@ class App(Product):
         assert answer.status == 200, answer.body
         return calls
 
-    def look(self) -> None:
+    def evaluate(self) -> None:
         """What the process does at the moment for which it set its timer."""
         self.run(self.container.watch_calls("contoso", by_timer=False))
 
     def after(self, **span: float) -> None:
         self.clock.advance(**span)
-        self.look()
+        self.evaluate()
 
     def tick(self, **span: float) -> None:
         """The timer, in a process of its own."""
@@ -207,17 +207,17 @@ def test_a_stop_ends_dial_outs_once_and_a_suspension_all_calls(app: App) -> None
     out = calls.authorise()["authorization"]
     caller = calls.come_in(TOLL)["authorization"]
     calls.control("stop", {"reason": "odd calls"})
-    app.look()
+    app.evaluate()
     app.after(seconds=10)
     assert app.bridge.signals == [(out, "call.end", "dial_out_stopped")]
     calls.control("restart")
     app.after(seconds=1)
     calls.control("stop", {"reason": "again"})
-    app.look()
+    app.evaluate()
     assert app.bridge.signals[1:] == [(out, "call.end", "dial_out_stopped")]
     assert app.bridge.got[0]["id"] != app.bridge.got[1]["id"]
     calls.policy(suspended=True)
-    app.look()
+    app.evaluate()
     assert sorted(app.bridge.signals[2:]) == sorted(
         [(out, "call.end", "account_suspended"), (caller, "call.end", "account_suspended")]
     )
@@ -227,7 +227,7 @@ def test_the_breaker_ends_calls(app: App) -> None:
     calls = app.settle()
     calls.policy(velocity={"cost_per_ten_minutes": "0.30"})
     first, second = (calls.authorise()["authorization"] for _ in range(2))
-    app.look()
+    app.evaluate()
     assert sorted(app.bridge.signals) == sorted(
         (each, "call.end", "dial_out_stopped") for each in (first, second)
     )
@@ -307,7 +307,7 @@ def test_signals_are_signed_by_each_secret(app: App) -> None:
 
     app.container.watch_calls._sender = Catching()
     calls.authorise(requested_seconds=60)
-    app.look()
+    app.evaluate()
     ((headers, body),) = caught
     assert len(headers["webhook-signature"].split()) == 2
     assert headers["content-type"].startswith("application/cloudevents+json")
@@ -376,7 +376,7 @@ def test_a_call_that_begins_while_the_account_is_read_is_watched_to_the_second(a
         return seen
 
     app.container.holds.view = slow
-    app.look()
+    app.evaluate()
     assert watch._watch("contoso").own == {first, "au_later.contoso"}
 
 

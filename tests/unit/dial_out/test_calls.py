@@ -260,7 +260,7 @@ def test_the_breaker_stops_dial_out_and_a_person_lets_it_go_on(calls: Calls) -> 
     assert not calls.dial_out_state()["stopped"]
 
 
-def test_a_person_stops_dial_out_and_says_why(calls: Calls) -> None:
+def test_a_person_stops_dial_out_and_states_the_reason(calls: Calls) -> None:
     assert calls.control("stop", {"reason": "we look into it"}).status == 200
     denied = calls.authorise()
     assert reason(denied) == "dial_out_stopped"

@@ -204,9 +204,9 @@ def test_a_hold_covers_what_included_minutes_leave_of_the_call_whenever_it_is_an
     rng = random.Random(seed)
     found = random_rate(rng, ANSWERED_AT.date())
     made = card(found, time_zone=rng.choice(["UTC", "Asia/Kathmandu"]))
-    asked_at = ANSWERED_AT + timedelta(minutes=rng.randrange(24 * 60))
+    requested_at = ANSWERED_AT + timedelta(minutes=rng.randrange(24 * 60))
     pool, seconds = rng.randrange(1, 700), rng.randrange(1, 900)
-    ringing = {"answered_at": asked_at, "answered_until": asked_at + timedelta(seconds=120)}
+    ringing = {"answered_at": requested_at, "answered_until": requested_at + timedelta(seconds=120)}
     tariff = tariff_of(found.terms, made.rounding, made.time_zone)
 
     held = hold_amount_micros(tariff, **ringing, seconds=seconds, after_seconds=pool)
@@ -222,7 +222,7 @@ def test_a_hold_covers_what_included_minutes_leave_of_the_call_whenever_it_is_an
                 kind=found.kind,
                 to_digits=found.prefix,
                 origin=found.origin,
-                answered_at=asked_at + timedelta(seconds=ring),
+                answered_at=requested_at + timedelta(seconds=ring),
                 talk_seconds=talk_seconds,
             )
             assert whole is not None

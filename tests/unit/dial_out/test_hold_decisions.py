@@ -47,7 +47,7 @@ def test_a_hold_is_what_the_granted_seconds_can_cost_and_lasts_for_ringing_and_a
         (2 * CENT, 300, 120, EndsBy.CREDIT),
     ],
 )
-def test_final_says_that_nothing_can_be_added(
+def test_final_states_that_nothing_can_be_added(
     balance: int, seconds: int, granted_seconds: int, ends_by: EndsBy | None
 ) -> None:
     granted = allowed(account(balance), authorise(seconds=seconds))
@@ -125,7 +125,7 @@ def test_an_extension_never_shrinks_what_was_granted(seconds: int) -> None:
     assert same.hold.granted_seconds == SLICE
 
 
-def test_an_extension_grants_what_can_be_paid_and_says_that_it_is_the_last() -> None:
+def test_an_extension_grants_what_can_be_paid_and_states_that_it_is_the_last() -> None:
     state = placed(account(20 * CENT), authorise())
     granted = hold_decisions.extend_hold(state, longer(), later(600))
     assert granted is not None

@@ -226,7 +226,7 @@ def test_availability_counts_are_those_of_the_products_pages():
         ("+448712345678", "number_class", "shared_cost; premium numbers of the country in Teams:"),
     ],
 )
-def test_an_explanation_says_what_teams_offers_there(to, check, words):
+def test_an_explanation_states_what_teams_offers_there(to, check, words):
     policy = AccountPolicy(rules=DialRules(allowed_classes=frozenset(NumberClass)))
     lines = explain(facts(to, policy=policy), credit_line(None, 900))
     assert words in next(line.detail for line in lines if line.check == check)

@@ -40,7 +40,7 @@ def test_a_call_that_costs_nothing_exceeds_no_budget():
     assert exceeded_budgets([use(100_000)], 0) == ()
 
 
-def test_a_budget_that_warns_lets_ring_and_says_so():
+def test_a_budget_that_warns_lets_ring_and_states_it():
     warned = facts(budgets=(use(100_000, mode=BudgetMode.WARN),))
     assert check_rules(warned) is None
     line = next(line for line in explain(warned, credit_line(None, 60)) if line.check == "budget")

@@ -187,7 +187,7 @@ def test_a_call_that_rings_while_the_month_ends_is_paid_from_credits(calls: Call
 # Charged
 
 
-def test_a_leg_that_the_pool_pays_costs_nothing_and_says_so(calls: Calls) -> None:
+def test_a_leg_that_the_pool_pays_costs_nothing_and_states_it(calls: Calls) -> None:
     allowed = authorise(calls)
     leg = charged(calls, authorization=allowed["authorization"])
     assert (leg["status"], leg["amount"], leg["billed_seconds"]) == ("pool", "0.00", 183)

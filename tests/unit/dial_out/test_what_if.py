@@ -87,7 +87,7 @@ def test_only_the_period_is_evaluated(calls: Calls) -> None:
     assert calls.control("what-if", {"policy": {}, "from": "yesterday"}).status == 422
 
 
-def test_a_period_with_more_calls_than_are_judged_says_so(
+def test_a_period_with_more_calls_than_are_judged_states_it(
     calls: Calls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for _ in range(3):

@@ -98,7 +98,7 @@ def test_a_take_over_can_be_repeated_and_taken_back(app: Product) -> None:
         (30, ["contoso", "contoso", "contoso"]),
     ],
 )
-def test_from_says_when_a_take_over_begins(app: Product, seconds: int, owners: list[str]) -> None:
+def test_from_states_when_a_take_over_begins(app: Product, seconds: int, owners: list[str]) -> None:
     app.put(ROOM, {"organizer": "ken"})
     since = format_time(START + timedelta(seconds=seconds))
 

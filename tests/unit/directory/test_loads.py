@@ -50,7 +50,7 @@ def test_a_file_makes_organizers_as_put_one_by_one(contoso: Product) -> None:
     assert {each["key"] for each in log} == {"ann", "ken"}
 
 
-def test_a_dry_run_says_what_would_change_and_changes_nothing(contoso: Product) -> None:
+def test_a_dry_run_states_what_would_change_and_changes_nothing(contoso: Product) -> None:
     load(contoso, FILE)
     before = stored(contoso)
 

@@ -153,7 +153,7 @@ async def test_deleting_reports_whether_something_was_there() -> None:
     assert await records.get("api_key", "a") is None
 
 
-async def test_an_uncertain_deletion_says_so() -> None:
+async def test_an_uncertain_deletion_states_it() -> None:
     tables = MemoryTables()
     records = DocumentStore(tables)
     await records.put("api_key", "a", {"x": 1}, if_match=None)

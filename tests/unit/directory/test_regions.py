@@ -33,7 +33,7 @@ def region(app: Product, code: str, query: str = CONTOSO) -> Any:
     return answer.json
 
 
-def test_a_region_says_what_pay_per_minute_offers_there(app: Product) -> None:
+def test_a_region_states_what_pay_per_minute_offers_there(app: Product) -> None:
     france = region(app, "fr", "")
     assert france == {
         "region": "FR",
@@ -68,7 +68,7 @@ def test_prices_are_the_cheapest_and_the_dearest_by_class(priced: Product) -> No
     assert region(priced, "FR")["currency"] == "USD"
 
 
-def test_regions_of_one_calling_code_are_told_apart(priced: Product) -> None:
+def test_regions_of_one_calling_code_are_distinguished(priced: Product) -> None:
     assert prices_of(priced, "JM")["mobile"] == ("0.35", "0.35")
     assert set(prices_of(priced, "CA").values()) == {("0.01", "0.01")}
     assert prices_of(priced, "GB") == {}
@@ -87,7 +87,7 @@ def test_regions_of_one_calling_code_are_told_apart(priced: Product) -> None:
         ({}, "001", "region_not_served"),
     ],
 )
-def test_the_policy_says_whether_a_region_is_dialled(
+def test_the_policy_states_whether_a_region_is_dialled(
     priced: Product, policy: dict[str, object], code: str, reason: str | None
 ) -> None:
     assert priced.put("/api/v1/accounts/contoso/dial-out-policy", policy).status == 201

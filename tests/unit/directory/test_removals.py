@@ -245,7 +245,7 @@ def test_legs_before_a_removal_keep_organizer_and_account(filled: ChargingApp) -
     assert parked["reason"] == "account_unknown"
 
 
-def test_a_leg_after_the_removal_of_its_organizer_says_so(filled: ChargingApp) -> None:
+def test_a_leg_after_the_removal_of_its_organizer_states_it(filled: ChargingApp) -> None:
     filled.delete(ORGANIZER)
     filled.clock.advance(1)
 

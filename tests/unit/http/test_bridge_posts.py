@@ -52,7 +52,7 @@ def test_a_public_url_is_what_the_vendor_signed(app: Product) -> None:
     assert post(app, "tw/call-ended?x=2", body, twilio_headers(f"{PUBLIC}?x=1")).status == 401
 
 
-def test_a_stranger_cannot_tell_an_unknown_bridge_from_wrong_credentials(app: Product) -> None:
+def test_an_unknown_bridge_and_wrong_credentials_get_one_answer(app: Product) -> None:
     put(app, "tw", "twilio")
     put(app, "zo", "zoom")
     answers = []

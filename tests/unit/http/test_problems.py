@@ -26,7 +26,7 @@ STATUS = {
 
 
 @pytest.mark.parametrize(("error", "status"), STATUS.items(), ids=lambda item: type(item).__name__)
-def test_each_error_has_its_status_and_says_it_in_the_body(
+def test_each_error_has_its_status_and_states_it_in_the_body(
     error: errors.PerminuteError, status: int
 ) -> None:
     answer = problem(error, "/api/v1/x")
@@ -65,7 +65,7 @@ def test_wrong_fields_are_named_with_pointers() -> None:
     assert "errors" not in problem(errors.Invalid("Wrong."), "/").body
 
 
-def test_503_says_when_to_come_back_and_401_how_to_prove_oneself() -> None:
+def test_503_states_when_to_come_back_and_401_how_to_prove_oneself() -> None:
     assert (
         problem(errors.Unavailable("d", retry_after_seconds=7), "/").headers["Retry-After"] == "7"
     )

@@ -82,7 +82,7 @@ def test_bought_credits_expire_on_the_same_day_a_year_later(bought: str, expires
     assert lot.expires_at == datetime.fromisoformat(expires).replace(tzinfo=UTC)
 
 
-def test_given_credits_expire_only_when_that_was_said() -> None:
+def test_given_credits_expire_only_when_stated() -> None:
     book = opened()
     for command in (top_up(10, "gift", kind=LotKind.GRANTED), adjust(10)):
         lot = book.done(command).lot
@@ -92,7 +92,7 @@ def test_given_credits_expire_only_when_that_was_said() -> None:
     assert isinstance(book.do(book.expire("lot-1")), Unchanged)
 
 
-def test_bought_credits_may_say_when_they_expire() -> None:
+def test_bought_credits_may_state_when_they_expire() -> None:
     book = opened()
     lot = book.done(top_up(10, expires_at=START + HOUR)).lot
     assert lot is not None

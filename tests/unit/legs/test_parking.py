@@ -171,7 +171,7 @@ async def test_a_dismissed_leg_is_not_replayed_and_a_replayed_one_not_dismissed(
         await process.container.parked_legs.dismiss(ADMIN, parked.id)
 
 
-async def test_dismissed_while_it_is_replayed_it_is_charged_and_says_so() -> None:
+async def test_dismissed_while_it_is_replayed_it_is_charged_and_states_it() -> None:
     process, parked = await _parked()
     other = process.deployment.process()
     outcomes = await asyncio.gather(
@@ -244,7 +244,7 @@ async def test_what_could_not_be_read_is_corrected_by_hand_and_charged_once() ->
     assert await process.balance() == 100 * UNIT - PRICE
 
 
-async def test_parking_is_certain_or_said_not_to_be() -> None:
+async def test_parking_is_certain_or_reported_as_uncertain() -> None:
     process = Deployment().process()
     await process.set_up()
     await process.receive(leg_json("1", to=JP))

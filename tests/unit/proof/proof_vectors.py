@@ -362,7 +362,7 @@ def _receipt(
 
 
 def _month(
-    story: Scenario, commits: Sequence[PublicCommit], days: Sequence[ProvenDay], month: str
+    scenario: Scenario, commits: Sequence[PublicCommit], days: Sequence[ProvenDay], month: str
 ) -> list[str]:
     chosen = [day for day in days if day.signed.root.day.startswith(month)]
     before = [day for day in days if day.signed.root.day < month]
@@ -382,7 +382,7 @@ def _month(
     for day in chosen:
         root = day.signed.root
         lines += [
-            file.commit(each, story.persons)[0]
+            file.commit(each, scenario.persons)[0]
             for each in commits
             if root.after < each.number <= root.last
         ]
@@ -393,19 +393,21 @@ def _month(
 def make() -> dict[str, Any]:
     """All of it."""
     with ChargingApp() as app:
-        story = Scenario(app)
-        story.play()
-        commits = story.commits()
-        days = story.days(commits)
+        scenario = Scenario(app)
+        scenario.play()
+        commits = scenario.commits()
+        days = scenario.days(commits)
         of_leg = {
             leg: [e.sequence for c in commits for e in c.entries if e.leg == leg]
-            for leg in story.legs
+            for leg in scenario.legs
         }
         every = [rate for day in days for rate in day.rates]
-        receipts = [_receipt(commits, days, story.persons, of_leg[leg], leg) for leg in story.legs]
+        receipts = [
+            _receipt(commits, days, scenario.persons, of_leg[leg], leg) for leg in scenario.legs
+        ]
         receipts.append(_receipt(commits, days, {}, [1], None))
         last = commits[-1].entries[-1]
-        receipts.append(_receipt(commits, days, story.persons, [last.sequence], last.leg))
+        receipts.append(_receipt(commits, days, scenario.persons, [last.sequence], last.leg))
         return {
             **fixed(),
             "rates": {"rates": every, "root": rates_root(every)},
@@ -413,7 +415,8 @@ def make() -> dict[str, Any]:
             "roots": [day.signed.document() for day in days],
             "receipts": receipts,
             "months": [
-                {"lines": _month(story, commits, days, month)} for month in ("2026-11", "2026-12")
+                {"lines": _month(scenario, commits, days, month)}
+                for month in ("2026-11", "2026-12")
             ],
         }
 

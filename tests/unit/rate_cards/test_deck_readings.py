@@ -101,7 +101,7 @@ def test_prefixes_of_one_reading(text: str, expected: list[str]) -> None:
         (";", "431,432", None),
     ],
 )  # fmt: skip
-def test_the_mapping_can_say_what_separates_prefixes(
+def test_the_mapping_can_state_what_separates_prefixes(
     separator: str, text: str, expected: list[str] | None
 ) -> None:
     """Then nothing else does, and they still share a country."""

@@ -46,7 +46,7 @@ def send(app: Product, path: str = IMPORT, **parts: object) -> Answer:
     return app.post(path, body, headers={"content-type": content_type})
 
 
-def test_a_deck_becomes_a_version_and_says_what_became_of_its_rows(app: Product) -> None:
+def test_a_deck_becomes_a_version_and_states_what_became_of_its_rows(app: Product) -> None:
     answer = send(app, mapping=MAPPING, deck=DECK.encode())
 
     assert (answer.status, answer.json["rate_count"]) == (201, 3)
@@ -200,7 +200,7 @@ def test_an_import_keeps_the_rules_of_a_put(app: Product) -> None:
         ({"mapping": MAPPING, "deck": b"\xff\xfe"}, 400, "bad_request"),
     ],
 )
-def test_what_is_no_deck_says_why(
+def test_what_is_no_deck_states_the_reason(
     app: Product, parts: dict[str, object], status: int, code: str
 ) -> None:
     answer = send(app, **parts)

@@ -220,7 +220,7 @@ def test_what_is_no_json_is_a_bad_request(body: bytes) -> None:
         parse_rate_card_json(body, "default", VERSION_FROM)
 
 
-def test_the_schema_says_that_prices_are_strings() -> None:
+def test_the_schema_states_that_prices_are_strings() -> None:
     """What a generated document shows to those who write cards."""
     schema = RateCardBody.model_json_schema()["$defs"]
 
@@ -270,7 +270,7 @@ def test_a_card_without_a_list_of_rates_is_not_valid(body: bytes) -> None:
         parse_rate_card_json(body, "default", VERSION_FROM)
 
 
-def test_a_card_of_too_many_rates_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_card_of_too_many_rates_states_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "RATE_CARD_RATES_MAX", 2)
     with pytest.raises(Invalid) as refused:
         parse_rate_card_json(b'{"rates": [1, 2, 3]}', "default", VERSION_FROM)

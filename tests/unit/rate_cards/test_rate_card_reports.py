@@ -23,7 +23,7 @@ def by_code(findings: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     return {finding["code"]: finding for finding in findings}
 
 
-def test_a_dry_run_says_what_is_odd_beside_what_it_checked(app: Product) -> None:
+def test_a_dry_run_states_what_is_odd_beside_what_it_checked(app: Product) -> None:
     odd = card(FRANCE, {**FRANCE, "prefix": "331"}, {**FRANCE, "prefix": "0"})
 
     answer = app.put(IN_FORCE + "?dry_run=true", odd)
@@ -51,7 +51,7 @@ def test_a_version_that_is_there_is_linted_too(app: Product) -> None:
     assert app.get(f"{TOMORROW}/lint").code == "rate_card_version_unknown"
 
 
-def test_a_put_says_what_is_odd_only_when_requested(app: Product) -> None:
+def test_a_put_states_what_is_odd_only_when_requested(app: Product) -> None:
     assert "findings" not in app.put(IN_FORCE, card()).json
     assert app.put(f"{TOMORROW}?lint=true", card()).json["findings"]
 
@@ -90,7 +90,7 @@ def test_a_long_difference_comes_in_pages_or_as_one_table(app: Product) -> None:
     assert (rows[0]["price_before"], rows[0]["price_after"]) == ("0.012", "0.015")
 
 
-def test_a_difference_reports_what_the_card_itself_says_otherwise(app: Product) -> None:
+def test_a_difference_reports_what_the_card_itself_states_otherwise(app: Product) -> None:
     """The same prices, rounded otherwise or on another clock, make other charges."""
     app.put(IN_FORCE, card(FRANCE))
     app.put(TOMORROW, {**card(FRANCE), "time_zone": "Europe/Paris"})
@@ -147,7 +147,9 @@ def test_versions_of_two_cards_are_compared_as_well(app: Product) -> None:
         (f"from={JANUARY}&to={JANUARY}&to_card=nobody", "rate_card_unknown"),
     ],
 )
-def test_a_difference_of_what_is_not_there_says_why(app: Product, query: str, code: str) -> None:
+def test_a_difference_of_what_is_not_there_states_the_reason(
+    app: Product, query: str, code: str
+) -> None:
     app.put(IN_FORCE, card())
 
     assert app.get(f"{CARD}/diff?{query}").code == code
@@ -216,7 +218,7 @@ def test_a_price_list_is_of_the_version_in_force(app: Product) -> None:
     assert app.get("/api/v1/rate-cards/nobody/price-list").code == "rate_card_unknown"
 
 
-def test_a_quote_says_in_a_sentence_which_prefix_won_and_over_which(app: Product) -> None:
+def test_a_quote_states_in_a_sentence_which_prefix_won_and_over_which(app: Product) -> None:
     app.account("contoso")
     app.put(IN_FORCE, card(FRANCE, {**FRANCE, "prefix": "331"}, {**FRANCE, "prefix": "3317"}))
 
@@ -268,7 +270,9 @@ def test_quotes_come_as_a_table_of_lengths(app: Product) -> None:
         ({"account": "nobody"}, "account_unknown"),
     ],
 )
-def test_what_has_no_table_says_why(app: Product, change: dict[str, object], code: str) -> None:
+def test_what_has_no_table_states_the_reason(
+    app: Product, change: dict[str, object], code: str
+) -> None:
     app.account("contoso")
     app.put(IN_FORCE, card())
     inquiry = {"account": "contoso", "to": "+33170000000", **change}
@@ -373,7 +377,7 @@ def test_a_quote_for_an_organizer_shows_what_included_minutes_would_pay(app: Pro
     assert app.post("/api/v1/quotes", by_card).status == 422
 
 
-def test_a_quote_for_an_organizer_says_what_the_policy_denies(app: Product) -> None:
+def test_a_quote_for_an_organizer_states_what_the_policy_denies(app: Product) -> None:
     account = "/api/v1/accounts/contoso"
     app.put(account, {"currency": "USD", "rate_card": "default", "usage_location": "GB"})
     app.put(IN_FORCE, card(FRANCE))

@@ -255,7 +255,7 @@ def test_a_version_that_was_just_put_holds_at_once(app: Product) -> None:
         ({"extra": 1}, "invalid"),
     ],
 )
-def test_what_can_not_be_quoted_says_why(
+def test_what_can_not_be_quoted_states_the_reason(
     app: Product, change: dict[str, object], code: str
 ) -> None:
     app.account("contoso")

@@ -236,7 +236,7 @@ def test_the_sentence_names_who_won_what_was_counted_and_how_it_was_rounded() ->
     )
 
 
-def test_the_sentence_of_a_leg_that_costs_nothing_says_why() -> None:
+def test_the_sentence_of_a_leg_that_costs_nothing_states_the_reason() -> None:
     """Not answered, or within the grace."""
     version = card(rate(slot("60", "1"), grace_seconds=5), rounding=Rounding(RoundingMode.NONE, 0))
 

@@ -307,7 +307,7 @@ def test_what_is_not_applicable(case: Case, reason: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("case", "said"),
+    ("case", "expected"),
     [
         ({}, "the case has no kind"),
         (base_case(kind="refund"), "kind 'refund' is none of"),
@@ -335,9 +335,9 @@ def test_what_is_not_applicable(case: Case, reason: str) -> None:
         (base_case(kind="debit", balance_before="1", balance_after="0.5"), "off the balance"),
     ],
 )  # fmt: skip
-def test_what_is_odd_is_said(case: Case, said: str) -> None:
+def test_what_is_odd_is_reported(case: Case, expected: str) -> None:
     """In words, never as a traceback."""
     outcome, detail = run_case(case)
 
     assert outcome is Outcome.FAILED
-    assert said in detail
+    assert expected in detail

@@ -33,7 +33,7 @@ def leg(to_digits: str, seconds: int = 60) -> PastLegFacts:
         (rate(slot("60", "0"), prefix="33"), Fraction(-100)),
     ],
 )
-def test_a_changed_rate_says_by_how_much(after: Rate, percent: Fraction) -> None:
+def test_a_changed_rate_states_by_how_much(after: Rate, percent: Fraction) -> None:
     """Per cent of the dearest minute; a change of anything else is one too."""
     (change,) = changes(card(FRANCE, BRITAIN), card(after, BRITAIN))
 

@@ -67,7 +67,7 @@ def five(app: _App) -> list[str]:
     return found
 
 
-def test_an_item_says_what_a_leg_was_and_costs(app: _App) -> None:
+def test_an_item_states_what_a_leg_was_and_costs(app: _App) -> None:
     leg = app.leg(to=LONDON, conference_id="3001", organizer="ken", talk_seconds=61)
     (item,) = legs(app)
     assert item["leg"] == leg
