@@ -19,8 +19,8 @@ from shared.ports.tables import Row, Value
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
     """The end of a verification: the state with the hashes and id of its commit, the lots that were
-    ever opened, the legs so far, the last commit in a segment, the last one in columns and the last
-    closed month. The last three are those that were compared with the journal (0, "": none)."""
+    ever opened, and the legs so far. `packed_commit`, `indexed_commit` and `month` are the last
+    ones in segments, in columns and among closed months that agree with the journal (0, "": none)."""
 
     state: LedgerState
     head: str

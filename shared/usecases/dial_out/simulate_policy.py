@@ -57,8 +57,8 @@ class SimulatePolicy:
     async def _organizers(
         self, account: str, persons: Iterable[Mapping[str, object]]
     ) -> dict[str, OrganizerFacts]:
-        """The organizers of legs by name. One that nobody registered was charged all the same: the
-        lists judge it."""
+        """The organizers of legs by name. A leg of an organizer without a registration was
+        charged, too: the lists of the policy judge it."""
         names = sorted({str(person.get("organizer") or "") for person in persons} | {""})
         found = await gather_bounded(
             lambda name: self.facts.organizer(account, name),
