@@ -20,7 +20,7 @@ from shared.ports.tables import Row, Value
 class Checkpoint:
     """The end of a verification: the state with the hashes and id of its commit, the lots that were
     ever opened, and the legs so far. `packed_commit`, `indexed_commit` and `month` are the last
-    ones in segments, in columns and among closed months that agree with the journal (0, "": none)."""
+    ones in segments, columns and closed months that agree with the journal (0, "": none)."""
 
     state: LedgerState
     head: str
