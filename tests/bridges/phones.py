@@ -50,6 +50,11 @@ class Clock:
     end_delay_seconds: float = 0.0
 
     @property
+    def is_over(self) -> bool:
+        """Whether the phone has seen the end of the call, or none was answered."""
+        return self.answered_at is None or self.ended_at is not None
+
+    @property
     def seconds(self) -> float:
         """From the 200 of the INVITE to the BYE; 0 where nobody answered."""
         if self.answered_at is None or self.ended_at is None:
@@ -58,9 +63,10 @@ class Clock:
 
 
 def messages_in(file: Path) -> list[Message]:
-    """sipp's log of short messages."""
+    """The complete lines of sipp's log of short messages."""
     found = []
-    for line in file.read_text("utf-8", "replace").splitlines() if file.exists() else ():
+    text = file.read_text("utf-8", "replace") if file.exists() else ""
+    for line in text.rpartition("\n")[0].splitlines():
         parts = line.split("\t")
         if len(parts) >= 7:
             method = parts[5].split()[-1] if parts[5].startswith("CSeq:") else ""
