@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 
 from local.stack import ROOT, Stack
-from tests.bridges.asterisk import ENVIRONMENT, EXAMPLES, Asterisk, Installation
+from tests.bridges.asterisk import ENVIRONMENT, EXAMPLES, Asterisk, Installation, run_at_once
 from tests.bridges.gateway import Exchange, Gateway
 from tests.bridges.test_asterisk import (
     CONTROL_SECRET,
@@ -77,7 +77,7 @@ class FreeSwitch(Asterisk):
         words += [f"{folder}/log", "-db", f"{folder}/db", "-scripts", f"{folder}/scripts"]
         words += ["-mod", os.environ.get("FREESWITCH_MODULES", "/usr/local/freeswitch/mod")]
         try:
-            self.start(*words, env=dict(os.environ), name="freeswitch")
+            run_at_once(self.start(*words, env=dict(os.environ), name="freeswitch").pid)
             assert eventually(self._is_ready, 60), self.log("freeswitch")
             yield
         finally:
