@@ -10,7 +10,7 @@ call has no kind without an authorization.
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import islice
 
 from shared.adapters.bridges.fields import (
@@ -190,10 +190,36 @@ def assemble(settings: DialectSettings, events: Sequence[CallEvent]) -> list[Ass
     for phone in sorted(phones):
         made += _participant(settings, events, lists, ends, phone, uses)
     is_started = any(each.facts["type"] == "CallConnected" for each in events)
-    if not phones and not lists and (is_started or ends):
-        ended_by = ends[0].id if ends else None
+    ended_by = ends[0].id if ends else None
+    listed = {phone.partition("_")[0] for phone in phones}
+    unlisted = _joined(events, is_started=is_started) - listed
+    for phone in sorted(unlisted):
+        missing = (*_gaps(lists, None), "ParticipantsUpdated with the phone")
+        slot = _hashed(events[0], phone)
+        made.append(Waiting(slot, missing, uses, ended_by, {"to": phone}))
+    if not unlisted and not lists and (is_started or ends):
         made.append(Waiting(events[0].leg_id, ("ParticipantsUpdated",), uses, ended_by))
     return made
+
+
+def _joined(events: Sequence[CallEvent], *, is_started: bool) -> set[str]:
+    """The phones that joined the call, by the events that show it."""
+    return {
+        phone
+        for event in events
+        for facts in (event.facts,)
+        if facts["type"] in _ADDED or (facts["type"] == "IncomingCall" and is_started)
+        if (phone := text_of(facts["phone" if facts["type"] in _ADDED else "from"]))
+    }
+
+
+def _gaps(lists: Sequence[CallEvent], until: CallEvent | None) -> list[str]:
+    """The missing lists before `until`, or before the last one. A number from outside may be huge:
+    the search ends at as many gaps as are named."""
+    seen = {_sequence(each) for each in lists}
+    last = _sequence(until) if until is not None else max(seen, default=0)
+    gaps = islice((number for number in range(1, last) if number not in seen), GAPS_NAMED_MAX)
+    return [f"ParticipantsUpdated {number}" for number in gaps]
 
 
 def _unanswered(settings: DialectSettings, event: CallEvent) -> Assembled:
@@ -239,17 +265,14 @@ def _participant(
     for count, (first, gone) in enumerate(stays, 1):
         end = gone or (ends[0] if ends else None)
         slot = _hashed(events[0], phone if count == 1 else f"{phone}|{count}")
-        seen = {_sequence(each) for each in lists}
-        last = _sequence(gone) if gone is not None else max(seen)
-        # A number from outside may be huge: the search ends at as many gaps as are named.
-        gaps = islice((number for number in range(1, last) if number not in seen), GAPS_NAMED_MAX)
-        missing = [f"ParticipantsUpdated {number}" for number in gaps]
+        missing = _gaps(lists, gone)
         if end is None:
             missing.append("CallDisconnected")
         joined_at = read_time(first.facts["at"])
         ended_at = read_time(end.facts["at"]) if end is not None else None
         number = phone.partition("_")[0]
-        source = _added_in(events, number, since, ended_at if gone is not None else None)
+        until = ended_at if gone is not None else None
+        source = _added_in(events, number, joined_at, since, until)
         if source is None and count == 1:
             source = _source(events, lists[0], phone)
         if source is None:
@@ -280,11 +303,16 @@ def _stays(lists: Sequence[CallEvent], phone: str) -> list[tuple[CallEvent, Call
 
 
 def _added_in(
-    events: Sequence[CallEvent], number: str, since: datetime | None, until: datetime | None
+    events: Sequence[CallEvent],
+    number: str,
+    joined_at: datetime | None,
+    since: datetime | None,
+    until: datetime | None,
 ) -> CallEvent | None:
-    """The event that added a phone after its former stay and before the end of this one."""
+    """The event that added a phone after its former stay and before the end of this one, the one
+    closest to its start."""
     found = [
-        (at or datetime.max.replace(tzinfo=UTC), event.id, event)
+        (abs(at - joined_at) if at and joined_at else timedelta.max, event.id, event)
         for event in events
         if event.facts["type"] in _ADDED and event.facts["phone"] == number
         for at in (read_time(event.facts["at"]),)

@@ -114,7 +114,7 @@ def _phone(post: BridgePayload, side: str, what: str, call: Mapping[str, object]
     extension = text_of(other.get("extension_type"))
     if (extension and extension.lower() != "pstn") or text_of(other.get("user_id")):
         return Ignored(call_id, "The call is between users of Zoom Phone.")
-    if side == "callee" and what in _NOBODY:
+    if side == "callee" and read_time(call.get("answer_start_time")) is None:
         # Another member of a call queue may answer the same call.
         return Ignored(call_id, "The call was not answered by this user.")
     times = [

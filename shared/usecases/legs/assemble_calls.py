@@ -224,7 +224,9 @@ class AssembleCalls:
                 leg = encode_leg_key(made.key(bridge.id))
                 received[made.leg_id] = ReceivedLeg(leg, "waiting", missing=made.lacking)
             elif made.uses & arrived:
-                done, before = await self._done(bridge.id, made, is_over=is_over)
+                # It may have been parked when the wait of any of its events was over.
+                is_late = any(due[each] <= now for each in made.uses)
+                done, before = await self._done(bridge.id, made, is_late=is_late)
                 if isinstance(done, ReceivedLeg):
                     received[made.leg_id] = done
                 else:
@@ -239,7 +241,7 @@ class AssembleCalls:
         return received, frozenset(due) - waits
 
     async def _done(
-        self, bridge: str, made: Assembled, *, is_over: bool
+        self, bridge: str, made: Assembled, *, is_late: bool
     ) -> tuple[ParsedLeg | ReceivedLeg, list[ParkedLeg]]:
         """(the leg to charge, the open entry under which it was parked before), or the parked leg
         if it lacks a required field."""
@@ -255,7 +257,7 @@ class AssembleCalls:
             await self._park(name, made.slot or made.leg_id, missing, leg_document(made.ended_leg))
         else:
             parked = None
-            if is_over:
+            if is_late:
                 parked = await self.parking.get(incomplete_id(name, made.slot or made.leg_id))
             if parked is not None and parked.status is ParkStatus.DISMISSED:
                 return Ignored(made.leg_id, "It was parked as incomplete, and dismissed."), []

@@ -647,6 +647,29 @@ ACS: dict[str, Call] = {
         [],
         ["incomplete"],
     ),
+    "the only list with the phone is missing": (
+        "acs",
+        [CONNECTED, listed(0, 1), added(7, AUTHORIZATIONS[0]), listed(67, 3), OVER],
+        [],
+        ["incomplete"],
+    ),
+    "no list has the caller": (
+        "acs",
+        [
+            acs("IncomingCall", 0, **{"to": phone(OURS), "from": phone(PARIS)}),
+            CONNECTED,
+            listed(0, 1),
+            OVER,
+        ],
+        [],
+        ["incomplete"],
+    ),
+    "a caller whose call was not answered": (
+        "acs",
+        [acs("IncomingCall", 0, **{"to": phone(OURS), "from": phone(PARIS)})],
+        [],
+        [],
+    ),
     "users only": ("acs", [CONNECTED, listed(0, 1), listed(9, 2), OVER], [], []),
 }
 
@@ -1262,6 +1285,41 @@ def test_no_order_and_no_repetition_changes_the_outcome(name: str) -> None:
     for order in [made[::-1], *(draw.sample(made, len(made)) for _ in range(4))]:
         again = [*order, *draw.sample(made, min(2, len(made)))]
         assert played(call[0], again, processes=2) == expected(call), again
+
+
+LATE = {
+    "acs": (
+        [CONNECTED, listed(0, 1), added(7, AUTHORIZATIONS[0]), listed(67, 3), OVER],
+        listed(7, 2, LONDON),
+    ),
+    "zoom": ([LEAVE], JOIN),
+    "livekit": (
+        [livekit("participant_left", 67, joinedAt=None, joinedAtMs=None)],
+        livekit("participant_joined", 7),
+    ),
+    "twilio": ([member("participant-join", 8), {**COMPLETED, "CallDuration": ""}], COMPLETED),
+    "asterisk": ([ari("ChannelDestroyed", 67, cause=16)], ari("ChannelStateChange", 7)),
+}
+
+
+@pytest.mark.extended
+@pytest.mark.parametrize("dialect", LATE)
+def test_a_leg_whose_fact_comes_after_the_wait_is_charged_after_all(dialect: str) -> None:
+    async def playing() -> None:
+        events, late = LATE[dialect]
+        vendor = await Vendor.open(dialect)
+        for event in events:
+            await vendor.post(dialect, "events", event)
+        _, parked = await vendor.outcome()
+        assert [each.split()[-1] for each in parked] == ["incomplete"]
+        await vendor.post(dialect, "events", late)
+        [charge], _ = await vendor.outcome()
+        assert charge.split()[-2] == "60"
+        [entry] = await vendor.process.parked()
+        assert entry.status.value == "replayed"
+        vendor.process.close()
+
+    asyncio.run(playing())
 
 
 def tried(vendor: Vendor, bridge: str, body: object) -> list[dict[str, Any]]:
