@@ -1,6 +1,7 @@
 """Phones of the telephone network, played by sipp, and their own clocks."""
 
 import itertools
+import math
 import re
 import shutil
 import socket
@@ -60,6 +61,12 @@ class Clock:
         if self.answered_at is None or self.ended_at is None:
             return 0.0
         return self.ended_at - self.answered_at
+
+    def billable_seconds(self, lag: float) -> tuple[int, int]:
+        """The least and the most that may be billed, where an event takes up to `lag` seconds from
+        the bridge to its clock."""
+        least = self.seconds - self.answer_delay_seconds - lag
+        return max(0, math.floor(least)), math.ceil(self.seconds + self.end_delay_seconds + lag)
 
 
 def messages_in(file: Path) -> list[Message]:

@@ -5,7 +5,6 @@ compared with the phones' own clocks, and every account with the sum of its legs
 """
 
 import itertools
-import math
 import os
 import re
 import sys
@@ -142,8 +141,7 @@ class Room:
         for number, clock in clocks.items():
             billed = legs[number]["talk_seconds"] if number in legs else None
             lag = self.site.lag.seconds
-            least = math.floor(clock.seconds - clock.answer_delay_seconds - lag)
-            most = math.ceil(clock.seconds + clock.end_delay_seconds + lag)
+            least, most = clock.billable_seconds(lag)
             if billed is None or not least <= billed <= most:
                 problems.append(
                     f"{number}: {clock.seconds:.3f} s, billed {billed} s, lag {lag:.3f} s, {clock}"
