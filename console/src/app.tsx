@@ -1,5 +1,5 @@
-import type { ComponentType, JSX } from "preact";
-import { lazy, Suspense } from "preact/compat";
+import type { ComponentChildren, ComponentType, JSX } from "preact";
+import { Component, lazy, Suspense } from "preact/compat";
 import { useEffect, useState } from "preact/hooks";
 import { api, type ApiError, data, json } from "./api/client";
 import { choose, language, t } from "./i18n";
@@ -18,7 +18,7 @@ import {
 } from "./session";
 import { SignIn } from "./signin";
 import { toggleTheme } from "./theme";
-import { type Account, AccountContext, CallerContext, Empty, Load, Notices, Page, Problem, Select, useLoad } from "./ui";
+import { type Account, AccountContext, asApiError, CallerContext, Empty, Load, Notices, Page, Problem, Select, useLoad } from "./ui";
 
 const READ: Role[] = ["reader", "finance", "operator"];
 
@@ -44,25 +44,30 @@ const HIDDEN: Entry[] = [
   { page: "statement", title: "Statement", needsAccount: true, roles: READ, view: load("Statement", () => import("./pages/statement")) },
 ];
 
-type State = { caller?: Caller; config?: Config; error?: ApiError };
+type State = { caller?: Caller; config?: Config; error?: ApiError; isExpired?: boolean };
 
 export function App(): JSX.Element {
   const [state, set] = useState<State>({});
   const [, redraw] = useState(0);
   const enter = async (): Promise<void> => {
     const caller = (await data(api.GET("/api/v1/caller"))) as Caller;
-    set((before) => ({ ...before, caller }));
+    set((before) => ({ ...(before.config ? { config: before.config } : {}), caller }));
   };
   useEffect(() => {
-    whenSignedOut(() => set((before) => (before.config ? { config: before.config } : {})));
+    whenSignedOut((isExpired) => set(({ config, caller }) => ({ ...(config ? { config } : {}), isExpired: isExpired && !!caller })));
+    const keyInAddress = (): void => {
+      if (takeKeyFromAddress()) void enter().catch((error: unknown) => set((before) => ({ ...before, error: asApiError(error) })));
+    };
+    addEventListener("hashchange", keyInAddress);
     void (async () => {
       const config = await json<Config>("GET", "/console/config.json");
       try {
-        if (config.entra && /[#&]code=/.test(location.hash)) {
+        if (config.entra && /[#&](code|error)=/.test(location.hash)) {
           const source = await (await import("./entra")).signedIn(config.entra);
-          if (source) useToken(source);
-          history.replaceState(null, "", location.pathname + location.search);
-          if (source) await enter();
+          if (source) {
+            useToken(source);
+            await enter();
+          }
         } else if (takeKeyFromAddress() || restoreKey()) {
           await enter();
         }
@@ -70,12 +75,13 @@ export function App(): JSX.Element {
         // Not earlier: the sign-in form must not appear while a known key is checked.
         set((before) => ({ ...before, config }));
       }
-    })().catch((error: ApiError) => set((before) => ({ ...before, error })));
+    })().catch((error: unknown) => set((before) => ({ ...before, error: asApiError(error) })));
+    return () => removeEventListener("hashchange", keyInAddress);
   }, []);
   const speak = (wanted: "en" | "fr"): void => void choose(wanted).then(() => redraw((turn) => turn + 1));
   const tools = <Tools onLanguage={speak} caller={state.caller} />;
-  if (!state.config) return <main class="center">{state.error && <Problem error={state.error} />}</main>;
-  if (!state.caller) return <SignIn config={state.config} error={state.error} onEnter={enter} tools={tools} />;
+  if (!state.config) return <main class="center">{state.error && <Problem error={state.error} retry={() => location.reload()} />}</main>;
+  if (!state.caller) return <SignIn config={state.config} error={state.error} isExpired={!!state.isExpired} onEnter={enter} tools={tools} />;
   return (
     <CallerContext.Provider value={state.caller}>
       <Shell key={language()} tools={tools} version={state.config.version} caller={state.caller} />
@@ -95,7 +101,7 @@ function Tools(props: { onLanguage: (wanted: "en" | "fr") => void; caller: Calle
         {t("Dark or light")}
       </button>
       {props.caller && (
-        <button type="button" class="quiet" onClick={signedOut}>
+        <button type="button" class="quiet" onClick={() => signedOut()}>
           {t("Sign out")}
         </button>
       )}
@@ -159,22 +165,44 @@ function Shell(props: { tools: JSX.Element; version: string; caller: Caller }): 
         </div>
       </aside>
       <main id="main" tabIndex={-1}>
-        <Suspense fallback={null}>
-          {may.length === 0 ? (
-            <Page title={t("No page for this role")}>
-              <Empty>{t("The pages of the console need one of the roles reader, finance and operator; yours is {roles}.", { roles: props.caller.roles.join(", ") })}</Empty>
-            </Page>
-          ) : !entry ? (
-            <Page title={t("No such page")}>
-              <Empty>{t("The console has no page of this name.")}</Empty>
-            </Page>
-          ) : (
-            <Load state={accounts}>{() => <OfAccount entry={entry} account={account} />}</Load>
-          )}
-        </Suspense>
+        <Fence at={href(page, query)}>
+          <Suspense fallback={null}>
+            {may.length === 0 ? (
+              <Page title={t("No page for this role")}>
+                <Empty>{t("The pages of the console need one of the roles reader, finance and operator; yours is {roles}.", { roles: props.caller.roles.join(", ") })}</Empty>
+              </Page>
+            ) : !entry ? (
+              <Page title={t("No such page")}>
+                <Empty>{t("The console has no page of this name.")}</Empty>
+              </Page>
+            ) : (
+              <Load state={accounts}>{() => <OfAccount entry={entry} account={account} />}</Load>
+            )}
+          </Suspense>
+        </Fence>
       </main>
     </div>
   );
+}
+
+/** A page that fails is replaced by its error until the address changes. */
+class Fence extends Component<{ at: string; children: ComponentChildren }, { error?: unknown }> {
+  override state: { error?: unknown } = {};
+  static override getDerivedStateFromError(error: unknown): { error: unknown } {
+    return { error };
+  }
+  override componentDidUpdate(before: { at: string }): void {
+    if (before.at !== this.props.at && this.state.error !== undefined) this.setState({ error: undefined });
+  }
+  override render(): ComponentChildren {
+    const { error } = this.state;
+    if (error === undefined) return this.props.children;
+    return (
+      <Page title={t("The console failed")}>
+        <Problem error={asApiError(error)} retry={() => location.reload()} />
+      </Page>
+    );
+  }
 }
 
 /** A page with the account that the address names. */

@@ -25,13 +25,20 @@ function scopes(entra: Entra): string[] {
 
 export async function signIn(entra: Entra): Promise<void> {
   const client = await application(entra);
-  await client.loginRedirect({ scopes: scopes(entra) });
+  await client.loginRedirect({ scopes: scopes(entra), state: here() });
 }
 
-/** The source of tokens after the redirect back, or null if nobody signed in. */
+/** The page of the console, which the redirect back restores. */
+function here(): string {
+  return location.pathname + location.search;
+}
+
+/** The source of tokens after the redirect back, or null without a sign-in. The address is again
+ * that of the page on which the sign-in began. */
 export async function signedIn(entra: Entra): Promise<(() => Promise<string>) | null> {
   const client = await application(entra);
-  const result = await client.handleRedirectPromise();
+  const result = await client.handleRedirectPromise({ navigateToLoginRequestUrl: false });
+  history.replaceState(null, "", result?.state?.startsWith("/console/") ? result.state : here());
   const account = result?.account ?? client.getAllAccounts()[0];
   if (!account) return null;
   return async () => {
@@ -40,7 +47,7 @@ export async function signedIn(entra: Entra): Promise<(() => Promise<string>) | 
       return accessToken;
     } catch (error) {
       if (error instanceof InteractionRequiredAuthError) {
-        await client.acquireTokenRedirect({ scopes: scopes(entra), account });
+        await client.acquireTokenRedirect({ scopes: scopes(entra), account, state: here() });
       }
       throw error;
     }

@@ -1,8 +1,8 @@
 /** Texts: English in the code, French in `fr.ts`, which is loaded when it is chosen. */
+import { remember, remembered } from "./remembered";
 
 export type Language = "en" | "fr";
 type Values = Record<string, string | number>;
-const STORED = "perminute.language";
 let texts: Record<string, string> = {};
 let current: Language = "en";
 
@@ -23,14 +23,18 @@ export function counted(count: number, one: string, many: string, values: Values
 }
 
 export async function choose(wanted: Language): Promise<void> {
-  texts = wanted === "fr" ? (await import("./fr")).default : {};
+  try {
+    texts = wanted === "fr" ? (await import("./fr")).default : {};
+  } catch {
+    return; // a later version was deployed: the present language stays
+  }
   current = wanted;
   document.documentElement.lang = wanted;
-  localStorage.setItem(STORED, wanted);
+  remember("language", wanted);
 }
 
 export function preferred(): Language {
-  const stored = localStorage.getItem(STORED);
+  const stored = remembered("language");
   if (stored === "en" || stored === "fr") return stored;
   return navigator.language.toLowerCase().startsWith("fr") ? "fr" : "en";
 }

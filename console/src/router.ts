@@ -49,7 +49,16 @@ export function followLinks(event: MouseEvent): void {
   if (event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
   if (link.origin !== location.origin || !link.pathname.startsWith(BASE) || link.getAttribute("href")?.startsWith("#")) return;
   event.preventDefault();
+  isArriving = link.pathname !== location.pathname;
   go(link.pathname + link.search);
   scrollTo(0, 0);
-  document.querySelector<HTMLElement>("h1")?.focus();
+}
+
+let isArriving = false;
+
+/** Whether a link led to the page that is shown now: then its heading takes the focus, once. */
+export function arrives(): boolean {
+  const was = isArriving;
+  isArriving = false;
+  return was;
 }

@@ -8,7 +8,7 @@ export type Config = { entra: Entra | null; version: string };
 const STORED = "perminute.key";
 let key: string | null = null;
 let token: (() => Promise<string>) | null = null;
-let onSignOut: () => void = () => undefined;
+let onSignOut: (isExpired: boolean) => void = () => undefined;
 
 export async function authorization(): Promise<string | null> {
   return token ? token() : key;
@@ -19,7 +19,11 @@ export function takeKeyFromAddress(): boolean {
   const found = /[#&]key=([^&]+)/.exec(location.hash);
   if (!found?.[1]) return false;
   history.replaceState(null, "", location.pathname + location.search);
-  useKey(decodeURIComponent(found[1]), false);
+  try {
+    useKey(decodeURIComponent(found[1]), false);
+  } catch {
+    useKey(found[1], false); // no percent-encoding: refused as a key
+  }
   return true;
 }
 
@@ -40,14 +44,19 @@ export function useToken(source: () => Promise<string>): void {
   token = source;
 }
 
-export function whenSignedOut(listener: () => void): void {
+export function whenSignedOut(listener: (isExpired: boolean) => void): void {
   onSignOut = listener;
 }
 
-export function signedOut(): void {
+/** Forget the key or token. `isExpired`: the API no longer accepts it. */
+export function signedOut(isExpired = false): void {
   key = token = null;
-  sessionStorage.removeItem(STORED);
-  onSignOut();
+  for (const name of Object.keys(sessionStorage)) if (name === STORED || name.startsWith("msal.")) sessionStorage.removeItem(name);
+  onSignOut(isExpired);
+}
+
+export function seesAll(caller: Caller): boolean {
+  return caller.accounts.includes("*");
 }
 
 /** Whether the caller holds one of the roles; `admin` holds all of them. */

@@ -5,13 +5,14 @@ import { t } from "./i18n";
 import { type Config, signedOut, useKey } from "./session";
 import { Buttons, fields, Input, Problem, useAction } from "./ui";
 
-export function SignIn(props: { config: Config; error: ApiError | undefined; onEnter: () => Promise<void>; tools: JSX.Element }): JSX.Element {
+export function SignIn(props: { config: Config; error: ApiError | undefined; isExpired: boolean; onEnter: () => Promise<void>; tools: JSX.Element }): JSX.Element {
   const action = useAction();
   const [isLeaving, setLeaving] = useState(false);
   const submit = (event: Event): void => {
     const { key, keep } = fields(event);
     void action.run(async () => {
       if (!key) throw new ApiError(400, t("No key"), t("Enter an API key."), "", "");
+      if (!/^[!-~]+$/.test(key)) throw new ApiError(401, "", "", "", "");
       useKey(key, keep === "on");
       try {
         await props.onEnter();
@@ -35,6 +36,7 @@ export function SignIn(props: { config: Config; error: ApiError | undefined; onE
           <img src="/console/icon.svg" alt="" width="34" height="34" /> Perminute
         </h1>
         <p class="about">{t("The cost of conference calls, and the credits that pay for them.")}</p>
+        {!error && props.isExpired && <p class="banner warn" role="alert">{t("The session has ended: the API no longer accepts the key or token. Sign in again to go on with the same page.")}</p>}
         {error && (error.status === 401 ? <p class="problem" role="alert">{t("The API does not accept this key.")}</p> : <Problem error={error} />)}
         {props.config.entra && (
           <>

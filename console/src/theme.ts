@@ -1,14 +1,16 @@
 /** Dark or light: the system's choice, unless the user chose. */
-const STORED = "perminute.theme";
+import { remember, remembered } from "./remembered";
 
 export function applyTheme(): void {
-  const stored = localStorage.getItem(STORED);
-  const isDark = stored ? stored === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
-  document.documentElement.dataset.theme = isDark ? "dark" : "light";
+  show(remembered("theme") ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light"));
 }
 
 export function toggleTheme(): void {
   const next = document.documentElement.dataset.theme === "dark" ? "light" : "dark";
-  localStorage.setItem(STORED, next);
-  applyTheme();
+  remember("theme", next);
+  show(next);
+}
+
+function show(theme: string): void {
+  document.documentElement.dataset.theme = theme === "dark" ? "dark" : "light";
 }

@@ -5,14 +5,14 @@ import { useContext, useEffect, useId, useRef, useState } from "preact/hooks";
 import { ApiError } from "./api/client";
 import { decimal, integer, sign } from "./format";
 import { t } from "./i18n";
-import { type Caller, holds, type Role } from "./session";
+import { arrives } from "./router";
+import { type Caller, holds, type Role, seesAll } from "./session";
 
 export type Account = { id: string; currency: string; time_zone: string; name?: string | null; etag?: string };
 export const CallerContext = createContext<Caller>({ name: "", roles: [], accounts: [] });
 export const AccountContext = createContext<Account>({ id: "", currency: "", time_zone: "UTC" });
 export const useCaller = (): Caller => useContext(CallerContext);
 export const useAccount = (): Account => useContext(AccountContext);
-export const useMay = (roles: Role[]): boolean => holds(useCaller(), roles);
 
 // Loading
 
@@ -71,7 +71,7 @@ export function useAction(): {
   return { isBusy, error, run, clear: () => setError(undefined) };
 }
 
-function asApiError(error: unknown): ApiError {
+export function asApiError(error: unknown): ApiError {
   if (error instanceof ApiError) return error;
   console.error(error);
   return new ApiError(0, t("The console failed"), String(error), "console", "");
@@ -101,7 +101,7 @@ const PLACES_SHOWN = 10;
 export function Problem({ error, retry }: { error: ApiError; retry?: () => void }): JSX.Element {
   return (
     <div class="problem" role="alert">
-      <strong>{error.status === 0 ? t("The API does not answer") : `${error.title} (${error.status})`}</strong>
+      <strong>{error.code === "unreachable" ? t("The API does not answer") : `${error.title}${error.status ? ` (${error.status})` : ""}`}</strong>
       <p>{error.message}</p>
       {error.errors.length > 0 && (
         <ul>
@@ -169,11 +169,15 @@ export function Page(props: { title: string; about?: ComponentChildren; actions?
   useEffect(() => {
     document.title = `${props.title} · Perminute`;
   }, [props.title]);
+  const head = useRef<HTMLHeadingElement>(null);
+  useEffect(() => {
+    if (arrives()) head.current?.focus();
+  }, []);
   return (
     <>
       <header class="page-head">
         <div>
-          <h1 tabIndex={-1}>{props.title}</h1>
+          <h1 ref={head} tabIndex={-1}>{props.title}</h1>
           {props.about && <p class="about">{props.about}</p>}
         </div>
         {props.actions && <div class="actions">{props.actions}</div>}
@@ -360,6 +364,22 @@ export function fields(event: Event): Record<string, string> {
   );
 }
 
+/** Why the caller may not give a command, "" if it may; without `roles`, everyone may. */
+export function useDenied(roles: Role[] | undefined, isForAll = false): string {
+  const caller = useCaller();
+  if (!roles) return "";
+  if (!holds(caller, roles)) return t("needs the role {roles}", { roles: roles.length ? roles.join(", ") : "admin" });
+  return isForAll && !seesAll(caller) ? t("needs access to all accounts") : "";
+}
+
+export function Denied(props: { label: string; why: string }): JSX.Element {
+  return (
+    <span class="denied">
+      {props.label}: {props.why}
+    </span>
+  );
+}
+
 /** A command that the role may give; else the reason why it is not offered. */
 export function Command(props: {
   roles: Role[];
@@ -368,15 +388,10 @@ export function Command(props: {
   kind?: "primary" | "danger";
   disabled?: boolean;
   small?: boolean;
+  isForAll?: boolean; // needs access to all accounts
 }): JSX.Element {
-  const may = useMay(props.roles);
-  if (!may) {
-    return (
-      <span class="denied">
-        {t("{label}: needs the role {roles}", { label: props.label, roles: props.roles.length ? props.roles.join(", ") : "admin" })}
-      </span>
-    );
-  }
+  const why = useDenied(props.roles, props.isForAll);
+  if (why) return <Denied label={props.label} why={why} />;
   return (
     <button type="button" class={`${props.kind ?? ""}${props.small ? " small" : ""}`} disabled={props.disabled} onClick={props.onClick}>
       {props.label}
@@ -388,7 +403,11 @@ export function Dialog(props: { title: string; onClose: () => void; children: Co
   const dialog = useRef<HTMLDialogElement>(null);
   const id = useId();
   useEffect(() => {
+    const opener = document.activeElement;
     dialog.current?.showModal();
+    return () => {
+      if (opener instanceof HTMLElement && opener.isConnected) opener.focus();
+    };
   }, []);
   return (
     <dialog ref={dialog} aria-labelledby={id} class={props.wide ? "wide" : undefined} onClose={props.onClose} onCancel={props.onClose}>
@@ -404,17 +423,23 @@ export function Dialog(props: { title: string; onClose: () => void; children: Co
 }
 
 /** The buttons at the end of a form. */
-export function Buttons(props: { submit: string; isBusy?: boolean; danger?: boolean; onCancel?: () => void; disabled?: boolean }): JSX.Element {
+export function Buttons(props: { submit: string; isBusy?: boolean; danger?: boolean; onCancel?: () => void; disabled?: boolean; roles?: Role[]; isForAll?: boolean; children?: ComponentChildren }): JSX.Element {
+  const denied = useDenied(props.roles, props.isForAll);
   return (
     <div class="buttons">
+      {props.children}
       {props.onCancel && (
         <button type="button" onClick={props.onCancel}>
           {t("Cancel")}
         </button>
       )}
-      <button type="submit" class={props.danger ? "danger" : "primary"} disabled={props.isBusy || props.disabled}>
-        {props.isBusy ? t("Working…") : props.submit}
-      </button>
+      {denied ? (
+        <Denied label={props.submit} why={denied} />
+      ) : (
+        <button type="submit" class={props.danger ? "danger" : "primary"} disabled={props.isBusy || props.disabled}>
+          {props.isBusy ? t("Working…") : props.submit}
+        </button>
+      )}
     </div>
   );
 }

@@ -23,7 +23,8 @@ before(async () => {
 });
 after(() => browser?.close());
 
-/** A tab that records what must not happen. `requests` are the GETs of the API that it sent. */
+/** A tab that records what must not happen. `requests` are the GETs of the API that it sent,
+ * `answers` their documents. */
 export async function tab({ width = 1600, theme = "light", locale = "en-GB", zone = "Europe/Paris" } = {}) {
   const context = await browser.newContext({ viewport: { width, height: width < 600 ? 800 : 1000 }, colorScheme: theme, locale, timezoneId: zone, acceptDownloads: true, reducedMotion: "reduce" });
   const page = await context.newPage();
@@ -31,6 +32,7 @@ export async function tab({ width = 1600, theme = "light", locale = "en-GB", zon
   const wrong = [];
   const requests = new Set();
   const sizes = [];
+  const answers = [];
   page.on("console", (message) => message.type() === "error" && wrong.push(message.text()));
   page.on("pageerror", (error) => wrong.push(error.message));
   page.on("dialog", (dialog) => {
@@ -42,10 +44,13 @@ export async function tab({ width = 1600, theme = "light", locale = "en-GB", zon
     if (!["blob:", "data:"].includes(url.protocol) && url.origin !== base) wrong.push(`a request to ${url.origin}`);
     if (request.method() === "GET" && url.pathname.startsWith("/api/")) requests.add(url.pathname + url.search);
   });
+  page.on("response", (answer) => {
+    if (answer.url().includes("/api/") && answer.request().method() === "GET") answers.push(answer.json().catch(() => null));
+  });
   page.on("requestfinished", (request) => {
     if (request.url().includes("/console/")) sizes.push(request.sizes().then((found) => found.responseBodySize));
   });
-  return { context, page, wrong, requests, sizes };
+  return { context, page, wrong, requests, answers, sizes };
 }
 
 export async function signedIn(options, place = "overview", key = stack.admin_key) {
@@ -135,6 +140,29 @@ export async function findings(page) {
 
 /** Every figure of money on the page: its value, and what is shown. */
 export const figures = (page) => page.$$eval("data.money", (found) => found.map((each) => [each.value, each.firstChild && [...each.childNodes].filter((node) => node.nodeType === 3).map((node) => node.textContent).join("")]));
+
+/** Every count, duration and number of minutes on the page, as it is shown. */
+export const counts = (page) =>
+  page.$$eval("td.right, .stat dd:not(.note), .facts dd, .chips b", (found) => found.filter((each) => !each.querySelector("data")).map((each) => each.textContent.trim())).then((texts) => texts.filter((text) => /^\d[\d,]*( min)?$|^\d+:\d\d(:\d\d)?$/.test(text)));
+
+/** The numbers in documents of the API, the lengths of its lists, and the sums of its objects, as the
+ * console shows them: as counts, minutes and durations. */
+export function numbers(value, found = new Set()) {
+  const two = (part) => String(part).padStart(2, "0");
+  const add = (number) => {
+    found.add(number.toLocaleString("en")).add(`${Math.round(number / 60).toLocaleString("en")} min`);
+    const [hours, minutes, seconds] = [Math.floor(number / 3600), Math.floor(number / 60) % 60, number % 60];
+    found.add(hours ? `${hours}:${two(minutes)}:${two(seconds)}` : `${minutes}:${two(seconds)}`);
+  };
+  if (typeof value === "number") add(value);
+  else if (value && typeof value === "object") {
+    const parts = Object.values(value);
+    if (Array.isArray(value)) add(parts.length);
+    else if (parts.every((each) => typeof each === "number")) add(parts.reduce((all, each) => all + each, 0));
+    for (const each of parts) numbers(each, found);
+  }
+  return found;
+}
 
 export function plain(shown) {
   return shown.replace("\u2212", "-").replace(/^\+/, "").replaceAll(",", "");

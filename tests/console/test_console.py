@@ -1,4 +1,4 @@
-"""The console in a browser against the real stack: `console/tests/browser.mjs`."""
+"""The console in a browser against the real stack: `console/tests/browser.mjs`, `states.mjs`."""
 
 import subprocess
 from pathlib import Path
@@ -17,9 +17,11 @@ CHARGED_SECONDS_MAX = 240.0
 
 @pytest.mark.extended
 @pytest.mark.skipif(bool(MISSING), reason=MISSING or "all there")
-@pytest.mark.timeout(PLAY_SECONDS_MAX + 120)
-def test_the_console_in_a_browser(tmp_path: Path) -> None:
-    """Sign-in, every page at two widths, and the tasks that people do there."""
+@pytest.mark.timeout(PLAY_SECONDS_MAX + 300)
+@pytest.mark.parametrize("script", ["browser.mjs", "states.mjs"])
+def test_the_console_in_a_browser(script: str, tmp_path: Path) -> None:
+    """Sign-in, every page at two widths, the tasks of users; keyboard, roles, addresses, failures,
+    the ends of a session, Entra, French."""
     with Stack(tmp_path / "data") as stack:
         http = Http(stack.base_url)
         admin = Admin(http, stack.admin_key)
@@ -31,7 +33,7 @@ def test_the_console_in_a_browser(tmp_path: Path) -> None:
             return found == parked and len(admin.items(f"accounts/{ACCOUNT}/legs")) == charged
 
         assert eventually(is_played, CHARGED_SECONDS_MAX)
-        play_browser("browser.mjs", **stack.describe(), account=ACCOUNT)
+        play_browser(script, **stack.describe(), account=ACCOUNT)
 
 
 @pytest.mark.extended

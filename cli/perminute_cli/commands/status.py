@@ -22,7 +22,7 @@ def register(root: click.Group) -> None:
 
     @command(root, "status", examples="perminute status\nperminute status --json")
     def status(app: App) -> None:
-        """Present problems in ten lines, each with a mark `!`; exit status 1 where there is one."""
+        """Ten lines with a mark `!` at each problem; exit status 1 unless the server is `ok`."""
         found: Any = app.fetch(api.get_status())
         if app.is_json:
             app.json(found)

@@ -1,5 +1,6 @@
 import createClient from "openapi-fetch";
 import type { paths } from "./schema";
+import { t } from "../i18n";
 import { authorization, signedOut } from "../session";
 
 /** A failed request: the problem document of the API, or a failure of the network. */
@@ -29,7 +30,9 @@ const client = createClient<paths>({
   fetch: async (request: Request) => {
     const token = await authorization();
     if (token) request.headers.set("authorization", `Bearer ${token}`);
-    return fetch(request);
+    const response = await fetch(request);
+    if (response.ok && response.status !== 204 && !response.headers.get("content-type")?.includes("json")) throw unreadable(response);
+    return response;
   },
 });
 
@@ -39,19 +42,25 @@ async function failure(response: Response): Promise<ApiError> {
   const requestId = response.headers.get("x-request-id") ?? "";
   let problem: Problem = {};
   try {
-    problem = (await response.json()) as Problem;
+    const found: unknown = await response.json();
+    if (found && typeof found === "object") problem = found;
   } catch {
     // A gateway in between may answer with anything.
   }
-  if (response.status === 401) signedOut();
+  if (response.status === 401) signedOut(true);
   return new ApiError(
     response.status,
     problem.title ?? response.statusText,
     problem.detail ?? `HTTP ${response.status}`,
     problem.code ?? "",
     problem.request_id ?? requestId,
-    problem.errors ?? [],
+    Array.isArray(problem.errors) ? problem.errors : [],
   );
+}
+
+/** A successful answer that is not the API's: of a proxy, or cut off. */
+function unreadable(response: Response): ApiError {
+  return new ApiError(response.status, t("The answer can't be read"), t("The answer is not one of the API. A proxy may have sent it."), "answer_unreadable", response.headers.get("x-request-id") ?? "");
 }
 
 function unreachable(error: unknown): ApiError {
@@ -66,7 +75,8 @@ export async function data<T>(
   try {
     answer = await call;
   } catch (error) {
-    throw error instanceof ApiError ? error : unreachable(error);
+    if (error instanceof ApiError) throw error;
+    throw error instanceof SyntaxError ? unreadable(new Response()) : unreachable(error);
   }
   if (!answer.response.ok) {
     throw await failure(
@@ -111,7 +121,11 @@ export async function send(method: string, path: string, options: Options = {}):
 
 export async function json<T>(method: string, path: string, options: Options = {}): Promise<T> {
   const response = await send(method, path, options);
-  return (response.status === 204 ? undefined : await response.json()) as T;
+  try {
+    return (response.status === 204 ? undefined : await response.json()) as T;
+  } catch {
+    throw unreadable(response);
+  }
 }
 
 /** Save the CSV of a list under the name that the API gives. */
@@ -123,6 +137,23 @@ export async function download(path: string, query: Query): Promise<void> {
   link.download = named?.[1] ?? "perminute.csv";
   link.click();
   URL.revokeObjectURL(link.href);
+}
+
+/** A booking, sent under an idempotency key: the key of an equal booking in this tab whose answer was
+ * lost, else the one that is given. Throws ApiError. */
+export async function book<T>(path: string, body: object, key: string): Promise<T> {
+  const name = `perminute.booking ${path} ${JSON.stringify(body)}`;
+  const used = sessionStorage.getItem(name) ?? key;
+  sessionStorage.setItem(name, used);
+  try {
+    const answer = await json<T>("POST", path, { headers: { "Idempotency-Key": used }, body });
+    sessionStorage.removeItem(name);
+    return answer;
+  } catch (error) {
+    const isDecided = error instanceof ApiError && error.status >= 400 && error.status < 500 && error.status !== 429;
+    if (isDecided) sessionStorage.removeItem(name);
+    throw error;
+  }
 }
 
 /** Path segment. */

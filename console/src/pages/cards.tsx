@@ -4,7 +4,7 @@ import { json, seg, send } from "../api/client";
 import { integer, monthName, regionName, sign, time, words } from "../format";
 import { counted, t } from "../i18n";
 import { change, usePlace } from "../router";
-import { Badge, Buttons, Card, Command, Empty, fields, Input, Load, Money, notify, Page, Problem, Select, Stat, Table, Text, useAccount, useAction, useLoad } from "../ui";
+import { Badge, Buttons, Card, Command, Denied, Empty, fields, Input, Load, Money, notify, Page, Problem, Select, Stat, Table, Text, useAccount, useAction, useDenied, useLoad } from "../ui";
 
 type Version = { effective_from: string; currency: string; rate_count: number; written_at: string };
 type CardInfo = { id: string; versions: Version[] };
@@ -90,40 +90,41 @@ function Prices({ card, cards }: { card: string; cards: string[] }): JSX.Element
 }
 
 function ByNumber({ card, at }: { card: string; at: string | undefined }): JSX.Element {
-  const action = useAction();
   const { query } = usePlace();
-  const [quote, setQuote] = useState<Quote | undefined>();
+  const { to, minutes = "10", kind = "dial_out" } = query;
+  const request = { rate_card: card, kind, to, talk_seconds: Math.round(Number(minutes) * 60) || 0, ...(at && Date.parse(at) > Date.now() ? { at } : {}) };
+  const quote = useLoad(async () => (to ? await json<Quote>("POST", "/api/v1/quotes", { body: request }) : null), [request]);
   const submit = (event: Event): void => {
-    const { to, minutes, kind } = fields(event);
-    change({ to }, true);
-    void action.run(async () => {
-      setQuote(undefined);
-      setQuote(await json<Quote>("POST", "/api/v1/quotes", { body: { rate_card: card, kind, to, talk_seconds: Math.round(Number(minutes) * 60), ...(at && Date.parse(at) > Date.now() ? { at } : {}) } }));
-    });
+    const given = fields(event);
+    change({ to: given.to, minutes: given.minutes, kind: given.kind });
+    quote.reload();
   };
   return (
     <Card title={t("Price of a number")}>
       <form onSubmit={submit}>
         <div class="two">
           <Input label={t("Number")} name="to" inputMode="tel" placeholder="+44…" required defaultValue={query.to} />
-          <Input label={t("Minutes")} name="minutes" type="number" min={0} step="0.5" defaultValue="10" required />
-          <Select label={t("Kind")} name="kind" options={[["dial_out", words("dial_out")], ["dial_in", words("dial_in")]]} />
+          <Input label={t("Minutes")} name="minutes" type="number" min={0} step="0.5" defaultValue={minutes} required />
+          <Select label={t("Kind")} name="kind" value={kind} options={[["dial_out", words("dial_out")], ["dial_in", words("dial_in")]]} />
         </div>
-        <Buttons submit={t("Calculate")} isBusy={action.isBusy} />
+        <Buttons submit={t("Calculate")} isBusy={quote.isLoading} />
       </form>
-      {action.error && <Problem error={action.error} />}
-      {quote && (
-        <div role="status">
-          {quote.amount !== undefined && (
-            <p class="figures">
-              <strong>
-                <Money value={quote.amount} {...(quote.currency ? { currency: quote.currency } : {})} />
-              </strong>
-            </p>
-          )}
-          <p class="sentence">{quote.sentence}</p>
-        </div>
-      )}
+      <Load state={quote} lines={1}>
+        {(found) =>
+          found && (
+            <div role="status">
+              {found.amount !== undefined && (
+                <p class="figures">
+                  <strong>
+                    <Money value={found.amount} {...(found.currency ? { currency: found.currency } : {})} />
+                  </strong>
+                </p>
+              )}
+              <p class="sentence">{found.sentence}</p>
+            </div>
+          )
+        }
+      </Load>
     </Card>
   );
 }
@@ -210,6 +211,7 @@ function Import({ card, cards }: { card: string; cards: string[] }): JSX.Element
   const [tried, setTried] = useState<Imported | undefined>();
   const [isPublished, setPublished] = useState(false);
   const action = useAction();
+  const denied = useDenied(["finance"], true);
   const forget = (): void => {
     setTried(undefined);
     setPublished(false);
@@ -343,10 +345,14 @@ function Import({ card, cards }: { card: string; cards: string[] }): JSX.Element
             </label>
             {action.error && <Problem error={action.error} />}
             <div class="buttons">
-              <button type="submit" class={tried ? "" : "primary"} disabled={action.isBusy || !isComplete}>
-                {t("Check without storing")}
-              </button>
-              {tried && !isPublished && <Command roles={["finance"]} kind="primary" label={t("Publish")} disabled={action.isBusy} onClick={publish} />}
+              {denied ? (
+                <Denied label={t("Check without storing")} why={denied} />
+              ) : (
+                <button type="submit" class={tried ? "" : "primary"} disabled={action.isBusy || !isComplete}>
+                  {t("Check without storing")}
+                </button>
+              )}
+              {tried && !isPublished && <Command roles={["finance"]} isForAll kind="primary" label={t("Publish")} disabled={action.isBusy} onClick={publish} />}
             </div>
           </form>
           {tried && <Report tried={tried} isPublished={isPublished} />}

@@ -1,6 +1,6 @@
 import type { JSX } from "preact";
 import { useMemo, useState } from "preact/hooks";
-import { api, data, download, json, newKey, seg, send } from "../api/client";
+import { api, book, data, download, json, newKey, seg, send } from "../api/client";
 import { day, month, monthName, shift, sign, time, words } from "../format";
 import { t } from "../i18n";
 import { change, href, usePlace } from "../router";
@@ -211,15 +211,13 @@ const AMOUNT = "[0-9]+([.][0-9]{1,6})?";
 function TopUp({ onDone, onClose }: DialogProps): JSX.Element {
   const { id, currency } = useAccount();
   const action = useAction();
-  // One key for all tries of this dialog: a lost answer does not top up twice.
+  // One key for all tries of this dialog, and of an equal one: a lost answer does not top up twice.
   const key = useMemo(newKey, []);
   const submit = (event: Event): void => {
     const { amount, kind, reference, expires } = fields(event);
     void action.run(async () => {
-      const answer = await json<{ balance: string }>("POST", `/api/v1/accounts/${seg(id)}/top-ups`, {
-        headers: { "Idempotency-Key": key },
-        body: { amount, kind, ...(reference ? { reference } : {}), ...(expires ? { expires_at: `${expires}T00:00:00Z` } : {}) },
-      });
+      const body = { amount, kind, ...(reference ? { reference } : {}), ...(expires ? { expires_at: `${expires}T00:00:00Z` } : {}) };
+      const answer = await book<{ balance: string }>(`/api/v1/accounts/${seg(id)}/top-ups`, body, key);
       onDone(t("Topped up: the balance is {balance} {currency}.", { balance: answer.balance, currency }));
     });
   };
@@ -249,10 +247,8 @@ function Adjust({ onDone, onClose }: DialogProps): JSX.Element {
   const submit = (event: Event): void => {
     const { amount, reason, overdraft } = fields(event);
     void action.run(async () => {
-      const answer = await json<{ balance: string }>("POST", `/api/v1/accounts/${seg(id)}/adjustments`, {
-        headers: { "Idempotency-Key": key },
-        body: { amount, reason, ...(overdraft ? { allow_overdraft: true } : {}) },
-      });
+      const body = { amount, reason, ...(overdraft ? { allow_overdraft: true } : {}) };
+      const answer = await book<{ balance: string }>(`/api/v1/accounts/${seg(id)}/adjustments`, body, key);
       onDone(t("Adjusted: the balance is {balance} {currency}.", { balance: answer.balance, currency }));
     });
   };

@@ -5,13 +5,13 @@ import { integer, time, words } from "../format";
 import { t } from "../i18n";
 import { change, go, href, usePlace } from "../router";
 import type { Role } from "../session";
-import { Badge, Buttons, Card, Command, Dialog, Empty, fields, Input, Load, notify, type Option, Page, Pager, Problem, Select, Table, Text, useAccount, useAction, useLoad } from "../ui";
+import { Badge, Buttons, Card, Command, Denied, Dialog, Empty, fields, Input, Load, notify, type Option, Page, Pager, Problem, Select, Table, Text, useAccount, useAction, useDenied, useLoad } from "../ui";
 import { inWords, POLICIES } from "./policy";
 
 type Organizer = { id: string; usage_location: string | null; license: string; policy: string | null; toll_free_dial_in: boolean; cost_center: string | null; etag: string };
 type Conference = { conference: string; organizer: string; etag: string };
 type ServiceNumber = { number: string; kind: string; etag: string };
-type Bridge = { id: string; dialect: string; auth: { scheme: string; username?: string; public_url?: string }; accounts: string[]; default_account?: string; country?: string; on_outage: string; disabled: boolean; wait_seconds: number; etag: string };
+type Bridge = { id: string; dialect: string; auth: { scheme: string; username?: string }; public_url?: string; accounts: string[]; default_account?: string; country?: string; on_outage: string; disabled: boolean; wait_seconds: number; etag: string };
 type Kind = "organizers" | "conferences" | "service-numbers" | "bridges";
 
 const PAGE = 50;
@@ -53,6 +53,7 @@ function List<T>(props: {
   name: string;
   csv: Kind | undefined;
   roles: Role[];
+  isForAll?: boolean; // changes need access to all accounts
   table: (items: T[], edit: (item: T) => void) => ComponentChildren;
   dialog: (item: T | undefined, done: (text: string) => void, close: () => void) => ComponentChildren;
 }): JSX.Element {
@@ -78,10 +79,10 @@ function List<T>(props: {
               <button type="button" disabled={action.isBusy} onClick={() => void action.run(() => download(props.path, { prefix: query.prefix }))}>
                 {t("Save as CSV")}
               </button>
-              <Command roles={props.roles} label={t("Load a CSV…")} onClick={() => setLoading(true)} />
+              <Command roles={props.roles} isForAll={!!props.isForAll} label={t("Load a CSV…")} onClick={() => setLoading(true)} />
             </>
           )}
-          <Command roles={props.roles} kind="primary" label={t("Add…")} onClick={() => choose({})} />
+          <Command roles={props.roles} isForAll={!!props.isForAll} kind="primary" label={t("Add…")} onClick={() => choose({})} />
         </>
       }
     >
@@ -155,17 +156,12 @@ function useSave(path: string, onDone: (text: string) => void) {
   };
 }
 
-function FormButtons(props: { isNew: boolean; isBusy: boolean; roles: Role[]; onDelete: () => void; onClose: () => void }): JSX.Element {
+function FormButtons(props: { isNew: boolean; isBusy: boolean; isForAll?: boolean; onDelete: () => void; onClose: () => void }): JSX.Element {
+  const isForAll = !!props.isForAll;
   return (
-    <div class="buttons">
-      {!props.isNew && <Command roles={props.roles} kind="danger" label={t("Delete")} disabled={props.isBusy} onClick={props.onDelete} />}
-      <button type="button" onClick={props.onClose}>
-        {t("Cancel")}
-      </button>
-      <button type="submit" class="primary" disabled={props.isBusy}>
-        {props.isBusy ? t("Working…") : t("Save")}
-      </button>
-    </div>
+    <Buttons submit={t("Save")} roles={PUT} isForAll={isForAll} isBusy={props.isBusy} onCancel={props.onClose}>
+      {!props.isNew && <Command roles={PUT} isForAll={isForAll} kind="danger" label={t("Delete")} disabled={props.isBusy} onClick={props.onDelete} />}
+    </Buttons>
   );
 }
 
@@ -191,7 +187,7 @@ function OrganizerDialog({ path, item, onDone, onClose }: DialogProps<Organizer>
           <input type="checkbox" name="toll_free" defaultChecked={item?.toll_free_dial_in ?? true} /> {t("Toll-free numbers may be dialled in")}
         </label>
         {action.error && <Problem error={action.error} />}
-        <FormButtons isNew={!item} isBusy={action.isBusy} roles={PUT} onDelete={() => action.remove(item?.id ?? "")} onClose={onClose} />
+        <FormButtons isNew={!item} isBusy={action.isBusy} onDelete={() => action.remove(item?.id ?? "")} onClose={onClose} />
       </form>
     </Dialog>
   );
@@ -237,7 +233,7 @@ function ConferenceDialog({ path, item, onDone, onClose }: DialogProps<Conferenc
         {item ? <p><Text>{item.conference}</Text></p> : <Input label={t("Conference")} name="conference" required maxLength={200} />}
         <Input label={t("Organizer")} name="organizer" required maxLength={200} defaultValue={item?.organizer} hint={item ? t("The change takes effect now.") : undefined} />
         {action.error && <Problem error={action.error} />}
-        <FormButtons isNew={!item} isBusy={action.isBusy} roles={PUT} onDelete={() => action.remove(item?.conference ?? "")} onClose={onClose} />
+        <FormButtons isNew={!item} isBusy={action.isBusy} onDelete={() => action.remove(item?.conference ?? "")} onClose={onClose} />
       </form>
     </Dialog>
   );
@@ -253,6 +249,7 @@ function Numbers(): JSX.Element {
       name={t("Number")}
       csv="service-numbers"
       roles={PUT}
+      isForAll
       table={(items, edit) => (
         <Table
           caption={t("Numbers")}
@@ -283,7 +280,7 @@ function NumberDialog({ path, item, onDone, onClose }: DialogProps<ServiceNumber
         {item ? <p>{item.number}</p> : <Input label={t("Number")} name="number" inputMode="tel" required placeholder="+33…" />}
         <Select label={t("Kind")} name="kind" value={item?.kind ?? "toll"} options={["toll", "toll_free"].map((each) => [each, words(each)] as const)} />
         {action.error && <Problem error={action.error} />}
-        <FormButtons isNew={!item} isBusy={action.isBusy} roles={PUT} onDelete={() => action.remove(item?.number ?? "")} onClose={onClose} />
+        <FormButtons isNew={!item} isBusy={action.isBusy} isForAll onDelete={() => action.remove(item?.number ?? "")} onClose={onClose} />
       </form>
     </Dialog>
   );
@@ -348,6 +345,14 @@ const SCHEMES = ["standard-webhooks", "basic", "bearer", "twilio", "livekit", "b
 function Bridges(): JSX.Element {
   const { id } = useAccount();
   const { query } = usePlace();
+  const denied = useDenied(["operator"], true);
+  if (denied) {
+    return (
+      <Card title={t("Bridges")}>
+        <Denied label={t("Bridges")} why={denied} />
+      </Card>
+    );
+  }
   return (
     <>
       <List<Bridge>
@@ -356,6 +361,7 @@ function Bridges(): JSX.Element {
         name={t("Bridge")}
         csv={undefined}
         roles={[]}
+        isForAll
         table={(items) => (
           <Table
             caption={t("Bridges")}
@@ -371,24 +377,42 @@ function Bridges(): JSX.Element {
             ]}
           />
         )}
-        dialog={(_, onDone, onClose) => <BridgeDialog onDone={onDone} onClose={onClose} />}
+        dialog={(item, onDone, onClose) => <BridgeDialog item={item} onDone={onDone} onClose={onClose} />}
       />
       {query.bridge && <BridgeCard name={query.bridge} />}
     </>
   );
 }
 
-function BridgeDialog({ onDone, onClose }: { onDone: (text: string) => void; onClose: () => void }): JSX.Element {
+type BridgeDialogProps = { item: Bridge | undefined; onDone: (text: string) => void; onClose: () => void };
+
+function BridgeDialog({ item, onDone, onClose }: BridgeDialogProps): JSX.Element {
   const { id } = useAccount();
   const action = useAction();
   const [secrets, setSecrets] = useState<string[] | undefined>();
+  const amend = (given: Record<string, string>, bridge: Bridge): void => {
+    const names = ["default_account", "country", "public_url"] as const;
+    const body = {
+      accounts: given.accounts?.split(/[\s,]+/) ?? bridge.accounts,
+      wait_seconds: Number(given.wait_seconds ?? bridge.wait_seconds),
+      ...Object.fromEntries(names.map((name) => [name, given[name] ?? null])),
+    };
+    void action.run(async () => {
+      await json("PATCH", `/api/v1/bridges/${seg(bridge.id)}`, { body, headers: { "If-Match": bridge.etag } });
+      onDone(t("Saved."));
+    });
+  };
   const submit = (event: Event): void => {
     const given = fields(event);
+    if (item) {
+      amend(given, item);
+      return;
+    }
     const body = {
       dialect: given.dialect,
       auth: { scheme: given.scheme, ...(given.username ? { username: given.username } : {}), ...(given.secret ? { secrets: [given.secret] } : {}) },
       accounts: given.accounts?.split(/[\s,]+/) ?? [id],
-      ...(given.default_account ? { default_account: given.default_account } : {}),
+      ...Object.fromEntries(["default_account", "country", "public_url"].flatMap((name) => (given[name] ? [[name, given[name]]] : []))),
     };
     void action.run(async () => {
       const made = await json<{ auth: { secrets?: string[] }; secret?: string }>("PUT", `/api/v1/bridges/${seg(given.id ?? "")}`, { body });
@@ -406,16 +430,23 @@ function BridgeDialog({ onDone, onClose }: { onDone: (text: string) => void; onC
     );
   }
   return (
-    <Dialog title={t("Add a bridge")} onClose={onClose}>
+    <Dialog title={item ? t("Change {bridge}", { bridge: item.id }) : t("Add a bridge")} onClose={onClose}>
       <form onSubmit={submit}>
         <div class="two">
-          <Input label={t("Name")} name="id" required pattern="[a-z0-9][a-z0-9._\-]*" />
-          <Select label={t("Dialect")} name="dialect" options={DIALECTS.map((each) => [each, each] as const)} />
-          <Select label={t("Signature")} name="scheme" options={SCHEMES.map((each) => [each, each] as const)} />
-          <Input label={t("User name or API key")} name="username" hint={t("For the schemes basic and LiveKit")} />
-          <Input label={t("Secret")} name="secret" type="password" hint={t("Empty: a secret is created and shown once")} />
-          <Input label={t("Accounts")} name="accounts" defaultValue={id} hint={t("Separated by commas; * for all")} />
-          <Input label={t("Default account")} name="default_account" />
+          {!item && (
+            <>
+              <Input label={t("Name")} name="id" required pattern="[a-z0-9][a-z0-9._\-]*" />
+              <Select label={t("Dialect")} name="dialect" options={DIALECTS.map((each) => [each, each] as const)} />
+              <Select label={t("Signature")} name="scheme" options={SCHEMES.map((each) => [each, each] as const)} />
+              <Input label={t("User name or API key")} name="username" hint={t("For the schemes basic and LiveKit")} />
+              <Input label={t("Secret")} name="secret" type="password" hint={t("Empty: a secret is created and shown once, except for schemes of vendors")} />
+            </>
+          )}
+          <Input label={t("Accounts")} name="accounts" required defaultValue={item?.accounts.join(", ") ?? id} hint={t("Separated by commas; * for all")} />
+          <Input label={t("Default account")} name="default_account" defaultValue={item?.default_account} />
+          <Input label={t("Country")} name="country" maxLength={2} pattern="[A-Z]{2}" title={t("Codes of two letters")} defaultValue={item?.country} />
+          <Input label={t("URL that the vendor calls")} name="public_url" defaultValue={item?.public_url} hint={t("Empty: the URL of this server")} />
+          {item && <Input label={t("Waits for missing events, in seconds")} name="wait_seconds" type="number" min={0} required defaultValue={String(item.wait_seconds)} />}
         </div>
         {action.error && <Problem error={action.error} />}
         <Buttons submit={t("Save")} isBusy={action.isBusy} onCancel={onClose} />
@@ -432,6 +463,7 @@ function BridgeCard({ name }: { name: string }): JSX.Element {
   const state = useLoad(() => json<Bridge>("GET", path), [name]);
   const health = useLoad(() => json<Health>("GET", "/api/v1/status"), [name]);
   const action = useAction();
+  const [isEditing, setEditing] = useState(false);
   const toggle = (bridge: Bridge): void =>
     void action.run(async () => {
       await json("PATCH", path, { body: { disabled: !bridge.disabled }, headers: { "If-Match": bridge.etag } });
@@ -444,7 +476,8 @@ function BridgeCard({ name }: { name: string }): JSX.Element {
         const seen = health.data?.bridges.find((each) => each.bridge === name);
         return (
           <div class="grid">
-            <Card title={t("Health of {bridge}", { bridge: name })} actions={<Command roles={[]} label={bridge.disabled ? t("Enable") : t("Disable")} disabled={action.isBusy} onClick={() => toggle(bridge)} />}>
+            <Card title={t("Health of {bridge}", { bridge: name })} actions={<><Command roles={[]} label={t("Change…")} onClick={() => setEditing(true)} /><Command roles={[]} label={bridge.disabled ? t("Enable") : t("Disable")} disabled={action.isBusy} onClick={() => toggle(bridge)} /></>}>
+              {isEditing && <BridgeDialog item={bridge} onDone={(text) => { setEditing(false); notify(text); state.reload(); }} onClose={() => setEditing(false)} />}
               {action.error && <Problem error={action.error} />}
               {seen ? (
                 <dl class="facts">
@@ -501,11 +534,7 @@ function TryBridge({ path, bridge }: { path: string; bridge: Bridge }): JSX.Elem
           <textarea id="record" name="record" required spellcheck={false} />
         </div>
         {action.error && <Problem error={action.error} />}
-        <div class="buttons">
-          <button type="submit" disabled={action.isBusy}>
-            {t("Try")}
-          </button>
-        </div>
+        <Buttons submit={t("Try")} roles={["operator"]} isBusy={action.isBusy} />
       </form>
       {outcome && (
         <div role="status">
@@ -530,7 +559,7 @@ function TryBridge({ path, bridge }: { path: string; bridge: Bridge }): JSX.Elem
 
 /** How this bridge is connected, with its own values. */
 function Recipe({ bridge }: { bridge: Bridge }): JSX.Element {
-  const url = bridge.auth.public_url ?? `${location.origin}/api/v1/bridges/${bridge.id}/call-ended`;
+  const url = bridge.public_url ?? `${location.origin}/api/v1/bridges/${bridge.id}/call-ended`;
   const secret = t("the bridge's secret");
   const user = bridge.auth.username ?? bridge.id;
   const basic = bridge.auth.scheme === "basic" ? url.replace("://", `://${user}:<${secret}>@`) : url;

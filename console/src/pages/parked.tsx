@@ -4,7 +4,7 @@ import { json, seg } from "../api/client";
 import { duration, integer, time, words } from "../format";
 import { counted, t } from "../i18n";
 import { change, href, usePlace } from "../router";
-import { Badge, Buttons, Card, Command, Dialog, Empty, Input, Load, Money, notify, Page, Pager, Problem, Select, Table, Text, useAccount, useAction, useLoad } from "../ui";
+import { Badge, Buttons, Card, Command, Dialog, Empty, Input, Load, Money, notify, Page, Pager, Problem, Select, Table, Text, useAccount, useAction, useDenied, useLoad } from "../ui";
 
 type Original = Record<string, string | number | null>;
 type Parked = { id: string; leg: string; bridge: string; account?: string | null; reason: string; detail: string; what_to_do?: string; received_at: string; original: Original | string | null; attempts: number; status: string };
@@ -34,6 +34,7 @@ export default function ParkedLegs(): JSX.Element {
   const list = useLoad(() => json<{ items: Parked[]; next?: string }>("GET", "/api/v1/parked-legs", { query: { ...filters, limit: PAGE, cursor: query.cursor } }), [filters, query.cursor]);
   const [chosen, choose] = useState<Parked | undefined>();
   const [many, setMany] = useState<"replay" | "dismiss" | undefined>();
+  const denied = useDenied(["operator"]);
   const refresh = (text: string): void => {
     choose(undefined);
     setMany(undefined);
@@ -48,8 +49,8 @@ export default function ParkedLegs(): JSX.Element {
       actions={
         status === "open" ? (
           <>
-            <Command roles={["operator"]} label={t("Dismiss many…")} onClick={() => setMany("dismiss")} />
-            <Command roles={["operator"]} kind="primary" label={t("Replay many…")} onClick={() => setMany("replay")} />
+            <Command roles={["operator"]} isForAll={everywhere} label={t("Dismiss many…")} onClick={() => setMany("dismiss")} />
+            <Command roles={["operator"]} isForAll={everywhere} kind="primary" label={t("Replay many…")} onClick={() => setMany("replay")} />
           </>
         ) : undefined
       }
@@ -103,7 +104,7 @@ export default function ParkedLegs(): JSX.Element {
                   { name: t("To"), isShort: true, cell: (row) => <Text>{field(row, "to")}</Text> },
                   { name: t("Talk"), right: true, cell: (row) => duration(Number(field(row, "talk_seconds") ?? 0)) },
                   { name: t("Tries"), right: true, cell: (row) => integer(row.attempts) },
-                  { name: "", cell: (row) => (status === "open" ? <button type="button" class="small" onClick={() => choose(row)}>{t("Correct…")}</button> : <a href={href("leg", { account: row.account ?? id, leg: row.leg })}>{t("Leg")}</a>) },
+                  { name: "", cell: (row) => (status === "open" ? <button type="button" class="small" onClick={() => choose(row)}>{denied ? t("Show…") : t("Correct…")}</button> : <a href={href("leg", { account: row.account ?? id, leg: row.leg })}>{t("Leg")}</a>) },
                 ]}
               />
               <Pager next={found.next} isFirst={!query.cursor} onNext={(cursor) => change({ cursor })} onFirst={() => change({ cursor: "" })} />
@@ -214,15 +215,9 @@ function Correct({ row, onDone, onClose }: DialogProps & { row: Parked }): JSX.E
           </>
         )}
         {action.error && <Problem error={action.error} />}
-        <div class="buttons">
+        <Buttons submit={t("Replay")} roles={["operator"]} isBusy={action.isBusy} onCancel={onClose}>
           <Command roles={["operator"]} kind="danger" label={t("Dismiss")} disabled={action.isBusy} onClick={dismiss} />
-          <button type="button" onClick={onClose}>
-            {t("Cancel")}
-          </button>
-          <button type="submit" class="primary" disabled={action.isBusy}>
-            {action.isBusy ? t("Working…") : t("Replay")}
-          </button>
-        </div>
+        </Buttons>
       </form>
     </Dialog>
   );

@@ -124,14 +124,15 @@ type Answer = {
 function Try(): JSX.Element {
   const { id } = useAccount();
   const { query } = usePlace();
-  const action = useAction();
-  const [answer, setAnswer] = useState<Answer | undefined>();
+  const { to, organizer } = query;
+  const state = useLoad(
+    async () => (to ? await json<Answer>("POST", `/api/v1/accounts/${seg(id)}/dial-out-policy/try`, { body: { to, ...(organizer ? { organizer_id: organizer } : {}) } }) : null),
+    [id, to, organizer],
+  );
   const submit = (event: Event): void => {
-    const { to, organizer } = fields(event);
-    change({ to, organizer }, true);
-    void action.run(async () => {
-      setAnswer(await json<Answer>("POST", `/api/v1/accounts/${seg(id)}/dial-out-policy/try`, { body: { to, ...(organizer ? { organizer_id: organizer } : {}) } }));
-    });
+    const given = fields(event);
+    change({ to: given.to, organizer: given.organizer });
+    state.reload();
   };
   return (
     <Card title={t("Try a number")}>
@@ -140,10 +141,10 @@ function Try(): JSX.Element {
           <Input label={t("Number")} name="to" inputMode="tel" required placeholder="+44…" maxLength={200} defaultValue={query.to} />
           <Input label={t("Organizer")} name="organizer" defaultValue={query.organizer} />
         </div>
-        <Buttons submit={t("Try")} isBusy={action.isBusy} />
+        <Buttons submit={t("Try")} isBusy={state.isLoading} />
       </form>
-      {action.error && <Problem error={action.error} />}
-      {answer && (
+      <Load state={state} lines={1}>
+        {(answer) => answer && (
         <div role="status">
           <p class={`banner ${answer.decision === "allow" ? "good" : ""}`}>
             {answer.decision === "allow" ? (
@@ -177,7 +178,8 @@ function Try(): JSX.Element {
             ))}
           </ol>
         </div>
-      )}
+        )}
+      </Load>
     </Card>
   );
 }
@@ -187,11 +189,11 @@ type WhatIf = { legs: number; denied: number; saved: string; unknown: number; mo
 /** What a stricter policy would have denied last month. */
 function Saving({ policy }: { policy: Policy }): JSX.Element {
   const { id, currency, time_zone: zone } = useAccount();
-  const action = useAction();
-  const [found, setFound] = useState<WhatIf | undefined>();
+  const { query } = usePlace();
+  const { simulate, stricter, price, risk, blocked } = query;
   const last = shift(month(zone), -1);
-  const submit = (event: Event): void => {
-    const { stricter, price, risk, blocked } = fields(event);
+  const simulated = async (): Promise<WhatIf | null> => {
+    if (!simulate) return null;
     const { etag: _, ...rest } = policy;
     const wanted = {
       ...rest,
@@ -200,25 +202,29 @@ function Saving({ policy }: { policy: Policy }): JSX.Element {
       ...(risk ? { block_high_risk: true } : {}),
       ...(blocked ? { blocked_regions: [...new Set([...policy.blocked_regions, ...blocked.toUpperCase().split(/[\s,;]+/)])] } : {}),
     };
-    void action.run(async () => {
-      setFound(await json<WhatIf>("POST", `/api/v1/accounts/${seg(id)}/dial-out-policy/what-if`, { body: { policy: wanted, from: `${last}-01T00:00:00Z`, to: `${shift(last, 1)}-01T00:00:00Z` } }));
-    });
+    return await json<WhatIf>("POST", `/api/v1/accounts/${seg(id)}/dial-out-policy/what-if`, { body: { policy: wanted, from: `${last}-01T00:00:00Z`, to: `${shift(last, 1)}-01T00:00:00Z` } });
+  };
+  const state = useLoad(simulated, [id, simulate, stricter, price, risk, blocked, policy.etag]);
+  const submit = (event: Event): void => {
+    const given = fields(event);
+    change({ simulate: "true", stricter: given.stricter, price: given.price, risk: given.risk, blocked: given.blocked });
+    state.reload();
   };
   return (
     <Card title={t("Savings of a stricter policy in {month}", { month: monthName(last) })}>
       <form onSubmit={submit}>
-        <Select label={t("Policy of organizers without their own")} name="stricter" value={policy.default_policy} options={POLICIES.map((each) => [each, inWords(each)] as const)} />
+        <Select label={t("Policy of organizers without their own")} name="stricter" value={stricter ?? policy.default_policy} options={POLICIES.map((each) => [each, inWords(each)] as const)} />
         <div class="two">
-          <Input label={t("Most per minute, in {currency}", { currency })} name="price" pattern="[0-9]+([.][0-9]+)?" defaultValue={policy.max_price_per_minute ?? undefined} />
-          <Input label={t("Also block the countries")} name="blocked" placeholder="CU, KP" pattern="[A-Za-z,; ]+" title={t("Codes of two letters")} />
+          <Input label={t("Most per minute, in {currency}", { currency })} name="price" pattern="[0-9]+([.][0-9]+)?" defaultValue={price ?? policy.max_price_per_minute ?? undefined} />
+          <Input label={t("Also block the countries")} name="blocked" defaultValue={blocked} placeholder="CU, KP" pattern="[A-Za-z,; ]+" title={t("Codes of two letters")} />
         </div>
         <label class="check">
-          <input type="checkbox" name="risk" defaultChecked={policy.block_high_risk} /> {t("Block destinations with a high risk of fraud")}
+          <input type="checkbox" name="risk" defaultChecked={!!risk || policy.block_high_risk} /> {t("Block destinations with a high risk of fraud")}
         </label>
-        <Buttons submit={t("Calculate")} isBusy={action.isBusy} />
+        <Buttons submit={t("Calculate")} isBusy={state.isLoading} />
       </form>
-      {action.error && <Problem error={action.error} />}
-      {found && (
+      <Load state={state} lines={2}>
+        {(found) => found && (
         <div role="status">
           <dl class="stats">
             <Stat label={t("Saved")} tone="good">
@@ -243,7 +249,8 @@ function Saving({ policy }: { policy: Policy }): JSX.Element {
           {found.unknown > 0 && <p class="small">{counted(found.unknown, "{n} leg can't be simulated: its number was erased or its dial-out is not known.", "{n} legs can't be simulated: their number was erased or their dial-out is not known.")}</p>}
           {found.more && <p class="small">{t("The month has more dial-outs than the simulation includes.")}</p>}
         </div>
-      )}
+        )}
+      </Load>
     </Card>
   );
 }

@@ -1,9 +1,9 @@
 import type { JSX } from "preact";
-import { ApiError, download, json, seg } from "../api/client";
+import { download, json, seg } from "../api/client";
 import { duration, integer, time, words } from "../format";
 import { counted, t } from "../i18n";
 import { change, go, href, usePlace } from "../router";
-import { Badge, Card, Command, Empty, fields, Input, Load, notify, Page, Pager, Problem, Select, Stat, Table, Text, useAccount, useAction, useLoad, useMay } from "../ui";
+import { Badge, Card, Command, Denied, Empty, fields, Input, Load, notify, Page, Pager, Problem, Select, Stat, Table, Text, useAccount, useAction, useDenied, useLoad } from "../ui";
 
 type Status = {
   status: string;
@@ -103,20 +103,10 @@ export default function StatusPage(): JSX.Element {
 
 function DeadLetters(): JSX.Element | null {
   const { time_zone: zone } = useAccount();
-  const may = useMay(["operator"]);
-  const state = useLoad(
-    async () => {
-      try {
-        return may ? await json<{ items: DeadLetter[] }>("GET", "/api/v1/dead-letters") : { items: [] };
-      } catch (error) {
-        // Dead letters are for callers of all accounts.
-        if (error instanceof ApiError && error.status === 403) return { items: [] };
-        throw error;
-      }
-    },
-    [may],
-  );
+  const denied = useDenied(["operator"], true);
+  const state = useLoad(async () => (denied ? { items: [] } : await json<{ items: DeadLetter[] }>("GET", "/api/v1/dead-letters")), [denied]);
   const action = useAction();
+  if (denied) return <p class="small"><Denied label={t("Dead letters")} why={denied} /></p>;
   if (state.data && state.data.items.length === 0) return null;
   return (
     <Card title={t("Dead letters")}>
