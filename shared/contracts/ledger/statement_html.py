@@ -6,6 +6,7 @@ from html import escape
 
 from shared.contracts.ledger.entries import total_body
 from shared.domain.common.calendar import zone
+from shared.domain.common.counts import french, french_amount
 from shared.domain.common.money import format_amount
 from shared.domain.ledger.model import Entry
 from shared.domain.ledger.statements import PrintedStatement, Total, Totals, month_span
@@ -58,7 +59,7 @@ _FRENCH = {
     "Leg": "Appel",
     "Reason": "Motif",
     "Lot": "Lot",
-    "Remaining": "Restant",
+    "Remaining": "Reste",
     "Bought": "Acheté le",
     "Expires": "Expire le",
     "Total": "Total",
@@ -67,13 +68,13 @@ _FRENCH = {
         "autres ; la liste des écritures les contient toutes."
     ),
     "top_up": "recharge",
-    "grant": "crédit offert",
+    "grant": "crédit accordé",
     "debit": "débit",
     "reversal": "annulation",
     "adjustment": "ajustement",
     "expiry": "expiration",
     "purchased": "acheté",
-    "granted": "offert",
+    "granted": "accordé",
     "dial_in": "appel entrant",
     "dial_out": "appel sortant",
     "unanswered": "sans réponse",
@@ -118,11 +119,12 @@ class _Page:
     def word(self, text: str) -> str:
         """A text of the page in its language, escaped."""
         words = _FRENCH if self._french else _ENGLISH
-        return escape(words.get(text, text))
+        found = words.get(text, text)
+        return escape(french(found) if self._french else found, quote=False)
 
     def money(self, micros: int) -> str:
-        text = format_amount(micros).replace("-", "\N{MINUS SIGN}")
-        amount = text.replace(".", ",") if self._french else text
+        text = format_amount(micros)
+        amount = french_amount(text) if self._french else text.replace("-", "\N{MINUS SIGN}")
         return f"{amount}\N{NO-BREAK SPACE}{escape(self._currency)}"
 
     def time(self, moment: datetime) -> str:

@@ -99,7 +99,7 @@ _RECORDS = (
             "{name}: no credits are left", "Top up the account: until then no call is dialled out."
         ),
         fr=MailWording(
-            "{name} : le crédit est épuisé",
+            "{name} : les crédits sont épuisés",
             "Rechargez le compte. D'ici là, aucun appel sortant n'est possible.",
         ),
     ),
@@ -129,7 +129,7 @@ _RECORDS = (
         ),
         fr=MailWording(
             "{name} : {remaining} {currency} expirent dans {days}",
-            "Utilisez ce crédit avant son expiration. Le reste sera perdu.",
+            "Utilisez ces crédits avant leur expiration. Le reste sera perdu.",
         ),
     ),
     EventType(
@@ -181,7 +181,7 @@ _RECORDS = (
         ),
         fr=MailWording(
             "{name} : la recharge automatique est suspendue",
-            "Vérifiez les paramètres de recharge et le moyen de paiement du compte.",
+            "Vérifiez les réglages de la recharge et le moyen de paiement du compte.",
         ),
     ),
     EventType(
@@ -196,7 +196,7 @@ _RECORDS = (
         ),
         fr=MailWording(
             "{name} : une demande de recharge reste sans réponse",
-            "Vérifiez le service de paiement. La demande lui est renvoyée.",
+            "Vérifiez le service de paiement. La demande lui est adressée de nouveau.",
         ),
     ),
     EventType(
@@ -210,7 +210,7 @@ _RECORDS = (
         ),
         fr=MailWording(
             "{name} : {percent} % des minutes incluses du mois sont utilisées",
-            "Une fois ces minutes épuisées, ces appels sont débités du crédit.",
+            "Une fois ces minutes épuisées, ces appels sont payés par les crédits.",
         ),
     ),
     EventType(
@@ -247,8 +247,8 @@ _RECORDS = (
             "Top up the account, or end calls, the first of the list first.",
         ),
         fr=MailWording(
-            "{name} : les appels en cours épuiseront le crédit dans {seconds_left}",
-            "Rechargez le compte ou mettez fin à des appels, dans l'ordre de la liste.",
+            "{name} : les appels en cours épuiseront les crédits dans {seconds_left}",
+            "Rechargez le compte, ou mettez fin à des appels dans l'ordre de la liste.",
         ),
     ),
     EventType(
@@ -261,7 +261,7 @@ _RECORDS = (
         ),
         fr=MailWording(
             "{name} : {percent} % de {limit} {currency} ont été dépensés",
-            "Examinez la consommation de la période.",
+            "Vérifiez la consommation de la période.",
         ),
     ),
     EventType(

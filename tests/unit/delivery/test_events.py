@@ -2,6 +2,7 @@
 its own: no field that isn't described, none described that never comes."""
 
 import json
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from shared.contracts.credits.event_schemas import event_schema
+from shared.domain.common.counts import french_amount
 from shared.domain.common.kinds import LegKind
 from shared.domain.credits.alerts import EVENT_TYPES
 from shared.domain.credits.mail_texts import written
@@ -165,10 +167,12 @@ def test_what_is_mailed_has_words_in_english_and_in_french(kind: str, events: li
     for event in [event for event in events if event["type"] == kind]:
         english, french = (written(language, "Contoso", event) for language in ("en", "fr"))
 
-        for subject, text in (english, french):
+        balance = event["data"]["balance"]
+        for (subject, text), amount in ((english, balance), (french, french_amount(balance))):
             assert subject.startswith(("Contoso", "Reminder", "Rappel"))
             assert "–" not in subject
-            assert f"{event['data']['balance']} USD" in text
+            assert re.search(f"{amount}[ \N{NO-BREAK SPACE}]USD", text)
+        assert not re.search(r"'| [:;!?%]|\dT\d|\d[.,]\d{3}\b", "".join(french))
         assert english[0] != french[0]
         assert not set(english[1].split("\n\n")) & set(french[1].split("\n\n"))
 

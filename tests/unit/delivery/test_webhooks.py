@@ -662,9 +662,12 @@ def test_alerts_are_mailed_in_the_accounts_language(outside: DeliveryApp) -> Non
     outside.spend("2.00")
     outside.relay()
     (mail,) = outside.mail.mails
-    assert mail.subject == "Contoso SA : le solde est passé sous 20.00 USD"
+    assert (
+        mail.subject
+        == "Contoso SA\N{NO-BREAK SPACE}: le solde est passé sous 20,00\N{NO-BREAK SPACE}USD"
+    )
     assert list(mail.to) == ["ops@contoso.example", "ken@contoso.example"]
-    assert "Solde : 19.00 USD" in mail.text
+    assert "Solde\N{NO-BREAK SPACE}: 19,00\N{NO-BREAK SPACE}USD" in mail.text
     assert mail.mail_id == f"{ACCOUNT}:3:1"
     deliveries = outside.container.deliveries
     page, _ = outside.run(deliveries.page(ACCOUNT, MAIL, limit=10, cursor=None))
