@@ -1,12 +1,8 @@
 """The log of corrections, with the fields of the charges: sums of the log are net."""
 
-from typing import TYPE_CHECKING
-
 from shared.bootstrap import container
+from shared.domain.ledger.stored_charge import ChargeRecord
 from shared.telemetry import event
-
-if TYPE_CHECKING:
-    from shared.ports.ledger import LegRecord
 
 
 async def log_correction(account: str, leg: str, amount_micros: int, *, is_reversal: bool) -> None:
@@ -15,26 +11,21 @@ async def log_correction(account: str, leg: str, amount_micros: int, *, is_rever
     if not debits:
         return
     first, present = debits[0], debits[-1]
-    charge, rate = present.charge, present.charge.get("rate")
-    before = 0 if is_reversal or len(debits) == 1 else _billed_seconds(debits[-2])
+    charge = ChargeRecord(present.charge)
+    before = (
+        0 if is_reversal or len(debits) == 1 else ChargeRecord(debits[-2].charge).billed_seconds
+    )
     event(
         "leg_corrected",
         leg=leg,
         account=account,
         organizer=first.person.get("organizer"),
-        cost_center=charge.get("cost_center"),
-        conference=charge.get("conference"),
-        kind=charge.get("kind"),
-        destination=rate.get("destination") if isinstance(rate, dict) else None,
-        billed_seconds=-_billed_seconds(present)
-        if is_reversal
-        else _billed_seconds(present) - before,
+        cost_center=charge.cost_center or None,
+        conference=charge.conference,
+        kind=charge.kind.value,
+        destination=charge.rate.destination if charge.rate else None,
+        billed_seconds=-charge.billed_seconds if is_reversal else charge.billed_seconds - before,
         amount_micros=amount_micros,
-        currency=charge.get("currency"),
+        currency=charge.currency,
         legs=-1 if is_reversal else 0,
     )
-
-
-def _billed_seconds(record: "LegRecord") -> int:
-    seconds = record.charge.get("billed_seconds")
-    return seconds if isinstance(seconds, int) else 0

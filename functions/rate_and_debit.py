@@ -10,6 +10,7 @@ import azure.functions as func
 
 from functions.http import new_blueprint
 from shared.bootstrap import container
+from shared.domain.ledger.stored_charge import ChargeRecord
 from shared.domain.legs.leg import QueuedLeg, read_queued_legs
 from shared.ports.activity import CHARGE, PostCounts
 from shared.telemetry import event
@@ -86,7 +87,7 @@ async def _note_age(services: "Container", age_seconds: float | None, seconds: f
 
 def _report_outcome(outcome: "Charged", now: datetime) -> None:
     """Log the outcome of one leg, with its amount where it was or would have been charged."""
-    charge, rate = outcome.charge, outcome.charge.get("rate")
+    charge = ChargeRecord(outcome.charge)
     event(
         f"leg_{outcome.status.value}",
         leg=outcome.queued.leg.key,
@@ -94,13 +95,13 @@ def _report_outcome(outcome: "Charged", now: datetime) -> None:
         organizer=outcome.organizer,
         cost_center=outcome.cost_center,
         conference=outcome.queued.leg.conference_id,
-        kind=charge.get("kind"),
-        destination=rate.get("destination") if isinstance(rate, dict) else None,
-        billed_seconds=charge.get("billed_seconds"),
+        kind=charge.kind_name if outcome.charge else None,
+        destination=charge.rate.destination if charge.rate else None,
+        billed_seconds=charge.billed_seconds if outcome.charge else None,
         amount_micros=outcome.amount_micros,
         balance_micros=outcome.balance_micros,
-        currency=charge.get("currency"),
-        flags=charge.get("flags"),
+        currency=charge.currency or None,
+        flags=list(charge.flags) if outcome.charge else None,
         reason=outcome.parked.reason.value if outcome.parked else None,
         detail=outcome.detail or None,
         attempt=outcome.queued.attempt,

@@ -7,10 +7,10 @@ dialled, or the number that was dialled out. `Charge` is without the connection 
 
 import uuid
 from collections.abc import Mapping
-from fractions import Fraction
 
 from shared.domain.common.kinds import LegKind
-from shared.domain.common.money import MICROS_PER_UNIT, format_amount
+from shared.domain.common.money import format_amount
+from shared.domain.ledger.stored_charge import ChargeRecord
 from shared.domain.numbers.classes import NumberClass
 from shared.domain.numbers.masking import mask_number
 from shared.domain.numbers.regions import country_name
@@ -37,31 +37,32 @@ def pstn_usage_row(
     user_location: str | None,
 ) -> dict[str, object]:
     """A row of PSTN_USAGE_COLUMNS. `organization` is the country whose rules mask numbers."""
-    kind = LegKind(str(charge["kind"]))
-    region = _text(charge, "region")
-    fee = connection_fee_micros(charge, net_micros)
+    record = ChargeRecord(charge)
+    kind, region = record.kind, record.region or ""
+    fee = min(record.connection_fee_micros, net_micros)
+    _, answered_at, ended_at = record.times
     number = _called(kind, person, organization)
     return {
-        "UsageId": str(usage_id(leg, charge)),
+        "UsageId": str(usage_id(leg, record)),
         "Call ID": leg.partition("~")[2],
-        "Conference ID": _text(charge, "conference"),
+        "Conference ID": record.conference or "",
         "User Location": user_location or "",
         "AAD ObjectId": "",
         "UPN": _text(person, "organizer"),
         "User Display Name": "",
         "Caller ID": number,
         "Call Type": _CALL_TYPES[kind],
-        "Number Type": _number_type(kind, charge),
+        "Number Type": _number_type(record),
         "Domestic/International": _scope(region, user_location),
         "Destination Dialed": country_name(region) if region else "",
         "Destination Number": number,
-        "Start Time": charge["answered_at"],
-        "End Time": charge["ended_at"],
-        "Duration Seconds": charge["talk_seconds"],
+        "Start Time": answered_at,
+        "End Time": ended_at,
+        "Duration Seconds": record.talk_seconds,
         "Connection Fee": format_amount(fee),
         "Charge": format_amount(net_micros - fee),
-        "Currency": charge["currency"],
-        "Capability": _capability(charge),
+        "Currency": record.currency,
+        "Capability": _capability(record),
     }
 
 
@@ -74,24 +75,25 @@ def pstn_call_log_row(
     user_location: str | None,
 ) -> dict[str, object]:
     """A leg in the fields of Graph's `pstnCallLogRow`; amounts are decimal strings."""
-    kind = LegKind(str(charge["kind"]))
-    fee = connection_fee_micros(charge, net_micros)
-    region = _text(charge, "region")
+    record = ChargeRecord(charge)
+    kind, region = record.kind, record.region or ""
+    fee = min(record.connection_fee_micros, net_micros)
+    _, answered_at, ended_at = record.times
     caller = _text(person, "from")
     if kind is LegKind.DIAL_IN:
         caller = mask_number(caller, organization)
     return {
-        "id": str(usage_id(leg, charge)),
+        "id": str(usage_id(leg, record)),
         "callId": leg.partition("~")[2],
         "userId": None,
         "userPrincipalName": _text(person, "organizer") or None,
         "userDisplayName": None,
-        "startDateTime": charge["answered_at"],
-        "endDateTime": charge["ended_at"],
-        "duration": charge["talk_seconds"],
+        "startDateTime": answered_at,
+        "endDateTime": ended_at,
+        "duration": record.talk_seconds,
         "charge": format_amount(net_micros - fee),
         "callType": _CALL_TYPES[kind],
-        "currency": charge["currency"],
+        "currency": record.currency,
         "calleeNumber": _called(kind, person, organization) or None,
         "usageCountryCode": user_location,
         "tenantCountryCode": organization,
@@ -99,28 +101,17 @@ def pstn_call_log_row(
         "callerNumber": caller or None,
         "destinationContext": _scope(region, user_location) or None,
         "destinationName": country_name(region) if region else None,
-        "conferenceId": _text(charge, "conference") or None,
-        "licenseCapability": _capability(charge),
+        "conferenceId": record.conference or None,
+        "licenseCapability": _capability(record),
         "inventoryType": "Service" if kind is LegKind.DIAL_IN else "Subscriber",
         "operator": None,
         "callDurationSource": "operator",
     }
 
 
-def usage_id(leg: str, charge: Mapping[str, object]) -> uuid.UUID:
+def usage_id(leg: str, charge: ChargeRecord) -> uuid.UUID:
     """The id of a leg, stable between exports."""
-    return uuid.uuid5(_NAMES, f"{charge['account']}/{leg}")
-
-
-def connection_fee_micros(charge: Mapping[str, object], net_micros: int) -> int:
-    """The connection fee of a charge, at most the net amount."""
-    lines = charge.get("lines")
-    fees = (
-        Fraction(str(line["amount"]))
-        for line in (lines if isinstance(lines, list) else ())
-        if line.get("kind") == "connection_fee"
-    )
-    return min(round(sum(fees, Fraction()) * MICROS_PER_UNIT), net_micros)
+    return uuid.uuid5(_NAMES, f"{charge.account}/{leg}")
 
 
 def _called(kind: LegKind, person: Mapping[str, object], organization: str | None) -> str:
@@ -129,11 +120,10 @@ def _called(kind: LegKind, person: Mapping[str, object], organization: str | Non
     return number if kind is LegKind.DIAL_IN else mask_number(number, organization)
 
 
-def _number_type(kind: LegKind, charge: Mapping[str, object]) -> str:
-    if kind is not LegKind.DIAL_IN:
+def _number_type(charge: ChargeRecord) -> str:
+    if charge.kind is not LegKind.DIAL_IN:
         return ""
-    name = charge.get("number_class") or NumberClass.UNKNOWN
-    return _NUMBER_TYPES.get(NumberClass(str(name)), _TOLL)
+    return _NUMBER_TYPES.get(NumberClass(charge.number_class or NumberClass.UNKNOWN), _TOLL)
 
 
 def _scope(region: str, user_location: str | None) -> str:
@@ -142,10 +132,10 @@ def _scope(region: str, user_location: str | None) -> str:
     return "Domestic" if region == user_location else "International"
 
 
-def _capability(charge: Mapping[str, object]) -> str:
-    if charge.get("zero_reason") == "included":
+def _capability(charge: ChargeRecord) -> str:
+    if charge.zero_reason == "included":
         return _LICENSE
-    return _POOL if charge.get("status") == "pool" else _CREDITS
+    return _POOL if charge.status == "pool" else _CREDITS
 
 
 def _text(document: Mapping[str, object], name: str) -> str:

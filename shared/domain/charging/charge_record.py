@@ -10,6 +10,7 @@ from shared.domain.common.canonical import format_time
 from shared.domain.common.kinds import LegKind
 from shared.domain.common.money import format_amount, format_fraction, format_price
 from shared.domain.ledger.model import HoldEffect
+from shared.domain.ledger.stored_charge import ChargeRecord
 from shared.domain.legs.hangup_causes import frees_hold
 from shared.domain.legs.leg import EndedLeg
 from shared.domain.legs.parking import ParkReason
@@ -200,7 +201,7 @@ def rerated_document(
     new charge, and in `replaces` the former charge. The pool pays the same seconds again; the
     charge is that of the rest, as in `pooled_charge`."""
     about_leg = {name: value for name, value in before.items() if name not in _ABOUT_CHARGE}
-    pool_seconds = pool_seconds_of(before)
+    pool_seconds = ChargeRecord(before).pool_seconds
     return {
         **about_leg,
         **(_pooled_part(_pool_line_of(before), charge) if pool_seconds else _rated_part(charge)),
@@ -259,11 +260,6 @@ def quoted_pooled(
     begin, charge = rest
     line = _pool_line(pool_seconds, begin, whole.rate.destination)
     return {"rate": _rate(whole), **_pooled_part(line, charge)}
-
-
-def pool_seconds_of(charge: Mapping[str, object]) -> int:
-    """The part of a stored charge that the pool paid."""
-    return int(str(charge.get("pool_seconds") or 0))
 
 
 def explained(charge: Charge) -> dict[str, object]:
@@ -380,13 +376,11 @@ def _pool_line(seconds: int, until_second: int, destination: str | None) -> dict
 
 def _pool_line_of(charge: Mapping[str, object]) -> dict[str, object]:
     """The pool's line of a kept charge; the destination that the pool paid for is that of then."""
-    rate, lines = charge.get("rate"), charge.get("lines")
-    for line in lines if isinstance(lines, list) else ():
-        if isinstance(line, dict) and "destination" in line:
-            return dict(line)
-    destination = rate.get("destination") if isinstance(rate, dict) else None
-    pool_seconds = pool_seconds_of(charge)
-    return _pool_line(pool_seconds, pool_seconds, destination)
+    record = ChargeRecord(charge)
+    if record.pool_line is not None:
+        return dict(record.pool_line)
+    destination = record.rate.destination if record.rate else None
+    return _pool_line(record.pool_seconds, record.pool_seconds, destination)
 
 
 def _pooled_part(line: dict[str, object], rest: Charge | None) -> dict[str, object]:

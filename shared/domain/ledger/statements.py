@@ -7,10 +7,10 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from shared.domain.common.errors import Invalid
-from shared.domain.common.money import parse_amount
 from shared.domain.credits.lots import Lot
 from shared.domain.ledger.entry_columns import EntryColumns, LegGroup, LineKind
 from shared.domain.ledger.model import Entry, EntryKind
+from shared.domain.ledger.stored_charge import ChargeRecord
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DEBIT, _REVERSAL = EntryKind.DEBIT.value, EntryKind.REVERSAL.value
@@ -185,7 +185,8 @@ class Statement:
         if entry.rerates is not None and self.unresolved:
             reversal = self.unresolved[-1]
             if reversal.reverses == entry.rerates:  # its new charge says what it was
-                self.take_back(reversal, replaced_charge(charge), reversal.organizer)
+                before = ChargeRecord(charge).replaced.document
+                self.take_back(reversal, before, reversal.organizer)
         self._count(leg, entry, 1)
 
     def _count(self, leg: StatementLeg, entry: Entry, sign: int) -> None:
@@ -353,16 +354,16 @@ def _sum(totals: Totals) -> Total:
 
 def statement_leg(charge: Mapping[str, object], organizer: str | None) -> StatementLeg:
     """The groups and seconds of a charge in a statement."""
-    seconds, pool_seconds = charged_seconds(charge)
-    destination = destination_of(charge) or str(charge.get("zero_reason") or "unknown")
+    record = ChargeRecord(charge)
+    destination = record.destination or record.zero_reason or "unknown"
     return StatementLeg(
-        leg_kind=str(charge.get("kind") or "unknown"),
+        leg_kind=record.kind_name,
         destination=destination,
-        pool_destination=_pool_destination(charge) or destination,
+        pool_destination=record.pool_destination or destination,
         organizer=organizer or "",
-        cost_center=str(charge.get("cost_center") or ""),
-        seconds=seconds,
-        pool_seconds=pool_seconds,
+        cost_center=record.cost_center,
+        seconds=record.credit_seconds,
+        pool_seconds=record.pool_seconds,
     )
 
 
@@ -391,40 +392,3 @@ def _reversal(columns: EntryColumns, place: int, sequence: int) -> Entry:
         reverses=columns.targets[place],
         organizer=columns.organizers[place],
     )
-
-
-def charged_seconds(charge: Mapping[str, object]) -> tuple[int, int]:
-    """(billed seconds that credits paid, seconds that included minutes paid) of a kept charge."""
-    pool_seconds = _whole(charge.get("pool_seconds"))
-    billed_seconds = _whole(charge.get("billed_seconds")) - pool_seconds
-    return (billed_seconds if charge.get("status") == "charged" else 0), pool_seconds
-
-
-def destination_of(charge: Mapping[str, object]) -> str:
-    """The destination that a stored charge was rated for; of a leg without a rate the separately
-    stated one, "" where none is stated."""
-    rate = charge.get("rate")
-    rated = rate.get("destination") if isinstance(rate, dict) else None
-    return str(rated or _pool_destination(charge) or charge.get("destination") or "")
-
-
-def _pool_destination(charge: Mapping[str, object]) -> str | None:
-    """The destination that included minutes paid for, where a charge states it separately."""
-    lines = charge.get("lines")
-    for line in lines if isinstance(lines, list) else ():
-        if isinstance(line, dict) and line.get("kind") == "pool" and line.get("destination"):
-            return str(line["destination"])
-    return None
-
-
-def replaced_charge(charge: Mapping[str, object]) -> Mapping[str, object]:
-    """The charge of a leg before its re-rating."""
-    before = charge.get("replaces")
-    if not isinstance(before, dict):
-        return {}
-    is_free = parse_amount(str(before.get("amount"))) == 0
-    return {**charge, **before, "status": "zero" if is_free else "charged"}
-
-
-def _whole(value: object) -> int:
-    return value if isinstance(value, int) else 0

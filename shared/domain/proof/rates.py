@@ -7,6 +7,7 @@ from typing import Any
 from shared.domain.common.canonical import canonical_json, format_time
 from shared.domain.common.money import format_price
 from shared.domain.ledger.model import Entry
+from shared.domain.ledger.stored_charge import ChargeRecord
 from shared.domain.proof.merkle import tree_root
 from shared.domain.rating.rate_card import Rate, RateCardVersion
 from shared.domain.rating.terms import Band, Slot
@@ -25,12 +26,11 @@ class RateName:
 
 def rate_name(charge: Mapping[str, Any]) -> RateName | None:
     """The rate that a stored charge names, or None."""
-    rate = charge.get("rate")
-    if not rate:
+    record = ChargeRecord(charge)
+    rate = record.rate
+    if rate is None:
         return None
-    return RateName(
-        rate["card"], rate["version"], charge["kind"], rate["prefix"], rate.get("origin") or ""
-    )
+    return RateName(rate.card, rate.version, record.kind_name, rate.prefix, rate.origin or "")
 
 
 def rate_names(entries: Iterable[Entry]) -> set[RateName]:

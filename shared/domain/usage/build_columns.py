@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 from shared.domain.ledger.entry_columns import ColumnCommit, EntryColumns, LegGroup, LineKind
 from shared.domain.ledger.model import Entry, EntryKind
-from shared.domain.ledger.statements import replaced_charge, statement_leg
+from shared.domain.ledger.statements import statement_leg
+from shared.domain.ledger.stored_charge import ChargeRecord
 from shared.domain.usage.leg_facts import leg_facts
 
 UNKNOWN_NUMBERS = -1
@@ -67,7 +68,7 @@ class ColumnsBuilder:
             kind, target = LineKind.FIRST, 0
             if entry.rerates is not None:
                 kind, target = LineKind.RERATED, entry.rerates
-                before = replaced_charge(charge)
+                before = ChargeRecord(charge).replaced.document
                 leg = statement_leg(before, None)
                 columns.replaced[len(columns.kinds)] = (
                     self._group(before, entry),
@@ -96,17 +97,17 @@ class ColumnsBuilder:
             charge, entry, None
         ).groups
         leg = statement_leg(charge, None)
-        flags, status = charge.get("flags"), charge.get("status")
+        record = ChargeRecord(charge)
         group = LegGroup(
             kind=kind,
             cost_center=cost_center,
             region=region,
             destination=destination,
             bridge=bridge,
-            status=status if isinstance(status, str) else "",
+            status=record.status,
             stated_destination=leg.destination,
             pool_destination=leg.pool_destination,
-            flags=tuple(map(str, flags)) if isinstance(flags, list) else (),
+            flags=record.flags,
         )
         return _place(self._groups, self.columns.groups, group)
 

@@ -6,9 +6,8 @@ from datetime import datetime
 from enum import StrEnum
 
 from shared.domain.common.canonical import parse_time
-from shared.domain.common.money import parse_amount
 from shared.domain.ledger.model import Entry
-from shared.domain.ledger.statements import charged_seconds, destination_of
+from shared.domain.ledger.stored_charge import ChargeRecord
 from shared.domain.numbers.prefixes import sole_region
 from shared.domain.numbers.regions import country_name
 
@@ -46,43 +45,28 @@ class UsageFacts:
 def leg_facts(charge: Mapping[str, object], entry: Entry, organizer: str | None) -> UsageFacts:
     """The facts of a kept charge that `entry` booked. A charge of a version that pinned no region
     has that of the prefix of its rate, where the prefix belongs to one region."""
-    answered_at = charge.get("answered_at")
-    started_at = charge.get("started_at")
-    moment = answered_at or started_at
-    seconds, pool_seconds = charged_seconds(charge)
-    region = str(charge.get("region") or "") if "region" in charge else _region_of_rate(charge)
+    record = ChargeRecord(charge)
+    started, answered, _ = record.times
+    moment = answered or started
+    region = record.region
+    if region is None:
+        region = sole_region(record.rate.prefix) if record.rate else ""
+    carrier = record.carrier
     return UsageFacts(
         (
             organizer or "",
-            str(charge.get("cost_center") or ""),
-            str(charge.get("conference") or ""),
-            str(charge.get("kind") or "unknown"),
+            record.cost_center,
+            record.conference or "",
+            record.kind_name,
             region,
-            destination_of(charge) or country_name(region),
-            str(charge.get("number_class") or ""),
-            str(charge.get("bridge") or (entry.leg or "").partition("~")[0]),
+            record.destination or country_name(region),
+            record.number_class,
+            record.bridge or (entry.leg or "").partition("~")[0],
         ),
-        parse_time(moment) if isinstance(moment, str) else entry.at,
-        answered_at is not None,
-        _whole(charge.get("talk_seconds")),
-        seconds,
-        pool_seconds,
-        carrier_micros(charge),
+        parse_time(moment) if moment else entry.at,
+        bool(answered),
+        record.talk_seconds,
+        record.credit_seconds,
+        record.pool_seconds,
+        carrier[0] if carrier and carrier[1] == record.currency else None,
     )
-
-
-def carrier_micros(charge: Mapping[str, object]) -> int | None:
-    """The purchasing cost of the leg, where it is known in the currency of the charge."""
-    carrier = charge.get("carrier")
-    if not isinstance(carrier, dict) or carrier.get("currency") != charge.get("currency"):
-        return None
-    return parse_amount(str(carrier["amount"]))
-
-
-def _region_of_rate(charge: Mapping[str, object]) -> str:
-    rate = charge.get("rate")
-    return sole_region(str(rate.get("prefix") or "")) if isinstance(rate, dict) else ""
-
-
-def _whole(value: object) -> int:
-    return value if isinstance(value, int) else 0

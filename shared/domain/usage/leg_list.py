@@ -7,6 +7,7 @@ from datetime import datetime
 from shared.domain.common.canonical import parse_time
 from shared.domain.ledger.entry_columns import LegGroup
 from shared.domain.ledger.model import Entry, EntryKind
+from shared.domain.ledger.stored_charge import ChargeRecord
 from shared.domain.legs.parking import ParkedLeg
 from shared.domain.usage.leg_facts import UsageFacts, leg_facts
 
@@ -65,12 +66,11 @@ class ListedLeg:
             self._charge(charge or {}, leg_facts(charge or {}, entry, None))
 
     def _charge(self, charge: Mapping[str, object], facts: UsageFacts) -> None:
-        rate = charge.get("rate")
-        self.status = _text(charge.get("status"))
+        record = ChargeRecord(charge)
+        rate, self.status = record.rate, record.status
         self.region, self.destination, self.number_class = facts.groups[4:7]
         self.billed_seconds, self.pool_seconds = facts.billed_seconds, facts.pool_seconds
-        self.prefix = _text(rate.get("prefix")) if isinstance(rate, dict) else ""
-        self.version = _text(rate.get("version")) if isinstance(rate, dict) else ""
+        self.prefix, self.version = (rate.prefix, rate.version) if rate else ("", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +140,8 @@ def listed_leg(debit: Entry, charge: Mapping[str, object]) -> ListedLeg:
     """A leg as its first debit charged it."""
     facts = leg_facts(charge, debit, debit.organizer)
     organizer, cost_center, conference, kind, *_, bridge = facts.groups
-    flags = charge.get("flags")
+    record = ChargeRecord(charge)
+    started_at, answered_at, ended_at = record.times
     leg = ListedLeg(
         leg=debit.leg or "",
         bridge=bridge,
@@ -148,18 +149,18 @@ def listed_leg(debit: Entry, charge: Mapping[str, object]) -> ListedLeg:
         status="",
         booked_at=debit.at,
         called_at=facts.called_at,
-        started_at=_text(charge.get("started_at")),
-        answered_at=_text(charge.get("answered_at")),
-        ended_at=_text(charge.get("ended_at")),
+        started_at=started_at,
+        answered_at=answered_at,
+        ended_at=ended_at,
         organizer=organizer,
         cost_center=cost_center,
         conference=conference,
-        currency=_text(charge.get("currency")),
+        currency=record.currency,
         talk_seconds=facts.talk_seconds,
         amount_micros=-debit.amount_micros,
         charged_micros=-debit.amount_micros,
         entry=debit.sequence,
-        flags=tuple(map(str, flags)) if isinstance(flags, list) else (),
+        flags=record.flags,
     )
     leg._charge(charge, facts)
     return leg

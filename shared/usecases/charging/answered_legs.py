@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from shared.domain.common.kinds import LegKind
 from shared.domain.ledger.model import Entry
-from shared.domain.ledger.stored_charge import read_charge
+from shared.domain.ledger.stored_charge import ChargeRecord
 from shared.ports.ledger import Ledger, LegRecord
 from shared.usecases.charging.past_legs import AnsweredSpan
 from shared.usecases.charging.rerate_legs import RerateLegs
@@ -26,7 +26,7 @@ class AnsweredLeg:
     @property
     def net_micros(self) -> int:
         """The present amount; 0 once it is reversed."""
-        return 0 if self.reversal else read_charge(self.record.charge).amount_micros
+        return 0 if self.reversal else ChargeRecord(self.record.charge).amount_micros
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,4 +51,5 @@ class AnsweredLegs:
 
 
 def _is_phone_call(charge: Mapping[str, object]) -> bool:
-    return bool(charge.get("answered_at")) and charge["kind"] != LegKind.VOIP.value
+    record = ChargeRecord(charge)
+    return bool(record.times[1]) and record.kind is not LegKind.VOIP

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from shared.domain.charging.charge_record import charge_fields
 from shared.domain.charging.rerating import SkipReason, leg_facts
 from shared.domain.common.canonical import parse_time
-from shared.domain.ledger.stored_charge import ChargeRecord, RatedBy, read_charge
+from shared.domain.ledger.stored_charge import ChargeRecord, RatedBy
 from shared.domain.rating.diff import rate_past_leg
 from shared.domain.rating.rate_card import RateCardUnreadable, RateCardVersion
 from shared.domain.rating.rating import Charge
@@ -32,7 +32,7 @@ class ExplainLeg:
     ) -> dict[str, object]:
         """`sentence` and `won_over` of a stored charge; empty where the card does not give this
         very charge (any more): rather nothing than something wrong. Raises StoreUnavailable."""
-        charge = read_charge(document)
+        charge = ChargeRecord(document)
         pool_seconds, rate = charge.pool_seconds, charge.rated_by
         if sentence := _FREE.get(str(charge.zero_reason)):
             return {"sentence": sentence}

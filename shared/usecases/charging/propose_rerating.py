@@ -8,7 +8,7 @@ from datetime import datetime
 from shared.domain.common import limits
 from shared.domain.directory.access import Principal
 from shared.domain.ledger.model import Entry
-from shared.domain.ledger.stored_charge import read_charge
+from shared.domain.ledger.stored_charge import ChargeRecord
 from shared.ports.clock import Clock
 from shared.ports.rate_cards import RateCardStore
 from shared.usecases.charging.past_legs import AnsweredSpan, JournalPosition, PastLegs
@@ -97,5 +97,5 @@ class _Counting:
 
 
 def _is_charged_by(entry: Entry, card: str) -> bool:
-    rate = read_charge(entry.charge).rated_by if entry.charge else None
+    rate = ChargeRecord(entry.charge).rated_by if entry.charge else None
     return rate is not None and rate.card == card

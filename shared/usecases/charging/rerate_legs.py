@@ -25,7 +25,7 @@ from shared.domain.credits.lots import Lot
 from shared.domain.directory.access import Principal
 from shared.domain.directory.entities import Account
 from shared.domain.ledger.model import RerateLeg
-from shared.domain.ledger.stored_charge import ChargeRecord, RatedBy, read_charge
+from shared.domain.ledger.stored_charge import ChargeRecord, RatedBy
 from shared.domain.rating.diff import rate_past_leg
 from shared.domain.rating.rate_card import RateCardVersion
 from shared.domain.rating.rating import Charge
@@ -295,7 +295,7 @@ class RerateLegs:
     async def _anew(
         self, account: Account, records: Sequence[LegRecord], selection: RerateSelection
     ) -> _RerateCandidate:
-        charged = read_charge(records[-1].charge)
+        charged = ChargeRecord(records[-1].charge)
         rate = charged.rated_by
         facts = leg_facts(charged, records[0].person)
         if isinstance(facts, SkipReason):
@@ -360,7 +360,7 @@ class RerateLegs:
 def _is_wanted(records: Sequence[LegRecord], selection: RerateSelection) -> bool:
     if selection.charged_by is None:
         return True
-    rate = read_charge(records[-1].charge).rated_by
+    rate = ChargeRecord(records[-1].charge).rated_by
     return rate is not None and rate.card == selection.charged_by
 
 

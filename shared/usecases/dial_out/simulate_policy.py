@@ -14,7 +14,7 @@ from shared.domain.dial_out.policy import AccountPolicy
 from shared.domain.dial_out.policy_simulation import PastCall, Verdict, WhatIf, judge
 from shared.domain.directory.entities import Account
 from shared.domain.ledger.model import Entry
-from shared.domain.ledger.stored_charge import ChargeRecord, read_charge
+from shared.domain.ledger.stored_charge import ChargeRecord
 from shared.domain.numbers.numbers import look_up
 from shared.pacing import yield_to_others
 from shared.ports.ledger import Ledger
@@ -106,7 +106,7 @@ class SimulatePolicy:
         person: Mapping[str, object],
         organizer: OrganizerFacts,
     ) -> PastCall:
-        charge = read_charge(entry.charge or {})
+        charge = ChargeRecord(entry.charge or {})
         settings = account.settings
         facts = DialOutFacts(
             dialled=look_up(str(person["to"]), (settings.usage_location,)),
@@ -128,7 +128,7 @@ class SimulatePolicy:
 
 
 def _kind(entry: Entry) -> object:
-    return entry.charge.get("kind") if entry.charge else None
+    return ChargeRecord(entry.charge).kind_name if entry.charge else None
 
 
 def _rate(charge: ChargeRecord) -> RateFacts:

@@ -13,6 +13,7 @@ from shared.domain.common.errors import (
 from shared.domain.credits.lots import Lot, opening_entry
 from shared.domain.ledger.decide import decide
 from shared.domain.ledger.model import Adjust, CommandRefused, Decided, Entry, ReverseLeg, TopUp
+from shared.domain.ledger.stored_charge import ChargeRecord
 from shared.domain.legs.leg import decode_leg_key
 from shared.ports.clock import Clock
 from shared.ports.holds import HoldBook
@@ -104,11 +105,11 @@ def present_debit(debits: Sequence[LegRecord]) -> Entry:
     """The debit of a leg that counts now, with the authorization and the organizer that the leg is
     counted under: both are in its first debit."""
     first, present = debits[0], debits[-1].entry
-    authorization = present.authorization or first.charge.get("authorization")
+    authorization = present.authorization or ChargeRecord(first.charge).authorization
     organizer = first.person.get("organizer")
     return replace(
         present,
-        authorization=authorization if isinstance(authorization, str) else None,
+        authorization=authorization,
         organizer=organizer if isinstance(organizer, str) else None,
     )
 

@@ -12,7 +12,7 @@ from shared.domain.common import limits
 from shared.domain.common.errors import Invalid, NotFound
 from shared.domain.directory.access import Principal
 from shared.domain.ledger.statements import last_month, requested_month_span
-from shared.domain.ledger.stored_charge import read_charge
+from shared.domain.ledger.stored_charge import ChargeRecord
 from shared.domain.numbers.example_numbers import typical_numbers
 from shared.domain.rating.diff import ChangeKind, Effect, PastLegFacts, RateChange, changes, effect
 from shared.domain.rating.lint import Finding, lint
@@ -120,7 +120,7 @@ class RateCardReports:
         rated: list[PastLegFacts] = []
         for debits in legs:
             await yield_to_others()
-            facts = leg_facts(read_charge(debits[-1].charge), debits[0].person)
+            facts = leg_facts(ChargeRecord(debits[-1].charge), debits[0].person)
             if not isinstance(facts, SkipReason):
                 rated.append(facts)
         result = await asyncio.to_thread(effect, before, after, rated)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from shared.domain.common import limits
 from shared.domain.common.errors import TooLarge
 from shared.domain.directory.access import Principal
-from shared.domain.ledger.stored_charge import read_charge
+from shared.domain.ledger.stored_charge import ChargeRecord
 from shared.domain.reconciliation.matching import (
     SHIFT_MAX,
     CarrierRecord,
@@ -87,7 +87,7 @@ def _period(
 
 
 def _leg(leg: AnsweredLeg) -> ProductLeg:
-    charge, person = read_charge(leg.charge), leg.record.person
+    charge, person = ChargeRecord(leg.charge), leg.record.person
     amounts = {charge.currency: leg.net_micros}
     if charge.carrier:
         micros, currency = charge.carrier
