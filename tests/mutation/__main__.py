@@ -54,6 +54,7 @@ THEN = (
     "test_charges.py",
     "test_bands.py",
     "test_max_usage.py",
+    "test_partly_paid.py",
     "test_rate_card_checks.py",
     "test_packing.py",
     "test_prefixes.py",

@@ -121,8 +121,10 @@ class ChargeRecord:
         rate = self.document.get("rate")
         if not rate:
             return None
-        origin = rate.get("origin") or None
-        return RatedBy(rate["card"], rate["version"], rate["prefix"], rate["destination"], origin)
+        card, version, prefix, destination = (
+            rate.get(name) or "" for name in ("card", "version", "prefix", "destination")
+        )
+        return RatedBy(card, version, prefix, destination, rate.get("origin") or None)
 
     @property
     def rated_by(self) -> RatedBy | None:
