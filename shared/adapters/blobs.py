@@ -15,14 +15,12 @@ from html import unescape
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode, urlsplit
 
-from shared.adapters.credentials import azure_credential, pipeline_client
+from shared.adapters.credentials import Pipeline, connection_parts
 from shared.domain.common import limits
 from shared.domain.common.errors import StoreUnavailable
 
 if TYPE_CHECKING:
-    from azure.core import AsyncPipelineClient
-    from azure.core.rest import AsyncHttpResponse, HttpRequest
-    from azure.identity.aio import ChainedTokenCredential, ManagedIdentityCredential
+    from azure.core.rest import AsyncHttpResponse
 
 VERSION = "2023-11-03"
 SCOPE = "https://storage.azure.com/.default"
@@ -45,13 +43,15 @@ class Blobs:
         client_id: str | None = None,
     ) -> None:
         self._container = container
-        self._parts = dict(
-            part.split("=", 1) for part in (connection_string or "").split(";") if "=" in part
-        )
+        self._parts = connection_parts(connection_string)
         self._endpoint = (endpoint or self._parts.get("BlobEndpoint", "")).rstrip("/")
-        self._client_id = client_id
-        self._made: AsyncPipelineClient[HttpRequest, AsyncHttpResponse] | None = None
-        self._credential: ManagedIdentityCredential | ChainedTokenCredential | None = None
+        self._pipeline = Pipeline(
+            scope=SCOPE,
+            client_id=client_id,
+            identify="AccountKey" not in self._parts,
+            tries=limits.BLOB_TRIES_MAX,
+            seconds=limits.BLOB_SECONDS_MAX,
+        )
 
     async def put_once(self, name: str, content: bytes) -> bool:
         """Write a blob that is not there yet; False if it is. Raises StoreUnavailable."""
@@ -108,12 +108,7 @@ class Blobs:
 
     async def close(self) -> None:
         """Close the connections."""
-        if self._made is not None:
-            await self._made.close()
-            self._made = None
-        if self._credential is not None:
-            await self._credential.close()
-            self._credential = None
+        await self._pipeline.close()
 
     async def _send(
         self,
@@ -140,26 +135,13 @@ class Blobs:
         query = f"?{urlencode(pairs, quote_via=quote)}" if pairs else ""
         request = HttpRequest(method, url + query, headers=sent, content=content or None)
         try:
-            response = await self._client().send_request(request)
+            response = await self._pipeline.send(request)
         except AzureError as error:
             raise StoreUnavailable("The blob store does not answer.") from error
         allowed = {_NOT_THERE} if method == "GET" else _THERE_ALREADY
         if response.status_code >= 400 and response.status_code not in allowed:
             raise StoreUnavailable(f"The blob store answers {response.status_code}.")
         return response
-
-    def _client(self) -> "AsyncPipelineClient[HttpRequest, AsyncHttpResponse]":
-        if self._made is None:
-            if "AccountKey" not in self._parts:
-                self._credential = azure_credential(self._client_id)
-            self._made = pipeline_client(
-                self._endpoint,
-                self._credential,
-                SCOPE,
-                tries=limits.BLOB_TRIES_MAX,
-                seconds=limits.BLOB_SECONDS_MAX,
-            )
-        return self._made
 
     def _shared_key(
         self, method: str, url: str, length: int, headers: dict[str, str], *parameters: str

@@ -16,7 +16,7 @@ from shared.adapters.ledger import rows as ledger_rows
 from shared.adapters.ledger.ranges import read_range
 from shared.adapters.legs import call_store, claim_store, parking_store
 from shared.adapters.tables.packing import pack, unpack, without
-from shared.domain.common import limits
+from shared.adapters.tables.scans import scan_rows
 from shared.domain.common.canonical import canonical_json
 from shared.domain.common.errors import EtagMismatch, OutcomeUnknown, StoreUnavailable
 from shared.domain.dial_out.applicable_limits import scope_key
@@ -31,6 +31,7 @@ _NUMBER_FIELDS = ("from", "to", "from_received", "to_received")
 
 type RowUpdate = dict[str, Value] | None
 """The properties of a row without the person, or None where the person is not in it."""
+type RowChange = Callable[[Row], RowUpdate]
 
 
 class TableEraser:
@@ -44,33 +45,26 @@ class TableEraser:
         is not certain: then erase again."""
         person = _Person(number, organizer)
         await self._ledger_copies(account, person, organizer)
-        ledger = read_range(self._tables, account, "leg|", "leg}")
-        legs = await self._clean(ledger_rows.TABLE, ledger, person.of_leg)
-        columns = read_range(self._tables, account, "index|", "index}")
-        await self._clean(ledger_rows.TABLE, columns, person.of_columns)
-        calls = self._scan(call_store.TABLE, None)
-        await self._clean(call_store.TABLE, calls, person.of_call)
+
+        async def of_range(table: str, first: str, before: str, change: RowChange) -> int:
+            rows = read_range(self._tables, account, first, before, table=table)
+            return await self._clean(table, rows, change)
+
+        async def of_table(table: str, change: RowChange, **where: str) -> int:
+            return await self._clean(table, scan_rows(self._tables, table, where), change)
+
+        legs = await of_range(ledger_rows.TABLE, "leg|", "leg}", person.of_leg)
+        await of_range(ledger_rows.TABLE, "index|", "index}", person.of_columns)
+        await of_table(call_store.TABLE, person.of_call)
         return Erased(
             legs=legs,
-            parked=await self._clean(
-                parking_store.TABLE, self._scan(parking_store.TABLE, account), person.of_parked
-            ),
-            claims=await self._clean(
-                claim_store.TABLE, self._scan(claim_store.TABLE, account), person.of_claim
-            ),
-            holds=await self._clean(hold_book_store.TABLE, self._holds(account), person.of_hold)
+            parked=await of_table(parking_store.TABLE, person.of_parked, account=account),
+            claims=await of_table(claim_store.TABLE, person.of_claim, account=account),
+            holds=await of_range(hold_book_store.TABLE, "hold|", "hold}", person.of_hold)
             + await self._counters(account, organizer),
             directory=await self._directory(account, person),
-            denials=await self._clean(
-                denial_store.TABLE,
-                read_range(
-                    self._tables,
-                    account,
-                    denial_store.FIRST,
-                    denial_store.BEFORE,
-                    table=denial_store.TABLE,
-                ),
-                person.of_denial,
+            denials=await of_range(
+                denial_store.TABLE, denial_store.FIRST, denial_store.BEFORE, person.of_denial
             ),
         )
 
@@ -87,9 +81,7 @@ class TableEraser:
             if organizer in content.get("by_organizer", ()):
                 await self._write(ledger_rows.TABLE, account, Delete(row.key, row.etag))
 
-    async def _clean(
-        self, table: str, rows: AsyncIterator[Row], clean: Callable[[Row], RowUpdate]
-    ) -> int:
+    async def _clean(self, table: str, rows: AsyncIterator[Row], clean: RowChange) -> int:
         count = 0
         async for row in rows:
             cleaned = clean(row)
@@ -111,22 +103,21 @@ class TableEraser:
 
     async def _directory(self, account: str, person: "_Person") -> int:
         count = 0
-        async for row in self._scan(document_store.TABLE, None):
+        async for row in scan_rows(self._tables, document_store.TABLE):
             if row.key.startswith(audit_log.MARKERS):
                 continue
-            if (logged := person.of_change(account, row)) is not None:
-                await self._write(
-                    document_store.TABLE, row.partition, Replace(row.key, logged, row.etag)
-                )
-                count += 1
-            elif person.is_organizer_record(account, row):
-                await self._write(document_store.TABLE, row.partition, Delete(row.key, row.etag))
-                count += 1
-            elif cleaned := person.of_registration(account, row) or person.of_rules(account, row):
-                await self._write(
-                    document_store.TABLE, row.partition, Replace(row.key, cleaned, row.etag)
-                )
-                count += 1
+            if person.is_organizer_record(account, row):
+                operation: Operation = Delete(row.key, row.etag)
+            elif cleaned := (
+                person.of_change(account, row)
+                or person.of_registration(account, row)
+                or person.of_rules(account, row)
+            ):
+                operation = Replace(row.key, cleaned, row.etag)
+            else:
+                continue
+            await self._write(document_store.TABLE, row.partition, operation)
+            count += 1
         return count
 
     async def _write(self, table: str, partition: str, operation: Operation) -> None:
@@ -134,35 +125,6 @@ class TableEraser:
             await self._tables.transact(table, partition, [operation])
         except (EtagMismatch, OutcomeUnknown) as error:
             raise StoreUnavailable("A row changed meanwhile; erase again.") from error
-
-    async def _scan(self, table: str, account: str | None) -> AsyncIterator[Row]:
-        cursor: str | None = None
-        where = {"account": account} if account is not None else None
-        while True:
-            page = await self._tables.scan(
-                table, where=where, limit=limits.TABLE_PAGE_ROWS_MAX, cursor=cursor
-            )
-            for row in page.rows:
-                yield row
-            cursor = page.cursor
-            if cursor is None:
-                return
-
-    async def _holds(self, account: str) -> AsyncIterator[Row]:
-        after = "hold|"
-        while True:
-            rows = await self._tables.query(
-                hold_book_store.TABLE,
-                account,
-                after=after,
-                before="hold}",
-                limit=limits.TABLE_PAGE_ROWS_MAX,
-            )
-            for row in rows:
-                yield row
-            if len(rows) < limits.TABLE_PAGE_ROWS_MAX:
-                return
-            after = rows[-1].key
 
 
 class _Person:
@@ -317,7 +279,7 @@ class _Person:
         """A conference's registrations without the organizer."""
         if self._organizer is None or not row.partition.startswith("conference"):
             return None
-        document = _document(row)
+        document = account_index.plain_document(row.values)
         named = [
             each
             for each in document["registrations"]
@@ -335,19 +297,13 @@ class _Person:
         is_settings = row.partition.startswith("account") and row.values.get("id") == account
         if self._organizer is None or not is_settings:
             return None
-        document = _document(row)
+        document = account_index.plain_document(row.values)
         rules = document.get("spend_rules", [])
         kept = [rule for rule in rules if rule["organizer"] != self._organizer]
         if len(kept) == len(rules):
             return None
         values = without("packed", without("document", row.values))
         return {**values, **pack("packed", {**document, "spend_rules": kept})}
-
-
-def _document(row: Row) -> dict[str, Any]:
-    text = row.values.get("document")
-    document = json.loads(text) if isinstance(text, str) else unpack("packed", row.values)
-    return cast("dict[str, Any]", document)
 
 
 def _texts(value: object) -> set[str]:

@@ -1,6 +1,6 @@
 """Audit log entries of changed settings: each setting as the API returns it, without secrets."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,8 +13,9 @@ from shared.usecases.directory.codecs import Kind
 
 type JsonBody = dict[str, object]
 
-_NOT_SETTINGS = frozenset({"etag", "id"})
 _WEBHOOK = "webhook"
+_NOT_SETTINGS = frozenset({"etag", "id"})
+_NOT_SET = {Kind.API_KEY: frozenset({"last_used_at"}), _WEBHOOK: frozenset({"status"})}
 # Written just before the removal, or before each row of a load, which are logged themselves.
 _LOGGED_OTHERWISE = frozenset({Kind.FORMER_ORGANIZER, Kind.FORMER_BRIDGE, Kind.LOAD})
 _REGISTERED = {
@@ -35,9 +36,8 @@ def described(
         return _registrations(name, before, after)
     if name in _LOGGED_OTHERWISE:
         return []
-    show = _SHOWN[name]
     account, key = _place(name, owner, record.key)
-    shown_before, shown_after = _shown(show, owner, before), _shown(show, owner, after)
+    shown_before, shown_after = _shown(name, owner, before), _shown(name, owner, after)
     if shown_before and shown_after and _secrets(before) != _secrets(after):
         shown_after["secrets_changed"] = True
     return [Change(_action(before, after), name, key, account, shown_before, shown_after)]
@@ -53,17 +53,16 @@ def _place(name: str, owner: str, key: str) -> tuple[str | None, str]:
     return (key if name in {Kind.ACCOUNT, Kind.DIAL_OUT_POLICY} else None), key
 
 
-def _shown(
-    show: Callable[[str, StoredDocument], JsonBody], owner: str, record: StoredDocument | None
-) -> JsonBody | None:
+def _shown(name: str, owner: str, record: StoredDocument | None) -> JsonBody | None:
     if record is None:
         return None
     try:
-        body = show(owner, record)
+        body = _body(name, owner, record)
     except (KeyError, ValueError, TypeError, AttributeError, PerminuteError):
         # It can still be replaced and removed.
         return {"unreadable": True}
-    return {name: value for name, value in body.items() if name not in _NOT_SETTINGS}
+    hidden = _NOT_SETTINGS | _NOT_SET.get(name, frozenset())
+    return {field: value for field, value in body.items() if field not in hidden}
 
 
 def _registrations(
@@ -110,63 +109,33 @@ def _secrets(record: StoredDocument | None) -> object:
     return document.get("secrets"), auth.get("secrets"), control.get("secrets")
 
 
-def _account(_: str, record: StoredDocument) -> JsonBody:
+def _body(name: str, owner: str, record: StoredDocument) -> JsonBody:
+    """A setting as the API returns it."""
+    from shared.contracts.delivery.webhooks import webhook_body
+    from shared.contracts.dial_out.policy import organizer_body, policy_body
     from shared.contracts.directory.accounts import settings_body
-
-    return settings_body(codecs.account(record))
-
-
-def _organizer(_: str, record: StoredDocument) -> JsonBody:
-    from shared.contracts.dial_out.policy import organizer_body
-
-    return organizer_body(codecs.organizer(record))
-
-
-def _policy(_: str, record: StoredDocument) -> JsonBody:
-    from shared.contracts.dial_out.policy import policy_body
-
-    return policy_body(codecs.policy(record))
-
-
-def _bridge(_: str, record: StoredDocument) -> JsonBody:
-    from shared.contracts.directory.bridges_and_keys import bridge_body
-
-    bridge = codecs.bridge(record)
-    if bridge.control is not None:
-        bridge = replace(
-            bridge, control=replace(bridge.control, url=masked_url(bridge.control.url))
-        )
-    return bridge_body(bridge, "", None)
-
-
-def _api_key(_: str, record: StoredDocument) -> JsonBody:
-    from shared.contracts.directory.bridges_and_keys import api_key_body
-
-    body = api_key_body(codecs.api_key(record), None)
-    return {name: value for name, value in body.items() if name != "last_used_at"}
-
-
-def _proof_key(_: str, record: StoredDocument) -> JsonBody:
+    from shared.contracts.directory.bridges_and_keys import api_key_body, bridge_body
     from shared.contracts.proof.keys import proof_key_body
 
-    return proof_key_body(codecs.proof_key(record))
-
-
-def _webhook(account: str, record: StoredDocument) -> JsonBody:
-    from shared.contracts.delivery.webhooks import webhook_body
-
-    hook = codecs.webhook(account, record)
-    body = webhook_body(hook, "", stopped=False, masked=True, new_secret=None)
-    return {name: value for name, value in body.items() if name != "status"}
-
-
-_SHOWN: Mapping[str, Callable[[str, StoredDocument], JsonBody]] = {
-    Kind.ACCOUNT: _account,
-    Kind.ORGANIZER: _organizer,
-    Kind.DIAL_OUT_POLICY: _policy,
-    Kind.BRIDGE: _bridge,
-    Kind.API_KEY: _api_key,
-    Kind.PROOF_KEY: _proof_key,
-    Kind.ERASURE: lambda _, record: dict(record.document),
-    _WEBHOOK: _webhook,
-}
+    match name:
+        case Kind.ACCOUNT:
+            return settings_body(codecs.account(record))
+        case Kind.ORGANIZER:
+            return organizer_body(codecs.organizer(record))
+        case Kind.DIAL_OUT_POLICY:
+            return policy_body(codecs.policy(record))
+        case Kind.BRIDGE:
+            bridge = codecs.bridge(record)
+            if control := bridge.control:
+                bridge = replace(bridge, control=replace(control, url=masked_url(control.url)))
+            return bridge_body(bridge, "", None)
+        case Kind.API_KEY:
+            return api_key_body(codecs.api_key(record), None)
+        case Kind.PROOF_KEY:
+            return proof_key_body(codecs.proof_key(record))
+        case Kind.ERASURE:
+            return dict(record.document)
+        case _:
+            assert name == _WEBHOOK, f"documents of kind {name} have no body"
+            hook = codecs.webhook(owner, record)
+            return webhook_body(hook, "", stopped=False, masked=True, new_secret=None)

@@ -1,8 +1,8 @@
 """The ledger of an account's credits."""
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from shared.domain.credits.alerts import Event
@@ -18,6 +18,7 @@ from shared.domain.ledger.model import (
 from shared.domain.ledger.statements import ClosedMonth
 from shared.domain.proof.commits import PublicCommit
 from shared.domain.usage.usage import UsageCell, UsageSpan, UsageTotal
+from shared.pacing import yield_to_others
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,3 +251,25 @@ class Ledger(Protocol):
         """Recompute chain, numbers, balances, lots and guards from the stored rows; with `resume`
         from the end of the last sound verification."""
         ...
+
+
+async def commits_after(
+    ledger: Ledger, account: str, after: int, last: int | None = None
+) -> AsyncIterator[Commit]:
+    """The commits after a number, in order, up to commit `last` or all."""
+    while last is None or after < last:
+        page = await ledger.history(account, after=after)
+        for commit in page:
+            if last is not None and commit.number > last:
+                return
+            await yield_to_others()
+            yield commit
+        if not page:
+            return
+        after = page[-1].number
+
+
+async def commit_before(ledger: Ledger, account: str, moment: datetime) -> int:
+    """The number of the last commit before a moment, 0 without one."""
+    before = await ledger.commit_at(account, moment - timedelta(microseconds=1))
+    return before.number if before else 0

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from shared.domain.common import limits
 from shared.domain.common.errors import PreconditionFailed, StoreUnavailable
 from shared.domain.common.preconditions import check_etag
+from shared.ports.paging import pages
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,10 +126,4 @@ class RecordStore(Protocol):
 
 async def all_records(records: RecordStore, kind: str) -> list[StoredDocument]:
     """Every document of a kind that can be listed."""
-    documents: list[StoredDocument] = []
-    cursor: str | None = None
-    while True:
-        page, cursor = await records.list(kind, limit=limits.LIST_ITEMS_MAX, cursor=cursor)
-        documents += page
-        if cursor is None:
-            return documents
+    return [item async for page in pages(partial(records.list, kind)) for item in page]

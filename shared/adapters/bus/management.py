@@ -18,7 +18,7 @@ from urllib.parse import quote_plus
 
 from shared.adapters.bus.health_check import body_of
 from shared.adapters.bus.service_bus import BusConnection
-from shared.adapters.credentials import azure_credential, pipeline_client
+from shared.adapters.credentials import Pipeline, connection_parts
 from shared.domain.common import limits
 from shared.domain.common.errors import QueueUnavailable
 from shared.domain.legs.dead_letters import DeadLetter, QueueCounts
@@ -26,9 +26,6 @@ from shared.domain.legs.dead_letters import DeadLetter, QueueCounts
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from azure.core import AsyncPipelineClient
-    from azure.core.rest import AsyncHttpResponse, HttpRequest
-    from azure.identity.aio import ChainedTokenCredential, ManagedIdentityCredential
     from azure.servicebus import ServiceBusReceivedMessage
     from azure.servicebus.aio import ServiceBusReceiver
 
@@ -58,14 +55,13 @@ class ServiceBusManagement:
         self._subscription = subscription
         self._path = f"{entity}/subscriptions/{subscription}" if subscription else entity
         self._connect = connect
-        self._parts = dict(
-            part.split("=", 1) for part in (connection_string or "").split(";") if "=" in part
-        )
+        self._parts = connection_parts(connection_string)
         host = namespace or self._parts.get("Endpoint", "").removeprefix("sb://").rstrip("/")
         self._endpoint = (endpoint or f"https://{host}").rstrip("/")
-        self._client_id = client_id
-        self._made: AsyncPipelineClient[HttpRequest, AsyncHttpResponse] | None = None
-        self._credential: ManagedIdentityCredential | ChainedTokenCredential | None = None
+        seconds = limits.HEALTH_SECONDS_MAX
+        self._pipeline = Pipeline(
+            scope=SCOPE, client_id=client_id, identify=not self._parts, tries=2, seconds=seconds
+        )
 
     async def counts(self) -> QueueCounts:
         from azure.core.exceptions import AzureError
@@ -74,7 +70,7 @@ class ServiceBusManagement:
         url = f"{self._endpoint}/{self._path}?api-version={API_VERSION}"
         headers = {"authorization": self._signature()} if self._parts else {}
         try:
-            response = await self._client().send_request(HttpRequest("GET", url, headers=headers))
+            response = await self._pipeline.send(HttpRequest("GET", url, headers=headers))
         except AzureError as error:
             raise QueueUnavailable("The management of the queue does not answer.") from error
         if response.status_code != 200:
@@ -131,12 +127,7 @@ class ServiceBusManagement:
 
     async def close(self) -> None:
         """Close the connection to the management side."""
-        if self._made is not None:
-            await self._made.close()
-            self._made = None
-        if self._credential is not None:
-            await self._credential.close()
-            self._credential = None
+        await self._pipeline.close()
 
     @asynccontextmanager
     async def _receiver(self) -> "AsyncIterator[ServiceBusReceiver]":
@@ -159,16 +150,6 @@ class ServiceBusManagement:
             raise QueueUnavailable("The dead-letter queue can't be reached.") from error
         finally:
             await connection.close()
-
-    def _client(self) -> "AsyncPipelineClient[HttpRequest, AsyncHttpResponse]":
-        if self._made is None:
-            if not self._parts:
-                self._credential = azure_credential(self._client_id)
-            seconds = limits.HEALTH_SECONDS_MAX
-            self._made = pipeline_client(
-                self._endpoint, self._credential, SCOPE, tries=2, seconds=seconds
-            )
-        return self._made
 
     def _signature(self) -> str:
         """A shared access signature for the entity."""

@@ -5,13 +5,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from shared.adapters.delivery.outbox import event_row
 from shared.adapters.dial_out import rows
 from shared.adapters.tables.committable import LoadedPartition, NoChange, StateChange
 from shared.concurrency import gather_bounded
 from shared.domain.common import limits
-from shared.domain.common.canonical import format_time
 from shared.domain.common.errors import PerminuteError
 from shared.domain.credits.alerts import Event
+from shared.domain.credits.event_payloads import dial_out_stopped
 from shared.domain.dial_out import event_payloads, hold_book, hold_decisions
 from shared.domain.dial_out.facts import Denial
 from shared.domain.dial_out.hold_book import CounterCorrection, HoldState, LedgerView
@@ -293,8 +294,7 @@ class HoldBookRows:
         ]
         events = [event for each in written for event in each.events]
         if events:
-            at = format_time(now)
-            operations.append(Insert(rows.event_key(commit), rows.event_values(events, at)))
+            operations.append(event_row(rows.SCHEMA, commit, events, now))
         after = replace(
             last,
             commit=commit,
@@ -404,7 +404,7 @@ def _switch(
         state = hold_decisions.suspend(book.state, now, suspended=switch.suspended)
     if switch.stop:
         stopped = hold_decisions.stop(state or book.state, switch.stop, now)
-        events = (event_payloads.stopped(switch.stop),) if stopped else ()
+        events = (dial_out_stopped(switch.stop),) if stopped else ()
         state = stopped or state
     elif switch.stop is not None:
         restarted = hold_decisions.restart(state or book.state)

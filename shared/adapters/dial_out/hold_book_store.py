@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from shared.adapters.delivery.outbox import BEFORE, FIRST, event_key
 from shared.adapters.dial_out import rows
 from shared.adapters.dial_out.committable import (
     CatchUp,
@@ -214,14 +215,12 @@ class TableHoldBook:
             _log.info("a hold book was not refreshed: %s", error.detail)
 
     async def outbox(self, account: str, *, limit: int) -> list[Outbox]:
-        events = await self._tables.query(
-            TABLE, account, first="event|", before="event}", limit=limit
-        )
+        events = await self._tables.query(TABLE, account, first=FIRST, before=BEFORE, limit=limit)
         return [rows.read_outbox(row) for row in events]
 
     async def published(self, account: str, commit: int) -> None:
         # Another publisher may have taken it out: it published the same events.
-        await write_parts(self._tables, TABLE, account, [Delete(rows.event_key(commit))])
+        await write_parts(self._tables, TABLE, account, [Delete(event_key(commit))])
 
 
 def _stop_body(why: str) -> dict[str, object]:

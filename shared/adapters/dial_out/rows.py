@@ -13,20 +13,18 @@ the account.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
+from shared.adapters.delivery.outbox import outbox_of
 from shared.adapters.tables.packing import fails_closed, pack, unpack
-from shared.adapters.tables.schema import check_schema
 from shared.domain.common.canonical import canonical_json, format_time, parse_time
-from shared.domain.credits.alerts import Event
 from shared.domain.dial_out.hold_book import Hold, HoldState, PendingCounterUpdate, UnconfirmedCall
 from shared.domain.dial_out.usage_counters import Counters
 from shared.domain.legs.leg import leg_key_hash
 from shared.ports.holds import HoldRecord, RateReference
-from shared.ports.ledger import Outbox
 from shared.ports.tables import Row, Value
 
 TABLE = "holds"
@@ -70,21 +68,15 @@ def leg_values(authorization: str) -> dict[str, Value]:
     return {"schema": SCHEMA, "authorization": authorization}
 
 
-@fails_closed
+@fails_closed(SCHEMA)
 def read_leg(row: Row) -> str:
     """The authorization that was placed for a leg."""
-    check_schema(row, SCHEMA)
     return str(row.values["authorization"])
 
 
 def spend_key(scope: str) -> str:
     """Row key of a scope's counters."""
     return f"spend|{scope}"
-
-
-def event_key(commit: int) -> str:
-    """Row key of a commit's events."""
-    return f"event|{commit:020d}"
 
 
 def state_values(state: HoldState, commit: int, commit_id: str) -> dict[str, Value]:
@@ -121,10 +113,9 @@ def state_values(state: HoldState, commit: int, commit_id: str) -> dict[str, Val
     }
 
 
-@fails_closed
+@fails_closed(SCHEMA)
 def read_state(row: Row) -> tuple[HoldState, int, str]:
     """(state, commit, commit id) of the state row."""
-    check_schema(row, SCHEMA)
     data = cast("dict[str, Any]", unpack("data", row.values))
     pool_seconds, pools_used = data["pool"]
     state = HoldState(
@@ -153,10 +144,9 @@ def spend_values(counters: Counters) -> dict[str, Value]:
     return {"schema": SCHEMA, **pack("data", _counters(counters))}
 
 
-@fails_closed
+@fails_closed(SCHEMA)
 def read_spend(row: Row) -> Counters:
     """The counters of a scope."""
-    check_schema(row, SCHEMA)
     return _read_counters(cast("list[Any]", unpack("data", row.values)))
 
 
@@ -191,10 +181,9 @@ def grant_values(record: HoldRecord) -> dict[str, Value]:
     }
 
 
-@fails_closed
+@fails_closed(SCHEMA)
 def read_record(row: Row, grant: Row | None = None, *, released: bool = False) -> HoldRecord:
     """The request and answer of a guard, with later grants, and whether the bridge gave it back."""
-    check_schema(row, SCHEMA)
     values = row.values if grant is None else {**row.values, **grant.values}
     expires_at, requested_at = str(values["expires_at"]), str(values["asked_at"])
     rate = str(values["rate"])
@@ -218,22 +207,7 @@ def read_record(row: Row, grant: Row | None = None, *, released: bool = False) -
     )
 
 
-def event_values(events: Sequence[Event], at: str) -> dict[str, Value]:
-    """The properties of an outbox row."""
-    content = [{"type": event.type, "data": event.data} for event in events]
-    return {"schema": SCHEMA, "at": at, **pack("data", content)}
-
-
-@fails_closed
-def read_outbox(row: Row) -> Outbox:
-    """The events in an outbox row."""
-    check_schema(row, SCHEMA)
-    data = cast("list[dict[str, Any]]", unpack("data", row.values))
-    return Outbox(
-        commit=int(row.key.removeprefix("event|")),
-        at=parse_time(str(row.values["at"])),
-        events=tuple(Event(item["type"], item["data"]) for item in data),
-    )
+read_outbox = fails_closed(SCHEMA)(outbox_of)
 
 
 def _hold(hold: Hold) -> list[object]:

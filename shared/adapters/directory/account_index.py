@@ -22,7 +22,7 @@ from shared.adapters.tables.packing import unpack
 from shared.adapters.tables.validation import storable_key
 from shared.domain.common import limits
 from shared.domain.common.errors import OutcomeUnknown, StoreUnavailable
-from shared.ports.tables import Row, TableStore, Upsert
+from shared.ports.tables import Row, TableStore, Upsert, Value
 
 TABLE = "directory"
 SCHEMA = 1
@@ -113,15 +113,20 @@ def owners(kind: str, key: str, document: Mapping[str, object]) -> set[Owner]:
     return set()
 
 
+def plain_document(values: Mapping[str, Value]) -> dict[str, Any]:
+    """The document of a row that is not sealed. Raises ValueError, zlib.error."""
+    text = values.get("document")
+    document = json.loads(text) if isinstance(text, str) else unpack("packed", values)
+    return cast("dict[str, Any]", document)
+
+
 def _owners_of_row(row: Row) -> set[Owner]:
     """As `owners`, of a stored row; none where it can't be read."""
     kind = row.partition.partition("|")[0]
     row_owners: set[Owner] = set()
     if kind in {"organizer", "conference_of_account", "conference", "service_number"}:
         with suppress(KeyError, ValueError, TypeError, AttributeError, zlib.error):
-            text = row.values.get("document")
-            document = json.loads(text) if isinstance(text, str) else unpack("packed", row.values)
-            row_owners = owners(kind, str(row.values["id"]), cast("dict[str, object]", document))
+            row_owners = owners(kind, str(row.values["id"]), plain_document(row.values))
     return {entry for entry in row_owners if storable_key(entry[1])}
 
 

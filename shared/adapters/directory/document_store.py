@@ -26,10 +26,10 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 
 from shared.adapters.clock import RandomIds
-from shared.adapters.directory.account_index import TableAccountIndex, owners
+from shared.adapters.directory.account_index import TableAccountIndex, owners, plain_document
 from shared.adapters.directory.audit_log import TableAuditLog
 from shared.adapters.encryption import Sealing
-from shared.adapters.tables.packing import inflated, joined, pack, split, unpack
+from shared.adapters.tables.packing import inflated, joined, pack, split
 from shared.adapters.tables.schema import refuse_unknown
 from shared.domain.common import limits
 from shared.domain.common.canonical import canonical_json
@@ -306,11 +306,9 @@ class DocumentStore:
                 code="row_unreadable",
             )
         try:
-            if isinstance(text := values.get("document"), str):
-                return json.loads(text)
-            if self._sealing is None or not sealed:
-                return unpack("packed", values)
-            return json.loads(inflated(self._sealing.open(f"{kind}|{key}", sealed)))
+            if self._sealing is not None and sealed:
+                return json.loads(inflated(self._sealing.open(f"{kind}|{key}", sealed)))
+            return plain_document(values)
         except (ValueError, zlib.error):
             return None
 

@@ -15,7 +15,6 @@ from typing import Any, cast
 
 from shared.adapters.ledger import rows, segments
 from shared.adapters.tables.packing import fails_closed, inflated, joined, split
-from shared.adapters.tables.schema import check_schema
 from shared.domain.common import limits
 from shared.domain.common.canonical import canonical_json
 from shared.domain.common.errors import RowExists
@@ -180,10 +179,9 @@ def read_numbers(row: Row) -> list[int]:
     return cast("list[int]", json.loads(inflated(joined("numbers", row.values))))
 
 
-@fails_closed
+@fails_closed(SCHEMA)
 def read_columns(row: Row) -> EntryColumns:
     """The columns in a row."""
-    check_schema(row, SCHEMA)
     data = cast("dict[str, Any]", json.loads(inflated(joined("data", row.values))))
     texts, plain = data["texts"], len(LegGroup._fields) - 1
     organizers = rows.read_organizers(row)

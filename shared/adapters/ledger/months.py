@@ -8,7 +8,6 @@ from typing import Any, cast
 
 from shared.adapters.ledger import rows
 from shared.adapters.tables.packing import fails_closed, pack, unpack
-from shared.adapters.tables.schema import check_schema
 from shared.domain.common import limits
 from shared.domain.common.errors import EtagMismatch, LedgerCorrupt, RowExists
 from shared.domain.ledger.statements import ClosedMonth, Statement, Total, month_span
@@ -116,10 +115,9 @@ def month_values(closed: ClosedMonth) -> dict[str, Value]:
     }
 
 
-@fails_closed
+@fails_closed(SCHEMA)
 def read_month(row: Row) -> ClosedMonth:
     """A month as in its row. Raises LedgerCorrupt on one that can't be read, or is newer."""
-    check_schema(row, SCHEMA)
     values = cast("dict[str, Any]", row.values)
     month = row.key.removeprefix(_PREFIX)
     month_span(month, values["time_zone"])

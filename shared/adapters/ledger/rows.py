@@ -25,6 +25,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any, NamedTuple, cast
 
+from shared.adapters.delivery.outbox import events_document, outbox_of
 from shared.adapters.ledger.entry_codec import entry_document, lot_document, read_entry, read_lot
 from shared.adapters.ledger.state_codec import (
     change_document,
@@ -42,7 +43,6 @@ from shared.adapters.tables.packing import (
     split,
     unpack,
 )
-from shared.adapters.tables.schema import check_schema
 from shared.domain.common.canonical import canonical_json, content_digest, format_time, parse_time
 from shared.domain.common.errors import LedgerCorrupt
 from shared.domain.credits.alerts import AlertRule, Event
@@ -57,7 +57,7 @@ from shared.domain.ledger.model import (
 )
 from shared.domain.legs.leg import leg_key_hash
 from shared.domain.proof.commits import commit_document, document_hash, entry_leaf
-from shared.ports.ledger import Commit, LegRecord, Outbox
+from shared.ports.ledger import Commit, LegRecord
 from shared.ports.tables import Row, Value
 
 TABLE = "ledger"
@@ -89,11 +89,6 @@ _CHAINED = ("schema", "commit_id", "at", "first", "entries", "balance", "previou
 def journal_key(commit: int) -> str:
     """Row key of a commit; zero-padded, so that keys sort as numbers do."""
     return f"journal|{commit:020d}"
-
-
-def event_key(commit: int) -> str:
-    """Row key of a commit's events."""
-    return f"event|{commit:020d}"
 
 
 def leg_row_key(leg: str) -> str:
@@ -136,10 +131,9 @@ def hold_values(entry: Entry, commit: int) -> dict[str, Value]:
     return {"schema": SCHEMA, "leg": entry.leg or "", "commit": commit, "entry": entry.sequence}
 
 
-@fails_closed
+@fails_closed(SCHEMA)
 def read_hold(row: Row) -> tuple[str, int]:
     """(leg, entry) that settled or freed a hold."""
-    check_schema(row, SCHEMA)
     return str(row.values["leg"]), int(cast("int", row.values["entry"]))
 
 
@@ -177,10 +171,9 @@ def state_values(
     }
 
 
-@fails_closed
+@fails_closed(PUBLIC_STATE_SCHEMA)
 def read_state(row: Row) -> tuple[LedgerState, str]:
     """(state, head hash) of the state row. Raises LedgerCorrupt."""
-    check_schema(row, PUBLIC_STATE_SCHEMA)
     data = cast("dict[str, Any]", unpack("data", row.values))
     schema = cast("int", row.values["schema"])
     is_sound = ("rules" in data) is (schema >= RULED_SCHEMA)
@@ -276,7 +269,7 @@ def journal_values(
     if settings:
         document["settings"] = [change_document(change) for change in settings]
     if events:
-        document["events"] = content_digest(_events_document(events))
+        document["events"] = content_digest(events_document(events))
     if rules:
         document["rules"] = rules
     lines = (line for encoded in entries for line in encoded[:2] if line is not None)
@@ -335,10 +328,9 @@ def chain_hash(
     return hmac.new(chain_key, head + b"\n" + data, hashlib.sha256).hexdigest()
 
 
-@fails_closed
+@fails_closed(PUBLIC_SCHEMA)
 def read_commit(row: Row) -> Commit:
     """The commit in a journal row; its hash is not checked here."""
-    check_schema(row, PUBLIC_SCHEMA)
     head, *lines = zlib.decompress(joined("data", row.values)).split(b"\n")
     data = cast("dict[str, Any]", json.loads(head))
     return Commit(
@@ -353,10 +345,9 @@ def read_commit(row: Row) -> Commit:
     )
 
 
-@fails_closed
+@fails_closed(PUBLIC_SCHEMA)
 def commit_time(row: Row) -> datetime:
     """The time of the commit in a journal row."""
-    check_schema(row, PUBLIC_SCHEMA)
     return parse_time(str(row.values["at"]))
 
 
@@ -370,12 +361,11 @@ def _read_lines(lines: Sequence[bytes], organizers: Mapping[int, str | None]) ->
         yield read_entry(document, organizers.get(number))
 
 
-@fails_closed
+@fails_closed(PUBLIC_SCHEMA)
 def read_posted(row: Row) -> list[SettledDebit]:
     """The charges of the first debits of legs in a journal row, and the changes by reversals and
     re-ratings. A hold book that catches up reads thousands of them while a request waits, so
     nothing else is read."""
-    check_schema(row, PUBLIC_SCHEMA)
     lines = iter(zlib.decompress(joined("data", row.values)).split(b"\n")[1:])
     debits: list[SettledDebit] = []
     for line in lines:
@@ -416,10 +406,9 @@ def leg_values(
     }
 
 
-@fails_closed
+@fails_closed(SCHEMA)
 def read_leg(row: Row) -> LegRecord:
     """The record in a leg's guard row."""
-    check_schema(row, SCHEMA)
     return LegRecord(
         leg=str(row.values["leg"]),
         digest=str(row.values["digest"]),
@@ -434,10 +423,9 @@ def read_leg(row: Row) -> LegRecord:
 PERSON = ("schema", "person", "person0")
 
 
-@fails_closed
+@fails_closed(SCHEMA)
 def read_person(row: Row) -> dict[str, object]:
     """The person's part in a leg's guard row, of which `PERSON` was read."""
-    check_schema(row, SCHEMA)
     return cast("dict[str, object]", unpack("person", row.values))
 
 
@@ -451,56 +439,10 @@ def command_values(entry: Entry, content_digest: str, commit: int) -> dict[str, 
     }
 
 
-@fails_closed
+@fails_closed(SCHEMA)
 def read_command(row: Row) -> tuple[str, Entry]:
     """(digest of the command, entry) of a keyed command."""
-    check_schema(row, SCHEMA)
     return str(row.values["digest"]), read_entry(json.loads(str(row.values["entry"])))
 
 
-def event_values(events: tuple[Event, ...], at: datetime) -> dict[str, Value]:
-    """The properties of an outbox row."""
-    return {
-        "schema": SCHEMA,
-        "at": format_time(at),
-        **pack("data", _events_document(events)),
-    }
-
-
-def _events_document(events: Sequence[Event]) -> list[dict[str, object]]:
-    return [
-        {"type": event.type, "data": event.data}
-        | {
-            name: number
-            for name, number in (
-                *(("alert", event.alert), ("repeat", event.repeat)),
-                ("recharge", event.recharge),
-            )
-            if number
-        }
-        for event in events
-    ]
-
-
-@fails_closed
-def read_outbox(row: Row) -> Outbox:
-    """The events in an outbox row."""
-    check_schema(row, SCHEMA)
-    data = cast("list[dict[str, Any]]", unpack("data", row.values))
-    return Outbox(
-        commit=int(row.key.removeprefix("event|")),
-        at=parse_time(str(row.values["at"])),
-        events=tuple(
-            Event(
-                item["type"],
-                item["data"],
-                alert=item.get("alert"),
-                repeat=item.get("repeat", 0),
-                recharge=item.get("recharge"),
-            )
-            for item in data
-        ),
-    )
-
-
-# Entries and lots
+read_outbox = fails_closed(SCHEMA)(outbox_of)

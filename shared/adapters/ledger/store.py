@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from shared.adapters.delivery.outbox import BEFORE, FIRST, event_key, event_row
 from shared.adapters.ledger import bulk_reads, index, months, rows, segments, usage_days
 from shared.adapters.ledger.state_codec import rules_document
 from shared.adapters.ledger.verify import verify
@@ -282,13 +283,13 @@ class TableLedger:
 
     async def outbox(self, account: str, *, limit: int) -> list[Outbox]:
         page = await self._tables.query(
-            rows.TABLE, account, first="event|", before="event}", limit=limit
+            rows.TABLE, account, first=FIRST, before=BEFORE, limit=limit
         )
         return [rows.read_outbox(row) for row in page]
 
     async def published(self, account: str, commit: int) -> None:
         # Another publisher may have taken it out: it published the same events.
-        await write_parts(self._tables, rows.TABLE, account, [Delete(rows.event_key(commit))])
+        await write_parts(self._tables, rows.TABLE, account, [Delete(event_key(commit))])
 
     async def head_at(self, account: str, commit: int) -> str | None:
         row = await self._tables.get(rows.TABLE, account, rows.journal_key(commit))
@@ -382,7 +383,7 @@ class LedgerPartition:
             *(row for decision in decisions for row in _guard_rows(decision, number, encoded)),
         ]
         if events:
-            operations.append(Insert(rows.event_key(number), rows.event_values(events, at)))
+            operations.append(event_row(rows.SCHEMA, number, events, at))
         return _Head(state, head, public), operations
 
     async def prepare(

@@ -14,7 +14,6 @@ from typing import Any, cast
 from shared.adapters.ledger import bulk_reads, rows, segments
 from shared.adapters.ledger.ranges import read_range
 from shared.adapters.tables.packing import fails_closed, pack, unpack
-from shared.adapters.tables.schema import check_schema
 from shared.domain.common import limits
 from shared.domain.common.calendar import day_end, day_start, local_day
 from shared.domain.common.errors import LedgerCorrupt
@@ -151,9 +150,8 @@ async def read_head(tables: TableStore, account: str) -> ClosedUsage | None:
     return _read_head(row) if row else None
 
 
-@fails_closed
+@fails_closed(SCHEMA)
 def _read_head(row: Row) -> ClosedUsage:
-    check_schema(row, SCHEMA)
     values = cast("dict[str, Any]", row.values)
     return ClosedUsage(values["time_zone"], values["through"], values["last"])
 
@@ -210,10 +208,9 @@ def _row_values(
     }
 
 
-@fails_closed
+@fails_closed(SCHEMA)
 def read_cells(row: Row) -> list[tuple[UsageCell, UsageTotal]]:
     """The cells in a row; those of an erased organizer have none."""
-    check_schema(row, SCHEMA)
     data = cast("dict[str, Any]", unpack("data", row.values))
     names, texts = rows.read_organizers(row), data["texts"]
     day = str(row.values["day"])

@@ -4,6 +4,7 @@ import hmac
 from dataclasses import fields, replace
 from itertools import pairwise
 
+from shared.adapters.delivery.outbox import event_key
 from shared.adapters.ledger import rows
 from shared.adapters.ledger.checkpoint import Checkpoint, read_verified, verified_values
 from shared.adapters.ledger.ranges import read_range
@@ -127,7 +128,7 @@ def _journal_row(run: Run, account: str, chain_key: bytes, row: Row) -> None:
     for month in run.months:
         month.add(commit, run.head)
     if commit.events_digest is not None:
-        run.events[rows.event_key(commit.number)] = commit
+        run.events[event_key(commit.number)] = commit
     if len(commit.entries) != row.values.get("entries"):
         run.wrong(row.key, "entries: is not their number")
     if commit.entries and commit.first != commit.entries[0].sequence:

@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
+from shared.adapters.delivery.outbox import BEFORE, event_key
 from shared.adapters.ledger import bulk_reads, index, rows
 from shared.adapters.ledger.months import MonthRow
 from shared.adapters.ledger.ranges import read_range
@@ -328,7 +329,7 @@ async def new_guard_rows(run: Run, tables: TableStore, account: str) -> None:
 
 async def event_rows(run: Run, tables: TableStore, account: str, *, after: int) -> None:
     """Unpublished events of commits after a number; published ones are deleted."""
-    async for row in read_range(tables, account, rows.event_key(after + 1), "event}"):
+    async for row in read_range(tables, account, event_key(after + 1), BEFORE):
         own_properties(run, row, "event|")
         emitted = run.events.get(row.key)
         if emitted is not None and row.values.get("at") != format_time(emitted.at):

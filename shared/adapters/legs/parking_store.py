@@ -12,6 +12,7 @@ from datetime import datetime
 from operator import itemgetter
 
 from shared.adapters.tables.packing import holders, pack, read_values, row_values, unpack
+from shared.adapters.tables.scans import scan_rows
 from shared.adapters.tables.schema import check_schema
 from shared.domain.common import limits
 from shared.domain.common.canonical import format_time, parse_time
@@ -167,19 +168,11 @@ class TableParkingLot:
         self, where: Mapping[str, str], *, pages: int = limits.PARKED_PAGES_MAX
     ) -> AsyncIterator[Row]:
         """Heads of parked legs that equal `where`, unordered, of a limited number of pages."""
-        cursor: str | None = None
-        for _ in range(pages):
-            page = await self._tables.scan(
-                TABLE, where=where, limit=limits.TABLE_PAGE_ROWS_MAX, cursor=cursor
-            )
-            for row in page.rows:
-                if not row.key.endswith(_MORE):
-                    await yield_to_others()
-                    check_schema(row, SCHEMA)
-                    yield row
-            cursor = page.cursor
-            if cursor is None:
-                return
+        async for row in scan_rows(self._tables, TABLE, where, pages_max=pages):
+            if not row.key.endswith(_MORE):
+                await yield_to_others()
+                check_schema(row, SCHEMA)
+                yield row
 
     async def _complete(self, row: Row) -> ParkedLeg:
         check_schema(row, SCHEMA)

@@ -19,7 +19,6 @@ from typing import Any, cast
 from shared.adapters.ledger import rows
 from shared.adapters.ledger.ranges import read_range
 from shared.adapters.tables.packing import fails_closed, joined, pack, split, unpack
-from shared.adapters.tables.schema import check_schema
 from shared.concurrency import gather_bounded
 from shared.domain.common import limits
 from shared.domain.common.canonical import canonical_json
@@ -162,20 +161,18 @@ def is_day(key: str) -> bool:
     return key.startswith(PREFIX) and key.count("|") == 1 and key != HEAD
 
 
-@fails_closed
+@fails_closed(SCHEMA)
 def read_head(row: Row) -> str:
     """The last closed day."""
-    check_schema(row, SCHEMA)
     day = row.values["day"]
     if not isinstance(day, str):
         raise TypeError("the day is no text")
     return day
 
 
-@fails_closed
+@fails_closed(SCHEMA)
 def read_day(row: Row) -> tuple[SignedRoot, list[str]]:
     """(root, digests of its rates)."""
-    check_schema(row, SCHEMA)
     data = cast("dict[str, Any]", unpack("data", row.values))
     signed, digests = read_root(data["signed"]), data["rates"]
     if row.key != f"{PREFIX}{signed.root.day}" or not all(
@@ -185,20 +182,18 @@ def read_day(row: Row) -> tuple[SignedRoot, list[str]]:
     return signed, digests
 
 
-@fails_closed
+@fails_closed(SCHEMA)
 def read_leaves(row: Row) -> Iterable[bytes]:
     """The public hashes in a part of a day."""
-    check_schema(row, SCHEMA)
     data = joined("hashes", row.values)
     if len(data) % _HASH_BYTES:
         raise ValueError("a hash is cut")
     return [data[at : at + _HASH_BYTES] for at in range(0, len(data), _HASH_BYTES)]
 
 
-@fails_closed
+@fails_closed(SCHEMA)
 def read_rate(row: Row) -> Mapping[str, Any]:
     """A rate."""
-    check_schema(row, SCHEMA)
     rate = cast("dict[str, Any]", unpack("data", row.values))
     if row.key != f"{RATE}{rate_digest(rate)}":
         raise ValueError("the rate is not that of the key")

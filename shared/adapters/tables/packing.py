@@ -8,6 +8,7 @@ from functools import cache, wraps
 from types import NoneType
 from typing import Any, Concatenate, get_args, get_type_hints
 
+from shared.adapters.tables.schema import check_schema
 from shared.domain.common import limits
 from shared.domain.common.canonical import canonical_json
 from shared.domain.common.documents import from_document, to_document
@@ -105,15 +106,25 @@ def _optional(kind: Any) -> frozenset[str]:
 
 
 def fails_closed[**More, Read](
-    read: Callable[Concatenate[Row, More], Read],
-) -> Callable[Concatenate[Row, More], Read]:
-    """A decorator of readers of ledger rows. Raises LedgerCorrupt for unreadable content."""
+    schema: int,
+) -> Callable[
+    [Callable[Concatenate[Row, More], Read]],
+    Callable[Concatenate[Row, More], Read],
+]:
+    """A decorator of readers of ledger rows of schemas up to a number. Raises LedgerCorrupt for
+    others, and for unreadable content."""
 
-    @wraps(read)
-    def reading(row: Row, /, *args: More.args, **kwargs: More.kwargs) -> Read:
-        try:
-            return read(row, *args, **kwargs)
-        except (zlib.error, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise LedgerCorrupt(f"Row {row.key} can't be read: {error!r}.") from error
+    def reader(
+        read: Callable[Concatenate[Row, More], Read],
+    ) -> Callable[Concatenate[Row, More], Read]:
+        @wraps(read)
+        def reading(row: Row, /, *args: More.args, **kwargs: More.kwargs) -> Read:
+            check_schema(row, schema)
+            try:
+                return read(row, *args, **kwargs)
+            except (zlib.error, ValueError, KeyError, TypeError, AttributeError) as error:
+                raise LedgerCorrupt(f"Row {row.key} can't be read: {error!r}.") from error
 
-    return reading
+        return reading
+
+    return reader

@@ -1,7 +1,8 @@
 """Documents of customers' webhooks and deliveries."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from shared.contracts.common.fields import AdminBody
 from shared.domain.common import limits
 from shared.domain.common.canonical import format_time
 from shared.domain.credits.alerts import EVENT_TYPES
@@ -14,11 +15,9 @@ DELIVERY_COLUMNS = (
 )
 
 
-class WebhookBody(BaseModel):
+class WebhookBody(AdminBody):
     """`PUT /api/v1/accounts/{account}/webhooks/{name}`. `rotate_secret`: create a new secret; the
     old one also signs for a day."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
     url: str = Field(max_length=limits.WEBHOOK_URL_CHARS_MAX)
     events: list[str] = Field(min_length=1, max_length=len(EVENT_TYPES) + 1)

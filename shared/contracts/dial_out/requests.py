@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from shared.contracts.common.fields import BridgeRequestBody, CallSeconds, ForeignId, Id
+from shared.contracts.common.fields import AdminBody, BridgeRequestBody, CallSeconds, ForeignId, Id
 from shared.contracts.common.times import read_time
 from shared.contracts.common.validation import TimeText
 from shared.domain.common.canonical import format_time
@@ -49,10 +49,8 @@ class DialOutRequest(DialInRequest):
         return CallContext.PSTN if self.call == "user" else CallContext.CONFERENCE
 
 
-class TryBody(BaseModel):
+class TryBody(AdminBody):
     """A dial-out to play for an account, of an organizer or of a registered conference."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
     to: str = Field(max_length=200)
     conference_id: ForeignId | None = None

@@ -11,20 +11,14 @@ from shared.contracts.common.validation import TimeText
 from shared.contracts.directory.accounts import Label
 from shared.domain.common import limits
 from shared.domain.common.canonical import format_time
+from shared.domain.common.documents import from_document, to_document
 from shared.domain.common.ids import ID_RULE, is_id, is_service_number
 from shared.domain.directory.access import ALL_ACCOUNTS, Role
-from shared.domain.directory.entities import ApiKey, Bridge, BridgeInput, Control, OnOutage
+from shared.domain.directory.entities import ApiKey, Bridge, BridgeInput, Control
 from shared.domain.directory.request_signatures import AuthScheme
 
 API_KEY_COLUMNS = (
-    "id",
-    "name",
-    "roles",
-    "accounts",
-    "created_at",
-    "expires_at",
-    "last_used_at",
-    "actor",
+    *("id", "name", "roles", "accounts", "created_at", "expires_at", "last_used_at", "actor"),
 )
 
 
@@ -97,26 +91,15 @@ class BridgeBody(AdminBody):
 
     def to_input(self) -> BridgeInput:
         """The body as the domain's input."""
-        secrets = self.auth.secrets
-        return BridgeInput(
-            dialect=self.dialect,
-            scheme=AuthScheme(self.auth.scheme),
-            username=self.auth.username,
-            secrets=None if secrets is None else tuple(secrets),
-            accounts=frozenset(self.accounts),
-            default_account=self.default_account,
-            country=self.country,
-            on_outage=OnOutage(self.on_outage),
-            assumed_seconds=self.assumed_seconds,
-            disabled=self.disabled,
-            public_url=self.public_url or self.auth.public_url,
-            wait_seconds=self.wait_seconds,
-            outbound_contexts=tuple(self.outbound_contexts),
-            service_number=self.service_number,
-            meetings_from=self.meetings_from,
-            control=Control(self.control.url, tuple(self.control.secrets or ()))
-            if self.control
-            else None,
+        auth, control = self.auth, self.control
+        return from_document(
+            BridgeInput,
+            self.model_dump(exclude={"auth"}),
+            scheme=AuthScheme(auth.scheme),
+            username=auth.username,
+            secrets=None if auth.secrets is None else tuple(auth.secrets),
+            public_url=self.public_url or auth.public_url,
+            control=control and Control(control.url, tuple(control.secrets or ())),
         )
 
 
@@ -152,36 +135,13 @@ def bridge_body(
     control: dict[str, object] | None = {"url": bridge.control.url} if bridge.control else None
     if control is not None and new_control_secret is not None:
         control["secrets"] = [new_control_secret]
-    body: dict[str, object] = {
-        "id": bridge.id,
-        "dialect": bridge.dialect,
-        "auth": auth,
-        "accounts": sorted(bridge.accounts),
-        "default_account": bridge.default_account,
-        "country": bridge.country,
-        "on_outage": bridge.on_outage.value,
-        "assumed_seconds": bridge.assumed_seconds,
-        "disabled": bridge.disabled,
-        "public_url": bridge.public_url,
-        "wait_seconds": bridge.wait_seconds,
-        "outbound_contexts": list(bridge.outbound_contexts) or None,
-        "service_number": bridge.service_number,
-        "meetings_from": bridge.meetings_from,
-        "control": control,
-        "etag": etag,
-    }
-    return {name: value for name, value in body.items() if value is not None}
+    values = {**to_document(bridge), "auth": auth, "control": control, "etag": etag}
+    values["outbound_contexts"] = values["outbound_contexts"] or None
+    return {name: values[name] for name in BRIDGE_COLUMNS if values[name] is not None}
 
 
 def api_key_body(key: ApiKey, last_used_at: datetime | None) -> dict[str, object]:
     """An API key as a JSON object, without its secret."""
-    return {
-        "id": key.id,
-        "name": key.name,
-        "roles": sorted(role.value for role in key.roles),
-        "accounts": sorted(key.accounts),
-        "created_at": format_time(key.created_at),
-        "expires_at": format_time(key.expires_at) if key.expires_at else None,
-        "last_used_at": format_time(last_used_at) if last_used_at else None,
-        "actor": key.actor,
-    }
+    used = format_time(last_used_at) if last_used_at else None
+    values = {**to_document(key), "last_used_at": used}
+    return {name: values[name] for name in API_KEY_COLUMNS}

@@ -2,17 +2,14 @@
 
 import base64
 
-from pydantic import BaseModel, ConfigDict
-
+from shared.contracts.common.fields import AdminBody
 from shared.contracts.common.validation import TimeText
 from shared.domain.common.canonical import format_time
 from shared.domain.proof.roots import ProofKey
 
 
-class CompromisedBody(BaseModel):
+class CompromisedBody(AdminBody):
     """The time from which another person may have had the private key."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
     at: TimeText
 

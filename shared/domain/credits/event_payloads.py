@@ -24,137 +24,125 @@ _PAUSED = {
 }
 
 
+def event_of(
+    kind: str, what_to_do: str | None = None, recharge: Recharge | None = None, **data: object
+) -> Event:
+    """An event, about a recharge or not, with those of its fields that are given."""
+    named = {**data, "what_to_do": what_to_do}
+    present = {name: value for name, value in named.items() if value is not None}
+    return Event(kind, present, recharge=recharge.number if recharge else None)
+
+
 def topped_up(amount_micros: int) -> Event:
     """`credits.topped_up`."""
-    data = {"amount": format_amount(amount_micros)}
-    return Event(alerts.TOPPED_UP, data)
+    return event_of(alerts.TOPPED_UP, amount=format_amount(amount_micros))
 
 
 def low(rule: AlertRule, threshold_micros: int, ahead: Forecast | None, at: datetime) -> Event:
     """`credits.low`: below a threshold of the account's own; how that was stated, and of one that
     looks ahead, when nothing is left and how sure that is."""
-    stated = {"below_percent": rule.below_percent, "threshold_hours": rule.hours_left}
-    data = {
-        "alert": rule.name,
-        "threshold": format_amount(threshold_micros),
-        **{name: value for name, value in stated.items() if value is not None},
-        **(
-            {"runs_out": _runs_out(ahead, ahead.runs_out_at, at)}
-            if ahead and ahead.runs_out_at
-            else {}
-        ),
-        "what_to_do": _TOP_UP,
-    }
-    return Event(alerts.LOW, data)
+    return event_of(
+        alerts.LOW,
+        _TOP_UP,
+        alert=rule.name,
+        threshold=format_amount(threshold_micros),
+        below_percent=rule.below_percent,
+        threshold_hours=rule.hours_left,
+        runs_out=_runs_out(ahead, ahead.runs_out_at, at) if ahead and ahead.runs_out_at else None,
+    )
 
 
 def empty() -> Event:
     """`credits.empty`: nothing is left."""
-    data = {
-        "threshold": "0.00",
-        "what_to_do": f"{_TOP_UP} Calls that are under way end by themselves.",
-    }
-    return Event(alerts.EMPTY, data)
+    action = f"{_TOP_UP} Calls that are under way end by themselves."
+    return event_of(alerts.EMPTY, action, threshold="0.00")
 
 
 def overdrawn(credit_limit_micros: int) -> Event:
     """`credits.overdrawn`: below what the credit limit allows."""
-    data = {
-        "threshold": format_amount(-credit_limit_micros),
-        "what_to_do": "Top up the account. The next credits pay the overdraft first.",
-    }
-    return Event(alerts.OVERDRAWN, data)
+    action = "Top up the account. The next credits pay the overdraft first."
+    return event_of(alerts.OVERDRAWN, action, threshold=format_amount(-credit_limit_micros))
 
 
 def expiring(lot: Lot, days: int) -> Event:
     """`credits.expiring`: a lot expires within a number of days."""
     assert lot.expires_at is not None
-    data = {
-        "lot": lot.id,
-        "remaining": format_amount(lot.remaining_micros),
-        "expires_at": format_time(lot.expires_at),
-        "days": days,
-        "what_to_do": "Use these credits before they expire. The rest is forfeited.",
-    }
-    return Event(alerts.EXPIRING, data)
+    return event_of(
+        alerts.EXPIRING,
+        "Use these credits before they expire. The rest is forfeited.",
+        lot=lot.id,
+        remaining=format_amount(lot.remaining_micros),
+        expires_at=format_time(lot.expires_at),
+        days=days,
+    )
 
 
 def recharge_requested(recharge: Recharge, trigger_micros: int | None) -> Event:
     """`recharge.requested`: `ask` counts the requests for this recharge."""
-    trigger = {} if trigger_micros is None else {"threshold": format_amount(trigger_micros)}
-    data = {
-        "amount": format_amount(recharge.amount_micros),
-        "ask": recharge.asks,
-        "requested_at": format_time(recharge.requested_at),
-        **trigger,
-        "what_to_do": "Collect the amount once, then POST the recharge's result.",
-    }
-    return Event(alerts.RECHARGE_REQUESTED, data, recharge=recharge.number)
+    return event_of(
+        alerts.RECHARGE_REQUESTED,
+        "Collect the amount once, then POST the recharge's result.",
+        recharge,
+        amount=format_amount(recharge.amount_micros),
+        ask=recharge.asks,
+        requested_at=format_time(recharge.requested_at),
+        threshold=None if trigger_micros is None else format_amount(trigger_micros),
+    )
 
 
 def recharge_succeeded(recharge: Recharge) -> Event:
     """`recharge.succeeded`: the money has arrived; `credits.topped_up` reports the lot."""
-    data = {
-        "amount": format_amount(recharge.amount_micros),
-        **({"reference": recharge.reference} if recharge.reference else {}),
-    }
-    return Event(alerts.RECHARGE_SUCCEEDED, data, recharge=recharge.number)
+    amount = format_amount(recharge.amount_micros)
+    reference = recharge.reference or None
+    return event_of(alerts.RECHARGE_SUCCEEDED, None, recharge, amount=amount, reference=reference)
 
 
-def recharge_declined(
-    recharge: Recharge,
-    declines: int,
-    next_at: datetime | None,
-) -> Event:
+def recharge_declined(recharge: Recharge, declines: int, next_at: datetime | None) -> Event:
     """`recharge.declined`: the payment provider declined; with the time of the next attempt, if
     there is one."""
-    data = {
-        "amount": format_amount(recharge.amount_micros),
-        "declines": declines,
-        **({"next_at": format_time(next_at)} if next_at else {}),
-        "what_to_do": "Check the payment method, or top up by other means.",
-    }
-    return Event(alerts.RECHARGE_DECLINED, data, recharge=recharge.number)
+    return event_of(
+        alerts.RECHARGE_DECLINED,
+        "Check the payment method, or top up by other means.",
+        recharge,
+        amount=format_amount(recharge.amount_micros),
+        declines=declines,
+        next_at=format_time(next_at) if next_at else None,
+    )
 
 
 def recharge_suspended(
-    reason: str,
-    until: datetime | None,
-    recharge: Recharge | None = None,
+    reason: str, until: datetime | None, recharge: Recharge | None = None
 ) -> Event:
     """`recharge.suspended`: no recharge is requested until a time, or until a person acted."""
-    data = {
-        "reason": reason,
-        "detail": _CEILINGS.get(reason) or _PAUSED[reason],
-        **({"until": format_time(until)} if until else {}),
-        "what_to_do": (
-            "Raise the ceiling, or top up by other means."
-            if reason in _CEILINGS
-            else "Correct the payment, then PUT the account's settings again to let it go on."
-        ),
-    }
-    return Event(alerts.RECHARGE_SUSPENDED, data, recharge=recharge.number if recharge else None)
+    return event_of(
+        alerts.RECHARGE_SUSPENDED,
+        "Raise the ceiling, or top up by other means."
+        if reason in _CEILINGS
+        else "Correct the payment, then PUT the account's settings again to let it go on.",
+        recharge,
+        reason=reason,
+        detail=_CEILINGS.get(reason) or _PAUSED[reason],
+        until=format_time(until) if until else None,
+    )
 
 
 def recharge_unanswered(recharge: Recharge) -> Event:
     """`recharge.unanswered`: the payment side has not answered several requests."""
-    data = {
-        "amount": format_amount(recharge.amount_micros),
-        "asks": recharge.asks,
-        "requested_at": format_time(recharge.requested_at),
-        "what_to_do": "Check the payment provider: the request is repeated with the same id.",
-    }
-    return Event(alerts.RECHARGE_UNANSWERED, data, recharge=recharge.number)
+    return event_of(
+        alerts.RECHARGE_UNANSWERED,
+        "Check the payment provider: the request is repeated with the same id.",
+        recharge,
+        amount=format_amount(recharge.amount_micros),
+        asks=recharge.asks,
+        requested_at=format_time(recharge.requested_at),
+    )
 
 
-def dial_out_stopped(reason: str, since: datetime) -> Event:
-    """`dial_out.stopped`, repeated: the hold book emitted it first."""
-    data = {
-        "reason": reason,
-        "since": format_time(since),
-        "what_to_do": "Find out who dialled, then restart dial-out of the account.",
-    }
-    return Event(alerts.DIAL_OUT_STOPPED, data)
+def dial_out_stopped(reason: str, since: datetime | None = None) -> Event:
+    """`dial_out.stopped`; repeated: `since` then, for the hold book emitted it first."""
+    action = "Find out who dialled, then restart dial-out of the account."
+    times = format_time(since) if since else None
+    return event_of(alerts.DIAL_OUT_STOPPED, action, reason=reason, since=times)
 
 
 def with_money(event: Event, balance_micros: int, currency: str) -> Event:

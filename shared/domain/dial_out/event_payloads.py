@@ -8,11 +8,11 @@ from shared.domain.common.calendar import month_of
 from shared.domain.common.money import format_amount
 from shared.domain.credits.alerts import (
     DIAL_OUT_RESTARTED,
-    DIAL_OUT_STOPPED,
     NEW_REGION,
     OVER_BUDGET,
     Event,
 )
+from shared.domain.credits.event_payloads import event_of
 from shared.domain.dial_out.budgets import BudgetMode, BudgetPeriod, BudgetUse, Limit
 from shared.domain.dial_out.budgets import NewRegion as NewRegionMode
 from shared.domain.dial_out.hold_book import HoldState, budget_uses
@@ -51,17 +51,6 @@ def over_budget(
     return state, tuple(events)
 
 
-def stopped(why: str) -> Event:
-    """Dial-out of the account is stopped."""
-    return Event(
-        DIAL_OUT_STOPPED,
-        {
-            "reason": why,
-            "what_to_do": "Find out who dialled, then restart dial-out of the account.",
-        },
-    )
-
-
 def restarted() -> Event:
     """Dial-out of the account has been started again: ends the ledger's alert of the stop."""
     return Event(DIAL_OUT_RESTARTED, {})
@@ -69,15 +58,13 @@ def restarted() -> Event:
 
 def _spent(use: BudgetUse) -> Event:
     """Without the name of an organizer or a room, which may be erased one day."""
-    return Event(
+    return event_of(
         OVER_BUDGET,
-        {
-            "scope": use.scope.value,
-            "period": use.period.value,
-            "amount": format_amount(use.budget.amount_micros),
-            "spent": format_amount(use.used_micros),
-            "what_to_do": "Calls go on. Raise the budget, or make it a hard one.",
-        },
+        "Calls go on. Raise the budget, or make it a hard one.",
+        scope=use.scope.value,
+        period=use.period.value,
+        amount=format_amount(use.budget.amount_micros),
+        spent=format_amount(use.used_micros),
     )
 
 

@@ -12,6 +12,7 @@ from typing import Protocol
 from shared.domain.common import limits
 from shared.domain.common.calendar import local_day
 from shared.domain.credits.alerts import Event
+from shared.domain.credits.event_payloads import dial_out_stopped
 from shared.domain.dial_out import denials, event_payloads
 from shared.domain.dial_out.budgets import (
     BudgetMode,
@@ -341,4 +342,4 @@ def _breaker(
     why = breaker_excess(use) if use else None
     if why is None or state.stopped:
         return state, ()
-    return replace(state, stopped=why, halted_at=now), (event_payloads.stopped(why),)
+    return replace(state, stopped=why, halted_at=now), (dial_out_stopped(why),)

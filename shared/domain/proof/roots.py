@@ -4,11 +4,13 @@ import base64
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import date, datetime
+from functools import partial
 from typing import Any
 
 from shared.domain.common.canonical import canonical_json, format_time, parse_time
+from shared.domain.common.documents import stored
 from shared.domain.common.money import format_amount, parse_balance
 from shared.domain.proof.commits import document_hash
 
@@ -78,7 +80,13 @@ class ProofKey:
     time from which another person may have held the private key."""
 
     id: str
-    public_key: bytes
+    public_key: bytes = field(
+        metadata=stored(
+            form=str,
+            read=partial(base64.b64decode, validate=True),
+            write=lambda key: base64.b64encode(key).decode(),
+        )
+    )
     since: datetime
     until: datetime | None = None
     compromised_at: datetime | None = None

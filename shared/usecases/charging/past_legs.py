@@ -9,7 +9,7 @@ from shared.domain.common import limits
 from shared.domain.common.canonical import parse_time
 from shared.domain.common.errors import LedgerCorrupt
 from shared.domain.ledger.model import Entry
-from shared.ports.ledger import Ledger
+from shared.ports.ledger import Ledger, commit_before
 
 
 class JournalPosition(NamedTuple):
@@ -85,6 +85,5 @@ class PastLegs:
         searched."""
         if span.since is None or last <= limits.JOURNAL_PAGE_ROWS:
             return 0
-        ahead = timedelta(seconds=limits.LEG_FUTURE_SECONDS_MAX, microseconds=1)
-        before = await self.ledger.commit_at(account, span.since - ahead)
-        return before.number if before else 0
+        ahead = timedelta(seconds=limits.LEG_FUTURE_SECONDS_MAX)
+        return await commit_before(self.ledger, account, span.since - ahead)

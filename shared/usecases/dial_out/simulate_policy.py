@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from shared.concurrency import gather_bounded
 from shared.domain.common import limits
@@ -17,7 +17,7 @@ from shared.domain.ledger.model import Entry
 from shared.domain.ledger.stored_charge import ChargeRecord
 from shared.domain.numbers.numbers import look_up
 from shared.pacing import yield_to_others
-from shared.ports.ledger import Ledger
+from shared.ports.ledger import Ledger, commit_before, commits_after
 from shared.usecases.directory.directory_cache import DirectoryCache
 
 
@@ -75,27 +75,20 @@ class SimulatePolicy:
     ) -> tuple[list[Entry], bool]:
         """(first debits of the period's dial-outs, whether there are more)."""
         dial_outs: list[Entry] = []
-        seen = after = 0
-        if since is not None:  # nothing before it is read
-            before = await self.ledger.commit_at(account, since - timedelta(microseconds=1))
-            after = before.number if before else 0
-        while commits := await self.ledger.history(account, after=after):
-            for commit in commits:
-                await yield_to_others()
-                if until is not None and commit.at >= until:
-                    return dial_outs, False
-                for entry in commit.entries:
-                    if not entry.is_first_debit or (since is not None and entry.at < since):
-                        continue
-                    if (
-                        seen == limits.WHAT_IF_DEBITS_MAX
-                        or len(dial_outs) == limits.WHAT_IF_LEGS_MAX
-                    ):
-                        return dial_outs, True
-                    seen += 1
-                    if _kind(entry) == LegKind.DIAL_OUT.value:
-                        dial_outs.append(entry)
-            after = commits[-1].number
+        seen = 0
+        # Nothing before the period is read.
+        after = await commit_before(self.ledger, account, since) if since else 0
+        async for commit in commits_after(self.ledger, account, after):
+            if until is not None and commit.at >= until:
+                break
+            for entry in commit.entries:
+                if not entry.is_first_debit or (since is not None and entry.at < since):
+                    continue
+                if seen == limits.WHAT_IF_DEBITS_MAX or len(dial_outs) == limits.WHAT_IF_LEGS_MAX:
+                    return dial_outs, True
+                seen += 1
+                if _kind(entry) == LegKind.DIAL_OUT.value:
+                    dial_outs.append(entry)
         return dial_outs, False
 
     def _call(

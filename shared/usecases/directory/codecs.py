@@ -4,7 +4,6 @@ Stored documents never depend on the bodies of the API. A document that can't be
 SettingsUnreadable, which names it; fields that this version does not know are left alone.
 """
 
-import base64
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -84,26 +83,13 @@ def _read_by[Fact](
 
 def proof_key_document(key: ProofKey) -> Document:
     """A public key without its id, which the record carries."""
-    return {
-        "public_key": base64.b64encode(key.public_key).decode(),
-        "since": format_time(key.since),
-        "until": format_time(key.until) if key.until else None,
-        "compromised_at": format_time(key.compromised_at) if key.compromised_at else None,
-    }
+    return to_document(key, exclude={"id"})
 
 
 @_read_by(Kind.PROOF_KEY)
 def proof_key(record: StoredDocument) -> ProofKey:
     """The public key of a record."""
-    document: Document = record.document
-    until, compromised_at = document["until"], document["compromised_at"]
-    return ProofKey(
-        record.key,
-        base64.b64decode(document["public_key"], validate=True),
-        parse_time(document["since"]),
-        parse_time(until) if until else None,
-        parse_time(compromised_at) if compromised_at else None,
-    )
+    return from_document(ProofKey, record.document, id=record.key)
 
 
 def account_document(account: Account) -> Document:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from shared.concurrency import gather_bounded
 from shared.domain.common import limits
@@ -22,7 +22,13 @@ from shared.domain.legs.leg import decode_leg_key
 from shared.domain.legs.parking import ParkedLeg, ParkStatus
 from shared.pacing import yield_to_others
 from shared.ports.clock import Clock
-from shared.ports.ledger import Commit, Ledger, LegRecord, Verification
+from shared.ports.ledger import (
+    Commit,
+    Ledger,
+    LegRecord,
+    Verification,
+    commit_before,
+)
 from shared.ports.legs import ParkingLot
 from shared.ports.proofs import Anchors, Proofs
 from shared.usecases.directory.directory_cache import DirectoryCache
@@ -88,8 +94,7 @@ class ReadLedger:
             pattern = re.compile(rf"{re.escape(account)}\|([0-9]{{1,18}})\|([0-9]{{1,18}})")
             after, skip = map(int, from_cursor(cursor, pattern.fullmatch).groups())
         if cursor is None and filters.since is not None:  # nothing before it is read
-            before = await self.ledger.commit_at(account, filters.since - timedelta(microseconds=1))
-            after = before.number if before else 0
+            after = await commit_before(self.ledger, account, filters.since)
         entries: list[Entry] = []
         for _ in range(limits.ENTRY_SCANS_MAX):
             commits = await self.ledger.history(account, after=after)

@@ -10,9 +10,9 @@ A ledger with a problem is not anchored: its anchor of the night before is ancho
 the problem is reported every night until the ledger is restored or that anchor is set aside.
 """
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
+from functools import partial
 
 from shared.concurrency import gather_bounded
 from shared.domain.common import limits
@@ -24,6 +24,7 @@ from shared.ports.clock import Clock
 from shared.ports.denials import Denials
 from shared.ports.ledger import Ledger
 from shared.ports.notices import DueMark, DueMarks, Notices
+from shared.ports.paging import pages
 from shared.ports.proofs import Anchor, Anchors
 from shared.telemetry import failure
 from shared.usecases.credits.watch_balances import EVENTS, HOLD_EVENTS, WatchBalances
@@ -70,7 +71,7 @@ class AuditLedgers:
         """Audit all accounts. One that fails is reported and does not stop the others."""
         result = AuditResult(self.clock.now().date())
         heads: list[Anchor] = []
-        async for page in self._pages():
+        async for page in pages(partial(self.accounts.page, _AUDITOR)):
             anchors = await gather_bounded(
                 lambda account: self._one(account, result),
                 page,
@@ -81,16 +82,6 @@ class AuditLedgers:
         if self.anchors is not None:
             result.anchored = await self.anchors.write(result.day, heads)
         return result
-
-    async def _pages(self) -> AsyncIterator[list[Account]]:
-        cursor: str | None = None
-        while True:
-            page, cursor = await self.accounts.page(
-                _AUDITOR, limit=limits.LIST_ITEMS_MAX, cursor=cursor
-            )
-            yield list(page)
-            if cursor is None:
-                return
 
     async def _one(self, account: Account, result: AuditResult) -> Anchor | None:
         """The anchor of an account; the one before where anything is wrong."""
@@ -147,17 +138,11 @@ class AuditLedgers:
         if state is None or not state.alerts:
             return
         await self.watch_balances.end_stops(account, state)
-        cursor: str | None = None
-        while True:
-            page, cursor = await self.notices.alerts(
-                account, limit=limits.LIST_ITEMS_MAX, cursor=cursor
-            )
+        async for page in pages(partial(self.notices.alerts, account)):
             now = self.clock.now()
             for alert in page:
                 if alert.over_at is None and alert_evaluation.is_over(state, alert, now):
                     await self.notices.end(account, alert.number, now)
-            if cursor is None:
-                return
 
     async def _check_overdue(self, account: Account, result: AuditResult) -> None:
         """Publish and carry out everything that was due before the last ticks and is not done."""

@@ -17,7 +17,7 @@ from shared.domain.proof.rates import RateName, rate_document
 from shared.domain.proof.roots import SignedRoot
 from shared.pacing import yield_to_others
 from shared.ports.clock import Clock
-from shared.ports.ledger import Commit, Ledger
+from shared.ports.ledger import Commit, Ledger, commits_after
 from shared.ports.proofs import Proofs
 from shared.ports.rate_cards import RateCardStore
 from shared.usecases.proof.proof_keys import ProofKeys
@@ -127,23 +127,19 @@ class _Commits:
     """The commits of an account after a number, in order."""
 
     def __init__(self, ledger: Ledger, account: str, after: int) -> None:
-        self._ledger = ledger
-        self._account = account
-        self._after = after
-        self._page: list[Commit] = []
+        self._rest = commits_after(ledger, account, after)
+        self._next: Commit | None = None
 
     async def peek(self) -> Commit | None:
         """The next commit, or None."""
-        if not self._page:
-            self._page = (await self._ledger.history(self._account, after=self._after))[::-1]
-        return self._page[-1] if self._page else None
+        if self._next is None:
+            self._next = await anext(self._rest, None)
+        return self._next
 
     async def before(self, moment: datetime) -> AsyncIterator[Commit]:
         """The next commits, up to the first one at or after a moment."""
         while (commit := await self.peek()) is not None and commit.at < moment:
-            await yield_to_others()
-            self._page.pop()
-            self._after = commit.number
+            self._next = None
             yield commit
 
 

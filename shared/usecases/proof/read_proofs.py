@@ -20,7 +20,7 @@ from shared.domain.proof.receipts import EntryCorrection, Proven, receipt_docume
 from shared.domain.proof.roots import DayRoot, SignedRoot
 from shared.pacing import yield_to_others
 from shared.ports.clock import Clock
-from shared.ports.ledger import Commit, Ledger
+from shared.ports.ledger import Commit, Ledger, commits_after
 from shared.ports.proofs import Proofs
 from shared.ports.rate_cards import RateCardStore
 from shared.usecases.directory.directory_cache import DirectoryCache
@@ -237,7 +237,7 @@ class ReadProofs:
     ) -> ProvenDay:
         """The commits in no closed day yet, up to the end of a month."""
         day = DayTree(account.id, last)
-        async for commit in self._commits(account.id, day.after):
+        async for commit in commits_after(self.ledger, account.id, day.after):
             if commit.at >= end:
                 break
             day.add(commit.public(account.id, day.head))
@@ -363,7 +363,7 @@ class ReadProofs:
         hashes = await self.ledger.public_hashes(account, after=root.after, until=root.last)
         if hashes is None:
             hashes, public = [], root.base
-            async for commit in self._commits(account, root.after, root.last):
+            async for commit in commits_after(self.ledger, account, root.after, root.last):
                 public = commit.public(account, public).public_hash()
                 hashes.append(public)
         return tuple(map(bytes.fromhex, hashes))
@@ -378,7 +378,7 @@ class ReadProofs:
         day = DayTree(account.id, last)
         hashes = await self.ledger.public_hashes(account.id, after=day.after)
         if hashes is None:
-            async for commit in self._commits(account.id, day.after):
+            async for commit in commits_after(self.ledger, account.id, day.after):
                 day.add(commit.public(account.id, day.head))
         elif hashes:
             (end,) = await self.ledger.journal(
@@ -407,20 +407,6 @@ class ReadProofs:
             is_interim=True,
         )
         return ProvenDay(self.keys.sign(root), tuple(day.leaves), rates)
-
-    async def _commits(
-        self, account: str, after: int, until: int | None = None
-    ) -> AsyncIterator[Commit]:
-        while until is None or after < until:
-            page = await self.ledger.history(account, after=after)
-            for commit in page:
-                if until is not None and commit.number > until:
-                    return
-                await yield_to_others()
-                yield commit
-            if not page:
-                return
-            after = page[-1].number
 
 
 def _open_day(last: SignedRoot | None, day: str) -> str:

@@ -17,7 +17,7 @@ from shared.domain.usage.leg_selection import LegOrder, LegSelection
 from shared.domain.usage.usage import UsageSpan
 from shared.pacing import yield_to_others
 from shared.ports.clock import Clock
-from shared.ports.ledger import Commit, Ledger
+from shared.ports.ledger import Commit, Ledger, commit_before, commits_after
 from shared.ports.legs import ParkingLot
 from shared.usecases.directory.directory_cache import DirectoryCache
 from shared.usecases.usage.spans import requested_span
@@ -220,21 +220,18 @@ class ListLegs:
         if span.by is UsageTime.ANSWERED:  # a bridge's clock may be ahead
             ahead = timedelta(seconds=limits.LEG_FUTURE_SECONDS_MAX)
         after = await self._commit_before(account, span.since - ahead)
-        while commits := await self.ledger.history(account, after=after):
-            for commit in commits:
-                await yield_to_others()
-                for entry in commit.entries:
-                    if entry.leg is None:
-                        continue
-                    if (collected := legs.get(entry.leg)) is not None:
-                        collected.correct(entry, entry.charge)
-                    elif leg := _candidate(entry, query, span):
-                        legs[entry.leg] = leg
-                if len(legs) > limits.LISTED_LEGS_MAX:
-                    is_booked = span.by is UsageTime.BOOKED
-                    times = (leg.booked_at if is_booked else leg.called_at for leg in legs.values())
-                    raise _too_many(sorted(times))
-            after = commits[-1].number
+        async for commit in commits_after(self.ledger, account, after):
+            for entry in commit.entries:
+                if entry.leg is None:
+                    continue
+                if (collected := legs.get(entry.leg)) is not None:
+                    collected.correct(entry, entry.charge)
+                elif leg := _candidate(entry, query, span):
+                    legs[entry.leg] = leg
+            if len(legs) > limits.LISTED_LEGS_MAX:
+                is_booked = span.by is UsageTime.BOOKED
+                times = (leg.booked_at if is_booked else leg.called_at for leg in legs.values())
+                raise _too_many(sorted(times))
         collected_legs = list(legs.values())
         if query.wanted.number is not None:
             await self._name(account, collected_legs)
@@ -295,8 +292,7 @@ class ListLegs:
         if moment > self.clock.now():
             state = await self.ledger.state(account)
             return state.commit if state else 0
-        before = await self.ledger.commit_at(account, moment - timedelta(microseconds=1))
-        return before.number if before else 0
+        return await commit_before(self.ledger, account, moment)
 
 
 def _too_many(times: Sequence[datetime]) -> Invalid:

@@ -11,7 +11,7 @@ from shared.domain.usage.leg_facts import UsageTime
 from shared.domain.usage.usage import Counted, Grouping, GroupKey, UsageSpan, UsageTotal
 from shared.pacing import yield_to_others
 from shared.ports.clock import Clock
-from shared.ports.ledger import Ledger
+from shared.ports.ledger import Ledger, commit_before, commits_after
 from shared.usecases.directory.directory_cache import DirectoryCache
 from shared.usecases.usage.spans import requested_span
 
@@ -68,17 +68,12 @@ async def count(ledger: Ledger, account: str, span: UsageSpan, after: int | None
         ahead = timedelta(0)
         if span.by is UsageTime.ANSWERED:  # a bridge's clock may be ahead
             ahead = timedelta(seconds=limits.LEG_FUTURE_SECONDS_MAX)
-        first = span.since - ahead - timedelta(microseconds=1)
-        before = await ledger.commit_at(account, first)
-        after = before.number if before else 0
-    while commits := await ledger.history(account, after=after):
-        for commit in commits:
-            await yield_to_others()
-            if span.by is UsageTime.BOOKED and commit.at >= span.until:
-                return await resolved(ledger, account, counted)
-            for entry in commit.entries:
-                counted.add(entry)
-        after = commits[-1].number
+        after = await commit_before(ledger, account, span.since - ahead)
+    async for commit in commits_after(ledger, account, after):
+        if span.by is UsageTime.BOOKED and commit.at >= span.until:
+            break
+        for entry in commit.entries:
+            counted.add(entry)
     return await resolved(ledger, account, counted)
 
 

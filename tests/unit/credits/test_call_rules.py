@@ -187,14 +187,14 @@ def test_a_charge_from_the_queue_evaluates_the_rules(app: Product) -> None:
 
     async def charge() -> None:
         await app.container.charge_legs([queued], seconds=10)
-        await reached(app)
+        await reached(app, steps=3)
 
     app.run(charge())
     assert [data["percent"] for data in events(app, "spend.reached")] == [50, 80, 100]
 
 
-async def reached(app: Product) -> None:
-    while not events(app, "spend.reached"):
+async def reached(app: Product, steps: int = 1) -> None:
+    while len(events(app, "spend.reached")) < steps:
         await asyncio.sleep(0.01)
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from shared.adapters.ledger.rows import SCHEMA, TABLE, event_key
+from shared.adapters.delivery.outbox import event_key
+from shared.adapters.ledger.rows import SCHEMA, TABLE
 from shared.adapters.tables.packing import pack
 from shared.domain.common import limits
 from shared.domain.common.errors import OutcomeUnknown, QueueUnavailable, StoreUnavailable
