@@ -40,6 +40,7 @@ from shared.domain.directory.access import ALL_ACCOUNTS, Principal, Role
 from shared.domain.directory.entities import BridgeInput, Registration
 from shared.domain.directory.request_signatures import AuthScheme
 from shared.domain.legs.leg import EndedLeg, QueuedLeg, encode_leg_key
+from shared.ports.activity import PostCounts
 from shared.ports.notices import DueMark, DueMarks
 from shared.ports.queues import Message
 from shared.settings import Settings
@@ -336,6 +337,8 @@ class Quarter:
             done += sum(len(each.legs) for each in today)
         self.clock.moment = self.until
         parked += await self._conflict(played)
+        await self._note_posts(played)
+        self.clock.moment = self.until
         await self._close()
         await self.marks.write(self.until)
         state = await self.container.ledger.state(ACCOUNT)
@@ -561,6 +564,17 @@ class Quarter:
         queued = [QueuedLeg(longer, self.clock.moment)]
         [outcome] = await self.container.charge_legs(queued, seconds=30)
         return int(outcome.parked is not None)
+
+    async def _note_posts(self, played: Sequence[Meeting]) -> None:
+        """Count the posts of the last day, and the last one of each bridge, for the status."""
+        legs = sorted((leg for each in played for leg in each.legs), key=lambda leg: leg.ended_at)
+        last = {leg.bridge: leg for leg in legs}
+        for leg in legs:
+            if leg is last[leg.bridge] or leg.ended_at > self.until - timedelta(days=1):
+                self.clock.moment = leg.ended_at
+                counts = PostCounts(leg.ended_at, legs=1)
+                self.container.bridge_posts.note(leg.bridge, counts)
+        await self.container.bridge_posts.flush()
 
     async def _close(self) -> None:
         """The nightly job's work for an account."""

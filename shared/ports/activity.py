@@ -43,6 +43,10 @@ class BridgePosts(Protocol):
         """Add the outcomes of a post, or of later parking. Never raises."""
         ...
 
+    async def flush(self) -> None:
+        """Write the counts now. Never raises; counts that could not be written are kept."""
+        ...
+
     async def last_day(self, bridge: str) -> PostCounts:
         """The sums of the last 24 hours, to the hour. Raises StoreUnavailable."""
         ...

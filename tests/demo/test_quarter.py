@@ -80,6 +80,8 @@ def test_a_quarter_has_something_of_everything(played: tuple[Product, Played]) -
         assert entries[kind] >= 1, (kind, entries)
     assert len(reasons) >= 3, reasons
     assert report.denied >= 20
+    bridges = {each["bridge"]: each for each in app.get("/api/v1/status").json["bridges"]}
+    assert all(bridges[bridge]["last_leg_at"] for bridge in BRIDGES)
     assert sum(row["corrections"] not in {"", "[]"} for row in legs) >= 10
 
 

@@ -48,6 +48,9 @@ class TableBridgePosts:
 
     async def _write_soon(self) -> None:
         await asyncio.sleep(limits.POSTS_LINGER_SECONDS)
+        await self.flush()
+
+    async def flush(self) -> None:
         self._process = self._process or self._ids.token(limits.COMMIT_ID_BYTES)
         this_hour = self._clock.now().astimezone(UTC).strftime(_HOUR)
         for (bridge, hour), counted in list(self._hours.items()):
