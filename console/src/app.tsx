@@ -110,7 +110,8 @@ function Tools(props: { onLanguage: (wanted: "en" | "fr") => void; caller: Calle
 }
 
 function Shell(props: { tools: JSX.Element; version: string; caller: Caller }): JSX.Element {
-  const { page, query } = usePlace();
+  const at = usePlace();
+  const { page, query } = at;
   const [isOpen, setOpen] = useState(false);
   const entry = [...PAGES, ...HIDDEN].find((each) => each.page === (page || "overview"));
   const may = PAGES.filter((each) => holds(props.caller, each.roles));
@@ -165,7 +166,7 @@ function Shell(props: { tools: JSX.Element; version: string; caller: Caller }): 
         </div>
       </aside>
       <main id="main" tabIndex={-1}>
-        <Fence at={href(page, query)}>
+        <Fence at={at}>
           <Suspense fallback={null}>
             {may.length === 0 ? (
               <Page title={t("No page for this role")}>
@@ -185,13 +186,13 @@ function Shell(props: { tools: JSX.Element; version: string; caller: Caller }): 
   );
 }
 
-/** A page that fails is replaced by its error until the address changes. */
-class Fence extends Component<{ at: string; children: ComponentChildren }, { error?: unknown }> {
+/** A page that fails is replaced by its error until the next navigation, also to the same address. */
+class Fence extends Component<{ at: object; children: ComponentChildren }, { error?: unknown }> {
   override state: { error?: unknown } = {};
   static override getDerivedStateFromError(error: unknown): { error: unknown } {
     return { error };
   }
-  override componentDidUpdate(before: { at: string }): void {
+  override componentDidUpdate(before: { at: object }): void {
     if (before.at !== this.props.at && this.state.error !== undefined) this.setState({ error: undefined });
   }
   override render(): ComponentChildren {

@@ -70,7 +70,6 @@ for (const [width, theme] of [
     const leg = (await api(`/accounts/${account}/legs?limit=1&status=charged`)).items[0].leg;
     for (const place of [...PAGES, `leg?leg=${encodeURIComponent(leg)}`]) {
       requests.clear();
-      answers.length = 0;
       await visit(page, place);
       const name = place.replace(/[^\w]+/g, "-").slice(0, 32);
       await page.screenshot({ path: `${pictures}/${name}-${width}-${theme}.png`, fullPage: width >= 600 });
@@ -87,7 +86,7 @@ for (const [width, theme] of [
         assert.ok(known.has(value), `${place}: ${value} is not the API's`);
       }
       const amounts = numbers(bodies);
-      for (const text of await counts(page)) assert.ok(amounts.has(text), `${place}: ${text} is not the API's`);
+      for (const text of await counts(page)) assert.ok(amounts.has(text) || known.has(text), `${place}: ${text} is not the API's`);
     }
     assert.deepEqual(wrong, []);
     await context.close();
