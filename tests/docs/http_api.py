@@ -14,6 +14,7 @@ from shared.contracts.openapi.descriptions import TAGS
 from shared.contracts.openapi.document import document, recorded
 from shared.domain.directory.access import Role
 from tests.docs.markdown import block, code, page, table
+from tests.openapi.session import FILES
 
 type Json = dict[str, Any]
 FOLDER = "docs/reference/http-api"
@@ -260,8 +261,12 @@ def _example(route: Route) -> list[str]:
     path = f"{route.method} /api/{route.path}"
     if "request" in example:
         lines += [code(path), "", *block(example["request"])]
+    is_shown = "request" in example or route.name in FILES
+    for part, (media_type, text) in FILES.get(route.name, {}).items():
+        place = f"{code(path)}, part {code(part)}, " if part else f"{code(path)}, "
+        lines += [f"{place}{code(media_type)}:", "", *block(text, "text")]
     if "response" in example:
-        lines += [*([] if "request" in example else [code(path), ""]), *block(example["response"])]
+        lines += [*([] if is_shown else [code(path), ""]), *block(example["response"])]
     elif "media_type" in example:
         lines += [f"{code(path)} answers a file of type {code(example['media_type'])}.", ""]
     else:

@@ -1,11 +1,14 @@
 """The generated pages are those of the code, and their facts about settings and limits are true."""
 
+import re
 from functools import reduce
 from pathlib import Path
 
 import pytest
 
 from functions.http import ROUTES
+from perminute_cli.failures import ANSWER_IS_NO, USAGE
+from shared.contracts.openapi.document import recorded
 from shared.settings import Settings, SettingsError
 from tests.docs import limits as limits_page
 from tests.docs import tables
@@ -14,6 +17,7 @@ from tests.docs.reference import ROOT, pages
 from tests.docs.row_properties import PROPERTIES
 from tests.docs.settings import KEY, NEEDED, SETTINGS, Setting, uses
 from tests.infra.test_settings import RecordingEnvironment
+from tests.openapi.session import FILES
 from tests.schemas.test_schemas import RELEASES, release
 
 PAGES = pages()
@@ -124,3 +128,20 @@ def test_every_table_of_the_source_is_on_the_page_and_every_recorded_row_has_its
 def test_every_row_of_a_release_has_its_kind(name: str) -> None:
     for row in release(name)["rows"]:
         tables.kind_of([row["table"], row["partition"], row["key"]])
+
+
+def test_the_page_of_the_command_line_has_its_exit_statuses() -> None:
+    page = (ROOT / "docs" / "cli.md").read_text("utf-8")
+    table = page.partition("| status | means |")[2].partition("\n\n")[0]
+
+    assert re.findall(r"(?m)^\| (\d+) \|", table) == ["0", str(ANSWER_IS_NO), str(USAGE)]
+
+
+def test_every_route_with_a_body_has_a_request_on_its_page() -> None:
+    without = [
+        route.name
+        for route in ROUTES
+        if route.body and "request" not in recorded()[route.name] and route.name not in FILES
+    ]
+
+    assert without == []

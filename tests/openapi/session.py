@@ -61,6 +61,33 @@ DEAD_EVENT = json.dumps(
 NO_PRICE = {**LEG, "leg_id": "9f2c-2", "to": "+390669812345"}
 
 
+_MAPPING = {
+    "currency": "USD",
+    "rounding": {"mode": "half_up", "decimals": 4},
+    "columns": {"prefix": "Code", "destination": ["Name"], "price": "Rate"},
+}
+_RECORD = "lost-1,dial_out,+442079460000,,2026-11-20T10:00:00Z,60,0.10,USD"
+FILES: Mapping[str, Mapping[str, tuple[str, str]]] = {
+    "put_organizers": {
+        "": ("text/csv", "id,cost_center\nann@contoso.com,sales\nken@contoso.com,ops\n"),
+    },
+    "put_conferences": {"": ("text/csv", "conference;organizer\n3002;ann@contoso.com\n")},
+    "put_service_numbers": {"": ("text/csv", "number,kind\n+33170180001,toll_free\n")},
+    "import_rate_card_version": {
+        "mapping": ("application/json", json.dumps(_MAPPING)),
+        "deck": ("text/csv", "Code,Name,Rate\n44,United Kingdom,0.0110\n"),
+    },
+    "post_reconciliation": {
+        "mapping": ("text/plain", "perminute"),
+        "file": (
+            "text/csv",
+            f"leg,kind,to,from,answered_at,talk_seconds,amount,currency\n{_RECORD}\n",
+        ),
+    },
+}
+"""The bodies that are no JSON: media type and text by part, "" for the whole body."""
+
+
 @dataclass
 class Session:
     """Calls by function name; `played` has what became of each."""
@@ -150,7 +177,7 @@ def _prices(session: Session) -> None:
     session.call("list_rate_cards", "GET", "rate-cards")
     session.call("get_rate_card", "GET", f"rate-cards/{CARD}")
     session.call("get_price_list", "GET", f"rate-cards/{CARD}/price-list")
-    form, media_type = _deck_form()
+    form, media_type = _form(FILES["import_rate_card_version"])
     answer = session.admin.request(
         "POST",
         f"rate-cards/carrier/import?effective_from={VERSION}",
@@ -165,19 +192,7 @@ def _prices(session: Session) -> None:
     )
 
 
-def _deck_form() -> tuple[bytes, str]:
-    mapping = {
-        "currency": "USD",
-        "rounding": {"mode": "half_up", "decimals": 4},
-        "columns": {"prefix": "Code", "destination": ["Name"], "price": "Rate"},
-    }
-    return _form(
-        mapping=("application/json", json.dumps(mapping)),
-        deck=("text/csv", "Code,Name,Rate\n44,United Kingdom,0.0110\n"),
-    )
-
-
-def _form(**parts: tuple[str, str]) -> tuple[bytes, str]:
+def _form(parts: Mapping[str, tuple[str, str]]) -> tuple[bytes, str]:
     lines: list[str] = []
     for name, (media_type, text) in parts.items():
         lines += ["--part", f'content-disposition: form-data; name="{name}"; filename="{name}"']
@@ -218,16 +233,13 @@ def _account(session: Session) -> None:
     session.call("put_service_number", "PUT", f"{path}/service-numbers/%2B33170180000", number)
     for name in ("organizers", "conferences", "service-numbers"):
         session.call(f"list_{name.replace('-', '_')}", "GET", f"{path}/{name}")
-    files = {
-        "organizers": "id,cost_center\nann@contoso.com,sales\nken@contoso.com,ops\n",
-        "conferences": "conference;organizer\n3002;ann@contoso.com\n",
-        "service-numbers": "number,kind\n+33170180001,toll_free\n",
-    }
-    for name, text in files.items():
+    for name in ("organizers", "conferences", "service-numbers"):
+        function = f"put_{name.replace('-', '_')}"
+        media_type, text = FILES[function][""]
         answer = session.admin.request(
-            "PUT", f"{path}/{name}", text.encode(), headers={"content-type": "text/csv"}
+            "PUT", f"{path}/{name}", text.encode(), headers={"content-type": media_type}
         )
-        session.note(f"put_{name.replace('-', '_')}", answer)
+        session.note(function, answer)
     session.call("get_region", "GET", f"regions/GB?account={ACCOUNT}")
     session.call("list_regions", "GET", f"regions?account={ACCOUNT}")
     session.call("get_service_number", "GET", f"{path}/service-numbers/%2B33170180000")
@@ -310,11 +322,7 @@ def _reratings(session: Session) -> None:
     session.call("post_rerating", "POST", "reratings", requested)
     other = {"rate_card": "carrier", "month": "2026-11"}
     session.call("post_price_what_if", "POST", f"accounts/{ACCOUNT}/rate-card/what-if", other)
-    record = "lost-1,dial_out,+442079460000,,2026-11-20T10:00:00Z,60,0.10,USD"
-    form, media_type = _form(
-        mapping=("text/plain", "perminute"),
-        file=("text/csv", f"leg,kind,to,from,answered_at,talk_seconds,amount,currency\n{record}\n"),
-    )
+    form, media_type = _form(FILES["post_reconciliation"])
     answer = session.admin.request(
         "POST",
         f"accounts/{ACCOUNT}/reconciliations",
