@@ -40,6 +40,7 @@ from shared.domain.legs.leg import EndedLeg
 
 GAPS_NAMED_MAX = 10
 LATER_LISTS = "later lists of participants"
+CONNECTED, INCOMING = "CallConnected", "IncomingCall"
 SOURCE = "IncomingCall, AddParticipantSucceeded or an operationContext"
 _FAILED = frozenset({"AddParticipantFailed", "CreateCallFailed", "CancelAddParticipantSucceeded"})
 _ADDED = frozenset({"AddParticipantSucceeded", "MoveParticipantSucceeded"})
@@ -284,8 +285,16 @@ def _participant(
         if missing or source is None or ended_at is None or joined_at is None or ended_by is None:
             made.append(Waiting(slot, tuple(missing), uses, ended_by, {"to": number}))
             continue
-        leg = _leg(settings, source, phone, count, (joined_at, ended_at), first)
-        made.append(Complete(leg, uses, ended_by, () if gone is not None else (LATER_LISTS,), slot))
+        lacks = () if gone is not None else (LATER_LISTS,)
+        connected: Mapping[str, object] = {}
+        if source.facts["type"] == "IncomingCall":  # its context is stated when it is answered
+            found = [event.facts for event in events if event.facts["type"] == CONNECTED]
+            connected = next((each for each in found if each["has_context"]), {})
+            lacks = lacks if found else (*lacks, CONNECTED)
+        elif source.facts["type"] == CONNECTED and not source.facts.get("authorization"):
+            lacks = (*lacks, INCOMING)  # the call may have been answered with the context
+        leg = _leg(settings, source, phone, count, (joined_at, ended_at), first, connected)
+        made.append(Complete(leg, uses, ended_by, lacks, slot))
     return made
 
 
@@ -329,11 +338,13 @@ def _leg(
     count: int,
     times: tuple[datetime, datetime],
     first: CallEvent,
+    connected: Mapping[str, object],
 ) -> EndedLeg:
     facts, number = source.facts, phone.partition("_")[0]
     is_incoming = facts["type"] == "IncomingCall"
-    main = first.facts["connection"] or first.call
-    conference = None if is_incoming else text_of(facts["conference"])
+    main = connected.get("leg_id") or first.facts["connection"] or first.call
+    stated = connected if is_incoming else facts
+    conference = text_of(stated.get("conference"))
     is_alone = facts["type"] == "CallConnected" and len(_phones(first)) == 1
     own = phone if count == 1 else f"{phone}|{count}"
     # A participant of another call may have called or been called.
@@ -348,8 +359,8 @@ def _leg(
         started_at=times[0],
         answered_at=times[0],
         ended_at=end_of(*times),
-        account=text_of(facts.get("account")),
-        organizer=text_of(facts.get("organizer")),
+        account=text_of(stated.get("account")),
+        organizer=text_of(stated.get("organizer")),
         authorization=text_of(facts.get("authorization")),
     )
 

@@ -653,6 +653,32 @@ ACS: dict[str, Call] = {
         [],
         ["incomplete"],
     ),
+    "a caller whose call was answered with a context": (
+        "acs",
+        [
+            acs("IncomingCall", 0, **{"to": phone(OURS), "from": phone(PARIS)}),
+            acs(
+                "CallConnected",
+                0,
+                operationContext=json.dumps({"conference_id": "weekly", "account": "contoso"}),
+            ),
+            listed(0, 1, PARIS),
+            listed(60, 2),
+            OVER,
+        ],
+        [("dial_in", OURS, "weekly", 60)],
+        [],
+    ),
+    "a caller without CallConnected": (
+        "acs",
+        [
+            acs("IncomingCall", 0, **{"to": phone(OURS), "from": phone(PARIS)}),
+            listed(0, 1, PARIS),
+            listed(60, 2),
+        ],
+        [("dial_in", OURS, ROOM, 60)],
+        [],
+    ),
     "no list has the caller": (
         "acs",
         [
