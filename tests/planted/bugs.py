@@ -45,7 +45,7 @@ BUGS = (
         "shared/usecases/dial_out/watch_calls.py",
         "taken = signal.name if reply.taken else taken",
         "taken = signal.name",
-        "dial_out/test_call_control.py",
+        "calls/test_call_control.py",
         "test_a_signal_is_sent_until_it_is_taken_in_order_with_the_same_id",
     ),
     Bug(
@@ -53,7 +53,7 @@ BUGS = (
         "shared/domain/ledger/alert_evaluation.py",
         "elif command.type == alerts.RUNNING_OUT and (command.type, command.name) in {",
         "elif command.type == alerts.CALLS_LAST and (command.type, command.name) in {",
-        "credits/test_call_rules.py",
+        "calls/test_call_rules.py",
         "test_two_processes_raise_one_alert",
     ),
     Bug(
@@ -480,7 +480,7 @@ BUGS = (
         "shared/adapters/directory/audit_log.py",
         'if str(row.values["marker"]) in made]',
         'if made or str(row.values["marker"])]',
-        "http/test_audit_log.py",
+        "directory/test_audit_log.py",
         "test_a_change_is_in_the_log_if_and_only_if_it_was_made",
     ),
     Bug(
