@@ -162,8 +162,8 @@ def _tables(c: "Container") -> TableStore:
     ]
 
     async def shard_of(account: str) -> str | None:
-        known = await c.facts.account(account)
-        return known.shard if known else None
+        settings = await c.facts.account(account)
+        return settings.shard if settings else None
 
     return PacedTables(stores[0] if len(stores) == 1 else ShardedTables(stores, shard_of))
 

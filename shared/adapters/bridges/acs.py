@@ -169,9 +169,9 @@ def _participant_phone(value: object) -> str | None:
     """The number of a phone participant. A further connection of one number has an asserted id
     (`4:+…_…`), which remains part of it."""
     phone = _phone(value)
-    found = mapping(value)
-    raw = (text_of(found.get("rawId")) or "").partition("_")[2]
-    asserted = text_of(mapping(found.get("phoneNumber")).get("assertedId")) or raw
+    participant = mapping(value)
+    raw = (text_of(participant.get("rawId")) or "").partition("_")[2]
+    asserted = text_of(mapping(participant.get("phoneNumber")).get("assertedId")) or raw
     return f"{phone}_{asserted}" if phone and asserted else phone
 
 
@@ -288,9 +288,9 @@ def _participant(
         lacks = () if gone is not None else (LATER_LISTS,)
         connected: Mapping[str, object] = {}
         if source.facts["type"] == "IncomingCall":  # its context is stated when it is answered
-            found = [event.facts for event in events if event.facts["type"] == CONNECTED]
-            connected = next((each for each in found if each["has_context"]), {})
-            lacks = lacks if found else (*lacks, CONNECTED)
+            connected_facts = [event.facts for event in events if event.facts["type"] == CONNECTED]
+            connected = next((each for each in connected_facts if each["has_context"]), {})
+            lacks = lacks if connected_facts else (*lacks, CONNECTED)
         elif source.facts["type"] == CONNECTED and not source.facts.get("authorization"):
             lacks = (*lacks, INCOMING)  # the call may have been answered with the context
         leg = _leg(settings, source, phone, count, (joined_at, ended_at), first, connected)
@@ -320,7 +320,7 @@ def _added_in(
 ) -> CallEvent | None:
     """The event that added a phone after its former stay and before the end of this one, the one
     closest to its start."""
-    found = [
+    candidates = [
         (abs(at - joined_at) if at and joined_at else timedelta.max, event.id, event)
         for event in events
         if event.facts["type"] in _ADDED and event.facts["phone"] == number
@@ -328,7 +328,7 @@ def _added_in(
         if (since is None or (at is not None and at > since))
         and (until is None or at is None or at <= until + _TIMES_DIFFER)
     ]
-    return min(found)[2] if found else None
+    return min(candidates)[2] if candidates else None
 
 
 def _leg(

@@ -208,17 +208,17 @@ class TableLedger:
         LedgerCorrupt."""
         state = await self.state(account)
         low, high = 1, state.commit if state else 0
-        found: Row | None = None
+        last_row: Row | None = None
         while low <= high:
             middle = (low + high) // 2
             row = await self._tables.get(rows.TABLE, account, rows.journal_key(middle))
             if row is None:
                 raise LedgerCorrupt(f"commit {middle} is missing")
             if rows.commit_time(row) <= moment:
-                found, low = row, middle + 1
+                last_row, low = row, middle + 1
             else:
                 high = middle - 1
-        return rows.read_commit(found) if found else None
+        return rows.read_commit(last_row) if last_row else None
 
     async def entry(self, account: str, sequence: int) -> Entry | None:
         commit = await self.commit_of(account, sequence)

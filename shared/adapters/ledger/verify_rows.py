@@ -399,8 +399,10 @@ async def index_rows(run: Run, tables: TableStore, account: str) -> None:
                 run.entries,
                 rows.PERSON,
             )
-            known = {key: rows.read_person(found[0]) for key, found in persons.items()}
-            legs = {leg: known.get(rows.leg_row_key(leg), {}) for leg in first_legs(made)}
+            person_by_key = {
+                key: rows.read_person(person_rows[0]) for key, person_rows in persons.items()
+            }
+            legs = {leg: person_by_key.get(rows.leg_row_key(leg), {}) for leg in first_legs(made)}
             numbers = number_columns(account, made, legs)
         except (*UNREADABLE, IndexError) as error:
             run.wrong(row.key, f"data: can't be read ({type(error).__name__})")

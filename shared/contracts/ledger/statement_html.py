@@ -119,8 +119,8 @@ class _Page:
     def word(self, text: str) -> str:
         """A text of the page in its language, escaped."""
         words = _FRENCH if self._french else _ENGLISH
-        found = words.get(text, text)
-        return escape(french(found) if self._french else found, quote=False)
+        word = words.get(text, text)
+        return escape(french(word) if self._french else word, quote=False)
 
     def money(self, micros: int) -> str:
         text = format_amount(micros)

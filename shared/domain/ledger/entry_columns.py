@@ -103,14 +103,14 @@ class EntryColumns:
 
     def commits_with_others(self) -> list[int]:
         """The numbers of the commits with an entry that is not the first debit of a leg."""
-        found: list[int] = []
+        numbers: list[int] = []
         place = 0
         for commit in self.commits:
             kinds = self.kinds[place : place + commit.entries]
             place += commit.entries
             if any(kind != LineKind.FIRST for kind in kinds):
-                found.append(commit.number)
-        return found
+                numbers.append(commit.number)
+        return numbers
 
     def balance_after(self, places: int) -> int:
         """The balance in micros after the first so many entries, the last ones of a commit."""

@@ -157,13 +157,13 @@ class Statement:
         """The place of the debit that a reversal in the same columns takes back; -1 where the debit
         is in earlier columns and taken back now, or unresolved."""
         sequence = columns.targets[place]
-        for known in reversed(self._columns if sequence >= (self.first_entry or 0) else ()):
-            if (at := known.place_of(sequence)) is None:
+        for earlier in reversed(self._columns if sequence >= (self.first_entry or 0) else ()):
+            if (at := earlier.place_of(sequence)) is None:
                 continue
-            if known is columns:
+            if earlier is columns:
                 return at
-            group, organizer = known.groups[known.groups_of[at]], known.organizers[at] or ""
-            leg = _leg_of(group, organizer, known.seconds[at], known.pool_seconds[at])
+            group, organizer = earlier.groups[earlier.groups_of[at]], earlier.organizers[at] or ""
+            leg = _leg_of(group, organizer, earlier.seconds[at], earlier.pool_seconds[at])
             total = Total(-1, -columns.amounts[place], -leg.seconds, -leg.pool_seconds)
             self._add_legs(leg, total)
             return -1
@@ -262,12 +262,12 @@ class ClosedMonth:
         """The commits of columns after the last one, up to a time; whether all were before it."""
         limit_us = (until - _EPOCH) // timedelta(microseconds=1)
         start = stop = 0
-        known = self.last
+        last = self.last
         for commit in columns.commits:
             if commit.at_us >= limit_us:
                 break
             stop += commit.entries
-            if commit.number <= known:
+            if commit.number <= last:
                 start = stop
             else:
                 self.last = commit.number

@@ -27,7 +27,7 @@ class RatedBy:
         return f"{self.card}|{self.version}"
 
 
-class _Part[Value]:
+class _Member[Value]:
     """A member of the document that is stored as it is; `absent` where an older charge lacks it."""
 
     def __init__(self, name: str, absent: Value) -> None:
@@ -50,19 +50,19 @@ class ChargeRecord:
 
     document: Mapping[str, Any]
 
-    account = _Part("account", "")
-    bridge = _Part("bridge", "")
-    kind_name = _Part("kind", "unknown")
-    status = _Part("status", "")
-    currency = _Part("currency", "")
-    cost_center = _Part("cost_center", "")
-    number_class = _Part("number_class", "")
-    conference = _Part[str | None]("conference", None)
-    authorization = _Part[str | None]("authorization", None)
-    zero_reason = _Part[str | None]("zero_reason", None)
-    talk_seconds = _Part("talk_seconds", 0)
-    billed_seconds = _Part("billed_seconds", 0)
-    pool_seconds = _Part("pool_seconds", 0)
+    account = _Member("account", "")
+    bridge = _Member("bridge", "")
+    kind_name = _Member("kind", "unknown")
+    status = _Member("status", "")
+    currency = _Member("currency", "")
+    cost_center = _Member("cost_center", "")
+    number_class = _Member("number_class", "")
+    conference = _Member[str | None]("conference", None)
+    authorization = _Member[str | None]("authorization", None)
+    zero_reason = _Member[str | None]("zero_reason", None)
+    talk_seconds = _Member("talk_seconds", 0)
+    billed_seconds = _Member("billed_seconds", 0)
+    pool_seconds = _Member("pool_seconds", 0)
 
     @property
     def kind(self) -> LegKind:

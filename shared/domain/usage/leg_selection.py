@@ -52,14 +52,14 @@ class LegSelection:
 
     def add(self, columns: EntryColumns) -> None:
         """The next entries."""
-        wanted = self.wanted
-        first_fits = [wanted.admits_group(group) for group in columns.groups]
-        net_fits = [wanted.admits_net_group(group) for group in columns.groups]
-        in_room = [wanted.conference in {None, room} for room in columns.rooms]
+        filters = self.wanted
+        first_fits = [filters.admits_group(group) for group in columns.groups]
+        net_fits = [filters.admits_net_group(group) for group in columns.groups]
+        in_room = [filters.conference in {None, room} for room in columns.rooms]
         since, until = microseconds(self.span.since), microseconds(self.span.until)
         is_booked = self.span.by is UsageTime.BOOKED
-        organizers = {wanted.organizer, None, ""}
-        mark = fingerprint(self.account, wanted.number)
+        organizers = {filters.organizer, None, ""}
+        mark = fingerprint(self.account, filters.number)
         rooms_of, numbers = columns.rooms_of, columns.numbers
         lines = zip(
             columns.sequences(),
@@ -76,7 +76,7 @@ class LegSelection:
                     first_fits[group]
                     and in_room[rooms_of[place]]
                     and since <= at_us + offset_us < until
-                    and (wanted.organizer is None or organizer in organizers)
+                    and (filters.organizer is None or organizer in organizers)
                     and (not mark or _may_have(numbers[place], mark))
                 ):
                     self._found[sequence] = _Line(
@@ -91,8 +91,8 @@ class LegSelection:
 
     def times(self) -> list[datetime]:
         """The times of the legs, in order."""
-        found = sorted(line.moment_us for line in self._found.values())
-        return [_EPOCH + timedelta(microseconds=moment_us) for moment_us in found]
+        times = sorted(line.moment_us for line in self._found.values())
+        return [_EPOCH + timedelta(microseconds=moment_us) for moment_us in times]
 
     def in_order(
         self, order: LegOrder, after: Place | None

@@ -60,14 +60,14 @@ class SimulatePolicy:
         """The organizers of legs by name. A leg of an organizer without a registration was
         charged, too: the lists of the policy judge it."""
         names = sorted({str(person.get("organizer") or "") for person in persons} | {""})
-        found = await gather_bounded(
+        organizers = await gather_bounded(
             lambda name: self.facts.organizer(account, name),
             names[1:],
             at_once=limits.STATEMENT_READS_AT_ONCE,
         )
         return {
             name: facts or OrganizerFacts(name)
-            for name, facts in zip(names, (None, *found), strict=True)
+            for name, facts in zip(names, (None, *organizers), strict=True)
         }
 
     async def _dial_outs(

@@ -194,12 +194,12 @@ class ReadLedger:
                     break
         if last < closed.last:
             raise LedgerCorrupt("The journal ends before the month.")
-        found = await gather_bounded(
+        pages = await gather_bounded(
             lambda number: self.ledger.journal(account, after=number - 1, limit=1),
             numbers,
             at_once=limits.STATEMENT_READS_AT_ONCE,
         )
-        return [entry for commits in found for commit in commits for entry in commit.entries]
+        return [entry for commits in pages for commit in commits for entry in commit.entries]
 
     async def _month(self, facts: Account, month: str) -> tuple[ClosedMonth, int]:
         """(a month added up, how many legs that came in then are parked and open)."""

@@ -173,11 +173,11 @@ def _reasons(
 
 def _duration(seconds: int | None) -> str:
     """Whole days from two days on, and exactly one; likewise hours and minutes; else seconds."""
-    known = seconds or 0
+    whole_seconds = seconds or 0
     for unit, size in (("day", 86_400), ("hour", 3600), ("minute", 60)):
-        if known >= 2 * size or known == size:
-            return counted(known // size, unit)
-    return counted(known, "second")
+        if whole_seconds >= 2 * size or whole_seconds == size:
+            return counted(whole_seconds // size, unit)
+    return counted(whole_seconds, "second")
 
 
 def _delays(timers: tuple[TimerState, ...], outbox_seconds: int | None) -> list[Cause]:

@@ -64,16 +64,16 @@ class ListLegs:
         """At most `limit` legs from a place on."""
         span = await self._span(account, query)
         if query.wanted.status == PARKED:
-            found, following = await self._parked_page(account, query, span, limit, place)
+            listed, following = await self._parked_page(account, query, span, limit, place)
         elif (
             query.by is UsageTime.BOOKED
             and query.order is not LegOrder.AMOUNT
             and query.wanted == LegFilter()
         ):
-            found, following = await self._scanned(account, query, span, limit, place)
+            listed, following = await self._scanned(account, query, span, limit, place)
         else:
-            found, following = await self._selected(account, query, span, limit, place)
-        return LegPage(found, following, span.time_zone)
+            listed, following = await self._selected(account, query, span, limit, place)
+        return LegPage(listed, following, span.time_zone)
 
     async def _parked_page(
         self, account: str, query: LegQuery, span: UsageSpan, limit: int, place: str | None
@@ -84,9 +84,9 @@ class ListLegs:
         if place is not None:
             after = _read_place(place)
             legs = [leg for leg in legs if key(leg)[:2] > after]
-        found = legs[:limit]
-        following = None if len(legs) <= limit else _place_text(key(found[-1])[:2])
-        return found, following
+        page_legs = legs[:limit]
+        following = None if len(legs) <= limit else _place_text(key(page_legs[-1])[:2])
+        return page_legs, following
 
     async def _selected(
         self, account: str, query: LegQuery, span: UsageSpan, limit: int, place: str | None
@@ -94,21 +94,21 @@ class ListLegs:
         """A page of the legs that columns select, each verified by its guard."""
         selection = await self._selection(account, query, span)
         ordered = selection.in_order(query.order, _read_place(place) if place else None)
-        found: list[ListedLeg] = []
+        selected: list[ListedLeg] = []
         last, examined = place, 0
-        while part := list(islice(ordered, limit + 1 - len(found))):
+        while part := list(islice(ordered, limit + 1 - len(selected))):
             legs = await self._of_guards(account, {leg: name for _, leg, name in part})
             for at, leg_key, _ in part:
                 leg = legs[leg_key]
                 if query.wanted.admits(leg):
-                    if len(found) == limit:
-                        return found, last
-                    found.append(leg)
+                    if len(selected) == limit:
+                        return selected, last
+                    selected.append(leg)
                 last = _place_text(at)
             examined += len(part)
             if examined >= limits.LISTED_CANDIDATES_MAX + limit:
-                return found, last
-        return found, None
+                return selected, last
+        return selected, None
 
     async def _selection(self, account: str, query: LegQuery, span: UsageSpan) -> LegSelection:
         """The legs that may match, with their corrections, whenever these were booked."""
@@ -140,7 +140,7 @@ class ListLegs:
         """Legs with their persons and corrections, by their keys. `organizers` are those of the
         journal. Raises LedgerCorrupt where a leg has no guard."""
         debits = await self.ledger.debits_of(account, list(organizers))
-        numbers = [record.entry.sequence for found in debits.values() for record in found]
+        numbers = [record.entry.sequence for entries in debits.values() for record in entries]
         reversals = await self.ledger.reversals_of(account, numbers)
         legs: dict[str, ListedLeg] = {}
         for key, organizer in organizers.items():
@@ -241,16 +241,16 @@ class ListLegs:
         self, account: str, query: LegQuery, span: UsageSpan, limit: int, place: str | None
     ) -> tuple[list[ListedLeg], str | None]:
         """A page of all legs by the time of the entry, from the journal's rows where it begins."""
-        found: dict[str, str | None] = {}
+        persons: dict[str, str | None] = {}
         following = last = None
         async with aclosing(self._debits(account, query, span, place)) as debits:
             async for entry, at in debits:
-                if len(found) == limit or entry is None:
-                    following = last if len(found) == limit else at
+                if len(persons) == limit or entry is None:
+                    following = last if len(persons) == limit else at
                     break
-                found[entry.leg or ""] = entry.organizer
+                persons[entry.leg or ""] = entry.organizer
                 last = at
-        legs = await self._of_guards(account, found)
+        legs = await self._of_guards(account, persons)
         return list(legs.values()), following
 
     async def _debits(
