@@ -21,6 +21,7 @@ from shared.usecases.operations.replay_archive import ReplayArchive
 from tests.support.azurite import Azurite, start_azurite
 from tests.support.memory_blobs import MemoryBlobs
 from tests.support.product import CountedIds, ManualClock, Product
+from tests.support.vendors import twilio_call
 from tests.unit.directory.test_settings import GOOD
 
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
@@ -75,21 +76,13 @@ async def test_events_of_a_call_come_back_and_make_their_leg() -> None:
         "accounts": ["contoso"],
         "default_account": "contoso",
     }
-    completed = {
-        "CallSid": "CA1",
-        "From": "+33170180055",
-        "To": "+442079460123",
-        "Direction": "outbound-api",
-        "CallStatus": "completed",
-        "CallDuration": "60",
-        "Timestamp": NOW.isoformat(),
-    }
-    joined = {
-        "CallSid": "CA1",
-        "ConferenceSid": "CF1",
-        "FriendlyName": "3001",
-        "StatusCallbackEvent": "participant-join",
-    }
+    joined, completed = twilio_call(
+        "CA1",
+        caller="+33170180055",
+        to="+442079460123",
+        talk_seconds=60,
+        ended_at=NOW.isoformat(),
+    )
     for each in (lost, app):
         answer = await each.send("PUT", "/api/v1/bridges/tw", bridge)
         assert answer.status == 201

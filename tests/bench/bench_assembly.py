@@ -26,6 +26,7 @@ from tests.support.azurite import start_azurite
 from tests.support.client import Admin, Http
 from tests.support.ledger import START
 from tests.support.processes import Deployment
+from tests.support.vendors import twilio_call
 
 EVENTS = "assembly.events_per_second"
 ROWS = "assembly.rows_per_leg"
@@ -169,20 +170,7 @@ def _leg(leg_id: str) -> bytes:
 
 def _posts(call: str, now: datetime = START) -> list[bytes]:
     at = (now - timedelta(seconds=5)).isoformat()
-    joined = {
-        "CallSid": call,
-        "ConferenceSid": "CF1",
-        "FriendlyName": "3001",
-        "StatusCallbackEvent": "participant-join",
-        "Timestamp": at,
-    }
-    completed = {
-        "CallSid": call,
-        "From": "+33170180055",
-        "To": "+442079460011",
-        "Direction": "outbound-api",
-        "CallStatus": "completed",
-        "CallDuration": "60",
-        "Timestamp": at,
-    }
-    return [json.dumps(each).encode() for each in (joined, completed)]
+    events = twilio_call(
+        call, caller="+33170180055", to="+442079460011", talk_seconds=60, ended_at=at
+    )
+    return [json.dumps(each).encode() for each in events]

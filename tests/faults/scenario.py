@@ -34,6 +34,7 @@ from tests.faults.outlived import (
 )
 from tests.faults.records import History, outcome_of
 from tests.support.client import Answer, Json
+from tests.support.vendors import twilio_call
 
 LATER_CARD = "later"
 CORRECTED, REPORTED = 6, 7
@@ -152,25 +153,17 @@ class Scenario:
         name, app = events_bridge(self._run), self._product.container
         bridge = await app.facts.bridge(name)
         assert bridge is not None
-        call = {
-            "CallSid": leg["leg_id"],
-            "From": leg["from"],
-            "To": leg["to"],
-            "Direction": "outbound-api",
-            "CallStatus": "completed",
-            "CallDuration": str(leg["talk_seconds"]),
-            "Timestamp": leg["ended_at"],
-        }
-        joined = {
-            "CallSid": leg["leg_id"],
-            "ConferenceSid": "CF1",
-            "FriendlyName": "3001",
-            "StatusCallbackEvent": "participant-join",
-            "Timestamp": leg["answered_at"],
-        }
+        events = twilio_call(
+            leg["leg_id"],
+            caller=leg["from"],
+            to=leg["to"],
+            talk_seconds=leg["talk_seconds"],
+            ended_at=leg["ended_at"],
+            joined_at=leg["answered_at"],
+        )
         query = {"account": self.account, "organizer": leg["organizer_id"]}
         number = self._history.sent("call_ended", self.account, {"bridge": name, "leg": leg})
-        for event in (joined, call):
+        for event in events:
             post = BridgePayload(name, json.dumps(event).encode(), query=query)
             taken = app.assemble_calls(bridge, app.parse_post("twilio", post))
             [received] = await self._act("event_posted", taken)

@@ -25,6 +25,7 @@ from tests.faults.ports import Forwarded
 from tests.support.azurite import start_azurite
 from tests.support.client import Json
 from tests.support.memory_bus import MemoryTopic
+from tests.support.vendors import twilio_call
 
 TOKEN = "a-token-of-the-tests-" + "x" * 24
 STEPS = {
@@ -93,23 +94,9 @@ class DoomedQueue(FolderQueue):
 def events(run: str) -> list[Json]:
     """The callbacks of a call of a minute to London."""
     at = (datetime.now(UTC) - timedelta(seconds=90)).isoformat()
-    joined = {
-        "CallSid": run,
-        "ConferenceSid": "CF1",
-        "FriendlyName": "3001",
-        "StatusCallbackEvent": "participant-join",
-        "Timestamp": at,
-    }
-    completed = {
-        "CallSid": run,
-        "From": workload.PARIS,
-        "To": workload.LONDON,
-        "Direction": "outbound-api",
-        "CallStatus": "completed",
-        "CallDuration": "60",
-        "Timestamp": at,
-    }
-    return [joined, completed]
+    return list(
+        twilio_call(run, caller=workload.PARIS, to=workload.LONDON, talk_seconds=60, ended_at=at)
+    )
 
 
 async def post(app: AsyncProduct, run: str, posted: Sequence[Json]) -> None:

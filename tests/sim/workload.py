@@ -17,6 +17,7 @@ from tests.sim.deployment import Deployment
 from tests.sim.directory import CONFERENCES, Directory
 from tests.sim.requester import Json
 from tests.support.processes import ADMIN, JP
+from tests.support.vendors import twilio_call
 
 LEGS_AT_ONCE = (1, 1, 1, 1, 1, 2, 2, 3, 12)
 CAUSES = ("NORMAL_TEMPORARY_FAILURE", "LOSE_RACE", "41", "USER_BUSY", "17", "ORIGINATOR_CANCEL")
@@ -136,22 +137,15 @@ class Callers(Directory):
 
     async def post_events(self, leg: Json) -> None:
         """Both events of a leg, until each was taken once; else it is for the end."""
-        call = {
-            "CallSid": leg["leg_id"],
-            "From": leg["from"],
-            "To": leg["to"],
-            "Direction": "outbound-api",
-            "CallStatus": "completed",
-            "CallDuration": str(leg["talk_seconds"]),
-            "Timestamp": leg["ended_at"],
-        }
-        joined = {
-            "CallSid": leg["leg_id"],
-            "ConferenceSid": "CF1",
-            "FriendlyName": leg["conference_id"],
-            "StatusCallbackEvent": "participant-join",
-            "Timestamp": leg["answered_at"],
-        }
+        joined, call = twilio_call(
+            leg["leg_id"],
+            caller=leg["from"],
+            to=leg["to"],
+            talk_seconds=leg["talk_seconds"],
+            ended_at=leg["ended_at"],
+            joined_at=leg["answered_at"],
+        )
+        joined |= {"FriendlyName": leg["conference_id"]}
         pending = [call, joined, *self.rng.choices((call, joined), k=self.rng.randrange(3))]
         self.rng.shuffle(pending)
         taken: set[str] = set()

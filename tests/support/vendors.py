@@ -12,6 +12,35 @@ USER = "u"
 """The user of Basic, and the API key of LiveKit."""
 
 
+def twilio_call(
+    call: str,
+    *,
+    caller: str,
+    to: str,
+    talk_seconds: int,
+    ended_at: str,
+    joined_at: str | None = None,
+) -> tuple[dict[str, str], dict[str, str]]:
+    """The two callbacks that tell of a dial-out into conference 3001: (it joined, it is over)."""
+    joined = {
+        "CallSid": call,
+        "ConferenceSid": "CF1",
+        "FriendlyName": "3001",
+        "StatusCallbackEvent": "participant-join",
+        "Timestamp": joined_at or ended_at,
+    }
+    completed = {
+        "CallSid": call,
+        "From": caller,
+        "To": to,
+        "Direction": "outbound-api",
+        "CallStatus": "completed",
+        "CallDuration": str(talk_seconds),
+        "Timestamp": ended_at,
+    }
+    return joined, completed
+
+
 def jwt(secret: str, claims: Mapping[str, object], algorithm: str = "HS256") -> str:
     """A token signed by HMAC-SHA256."""
 

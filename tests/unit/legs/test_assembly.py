@@ -25,6 +25,7 @@ from tests.bench.cost import CountingTables
 from tests.support.ledger import START
 from tests.support.memory_tables import MemoryTables
 from tests.support.processes import ADMIN, FR, GB, Deployment, Process
+from tests.support.vendors import twilio_call
 from tests.unit.bridges import test_event_dialects as event_dialects
 
 CALL = "CA77"
@@ -37,22 +38,7 @@ def _marks_are_written_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 AT = START.strftime("%a, %d %b %Y %H:%M:%S +0000")
 CHARGE = 86_000  # three minutes to London
-COMPLETED = {
-    "CallSid": CALL,
-    "From": FR,
-    "To": GB,
-    "Direction": "outbound-api",
-    "CallStatus": "completed",
-    "CallDuration": "180",
-    "Timestamp": AT,
-}
-JOINED = {
-    "CallSid": CALL,
-    "ConferenceSid": "CF1",
-    "FriendlyName": "3001",
-    "StatusCallbackEvent": "participant-join",
-    "Timestamp": AT,
-}
+JOINED, COMPLETED = twilio_call(CALL, caller=FR, to=GB, talk_seconds=180, ended_at=AT)
 LEFT = {**JOINED, "StatusCallbackEvent": "participant-leave"}
 RINGING = {**COMPLETED, "CallStatus": "ringing", "CallDuration": ""}
 
