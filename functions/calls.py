@@ -12,9 +12,9 @@ bp = new_blueprint()
 
 @admin_route(bp, "GET", "v1/accounts/{account}/calls", READERS, queries=(FORMAT,))
 async def list_calls(call: ApiCall) -> func.HttpResponse:
-    """The open calls, most expensive per minute first, as JSON or CSV, and the seconds that the
-    account's credits last if all of them continue: balance and credit limit, less their cost so
-    far."""
+    """The open calls, most expensive per minute first, as JSON or CSV. `seconds_left` is the time
+    that the account's credits last if all calls continue. The credits are balance and credit limit,
+    less the cost of the calls so far."""
     from shared.contracts.dial_out.calls_in_progress import CALL_COLUMNS, call_body, calls_body
 
     account = call.path("account")
@@ -33,8 +33,9 @@ async def list_calls(call: ApiCall) -> func.HttpResponse:
     is_report=True,
 )
 async def get_conference_cost(call: ApiCall) -> func.HttpResponse:
-    """The cost of a conference: its open calls and its charged legs, net of corrections; without a
-    span those of its last meeting, which ends where nothing was charged for four hours."""
+    """The cost of a conference: its open calls and its charged legs, net of corrections. Without a
+    span they are those of its last meeting. A meeting ends when nothing is charged for four
+    hours."""
     from shared.contracts.dial_out.calls_in_progress import conference_cost_body
 
     cost = await container().calls_in_progress.of_conference(

@@ -1,6 +1,6 @@
 """The console: static files of `console/dist`, without sign-in; the data comes from the API.
 
-Names in `assets/` carry a hash of their contents and never change; every other path is a page of
+Names in `assets/` carry a hash of their contents and never change. Every other path is a page of
 the console, so that each of its addresses can be opened directly. A file is compressed here, since
 Azure's host compresses nothing.
 """

@@ -11,9 +11,9 @@ bp = new_blueprint()
 
 @open_route(bp, "GET", "health")
 async def get_health(_: ApiCall) -> func.HttpResponse:
-    """`ok`; `degraded` while legs wait to be charged for over 2 minutes or are dead letters, while
-    one is parked for over a day, or the queue is away; `failing`, with 503, while no leg can be
-    accepted."""
+    """The state: `ok`, `degraded` or `failing`. It is `degraded` while a leg waits over 2 minutes
+    to be charged, is a dead letter or is parked for over a day, or while the queue is away. It is
+    `failing`, with 503, while no leg can be accepted."""
     wired = container()
     health = await wired.health()
     body: dict[str, object] = {

@@ -543,9 +543,9 @@ async def reply_list(
 ) -> func.HttpResponse:
     """A list as JSON pages, or as one CSV file with all rows, a page only where `limit` is sent.
 
-    `fetch(limit=…, cursor=…)` → (items, place of the next page or None), `body` makes the object of
-    an item; `columns` are those of the CSV; `time_column` the one by which the route's `from` and
-    `to` select. Raises Invalid `result_too_large` for a file of more than `CSV_ROWS_MAX` rows.
+    `fetch(limit=…, cursor=…)` → (items, place of the next page or None). `body` makes the object of
+    an item, and `columns` are those of the CSV. The route's `from` and `to` select by
+    `time_column`. Raises Invalid `result_too_large` for a file of more than `CSV_ROWS_MAX` rows.
     """
 
     async def page(limit: int, cursor: str | None) -> ItemPage:
@@ -580,8 +580,8 @@ async def reply_list(
 
 
 def result_too_large(moment: object) -> Invalid:
-    """The error for a CSV file of more rows than one may have; `moment` is the time of the first
-    row that is left out, where the route selects by a time."""
+    """The error for a CSV file of too many rows. `moment` is the time of the first row that is left
+    out, if the route selects by a time."""
     way_out = (
         f"Narrow the span: the rows before to={moment} fit into one file."
         if moment

@@ -93,8 +93,8 @@ async def get_rate_card_version(call: ApiCall) -> func.HttpResponse:
 )
 async def put_rate_card_version(call: ApiCall) -> func.HttpResponse:
     """Create or replace a version, as JSON or CSV; `?backdate=true`, `?dry_run=true`. A dry run
-    with `?account=` has the cost of its legs of last month, or of `?month=`, by the account's
-    present version and by this one; `effect` is null where the two can't be compared."""
+    with `?account=` has the cost of the account's legs of last month, or of `?month=`, by its
+    present version and by this one. `effect` is null if the two can't be compared."""
     card, effective_from = call.path("card"), effective_from_of(call)
     put = await container().rate_card_service.put(
         card,
@@ -128,9 +128,9 @@ async def put_rate_card_version(call: ApiCall) -> func.HttpResponse:
     all_accounts=True,
 )
 async def import_rate_card_version(call: ApiCall) -> func.HttpResponse:
-    """Import a carrier's deck as a version, by a mapping of columns: a form with `mapping` (JSON),
-    `deck` and optionally `names`; `?effective_from=`, `?backdate=true`, `?dry_run=true`, and
-    `?account=`, `?month=` as for a version in JSON."""
+    """Import a carrier's deck as a version, by a mapping of columns. The body is a form with
+    `mapping` (JSON), `deck` and optionally `names`. `?effective_from=` is the time of the version;
+    `?backdate=true`, `?dry_run=true`, `?account=` and `?month=` are as for a version in JSON."""
     from shared.contracts.rate_cards.deck_form import read_deck_form
     from shared.contracts.rate_cards.tables import deck_report_body
 

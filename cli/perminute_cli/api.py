@@ -1589,7 +1589,7 @@ def acknowledge_alert(account: str, id: str) -> Call[AcknowledgeAlert]:
 
 
 def list_calls(account: str, *, format: str | int | None = None) -> Call[ListCalls]:
-    """The open calls, most expensive per minute first, as JSON or CSV, and the seconds that the account's credits last if all of them continue: balance and credit limit, less their cost so far."""
+    """The open calls, most expensive per minute first, as JSON or CSV."""
     return Call(
         "list_calls", "GET", f"/api/v1/accounts/{segment(account)}/calls", query_of(format=format)
     )
@@ -1603,7 +1603,7 @@ def get_conference_cost(
     to: str | int | None = None,
     month: str | int | None = None,
 ) -> Call[GetConferenceCost]:
-    """The cost of a conference: its open calls and its charged legs, net of corrections; without a span those of its last meeting, which ends where nothing was charged for four hours."""
+    """The cost of a conference: its open calls and its charged legs, net of corrections."""
     return Call(
         "get_conference_cost",
         "GET",
@@ -2098,7 +2098,7 @@ def import_rate_card_version(
     if_match: str | None = None,
     content_type: str | None = None,
 ) -> Call[ImportRateCardVersion]:
-    """Import a carrier's deck as a version, by a mapping of columns: a form with `mapping` (JSON), `deck` and optionally `names`; `?effective_from=`, `?backdate=true`, `?dry_run=true`, and `?account=`, `?month=` as for a version in JSON."""
+    """Import a carrier's deck as a version, by a mapping of columns."""
     return Call(
         "import_rate_card_version",
         "POST",

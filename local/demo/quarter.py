@@ -1,7 +1,8 @@
 """A played quarter: the account `northwind` with about 3,000 legs of the 92 days up to a time.
 
 Everything is drawn from a seed and booked by the product's own use cases, with the clock of the
-legs: four organizers of two cost centers, three bridges, dial-outs and callers of many regions.
+legs. There are four organizers of two cost centers, three bridges, dial-outs and callers of many
+regions.
 There are included minutes, a lot that expires, recharges, reversals, a re-rating, adjustments, legs
 that are parked for several reasons, and denials. The same seed and time make the same legs and
 amounts.

@@ -37,8 +37,8 @@ class BusReceiver(Protocol):
 def receiver_for(function: Function) -> BusReceiver:
     """A receiver for the queue or subscription of the trigger, by its app settings.
 
-    Raises SettingError if a setting is missing, or if the trigger is not of the one kind that is
-    served here: cardinality MANY with BINARY bodies (other kinds change the bytes on the way).
+    Raises SettingError if a setting is missing, or if the trigger is of another kind than the one
+    that is served here: cardinality MANY with BINARY bodies. Other kinds change the bytes.
     """
     trigger = function.trigger
     if trigger.get("cardinality") != "MANY" or trigger.get("dataType") != "BINARY":
