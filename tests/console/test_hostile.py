@@ -5,13 +5,10 @@ limit of the test."""
 
 import asyncio
 import json
-import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -22,9 +19,9 @@ from shared.domain.common.canonical import format_time
 from shared.domain.common.money import format_amount
 from shared.domain.ledger.statements import last_month
 from shared.domain.legs.parking import ParkedLeg, ParkReason
-from shared.usecases.ledger.close_months import close_months
 from tests.bench.bench_usage import ACCOUNT, fill, month_leg
 from tests.console.browser import MISSING, play
+from tests.console.served import served
 from tests.support.memory_tables import MemoryTables
 from tests.support.product import ADMIN_KEY, ManualClock, Product
 
@@ -54,7 +51,7 @@ def measure_pages() -> dict[str, int]:
         past.account(ACCOUNT, time_zone="UTC")
         past.run(fill(past.container.ledger, past.clock, first, LEGS))
         past.run(_park(past, datetime.now(UTC) - timedelta(hours=1)))
-    with Product(tables, SystemClock()) as product, _served(product) as base_url:
+    with Product(tables, SystemClock()) as product, served(product, ACCOUNT) as base_url:
         play(
             "hostile.mjs",
             base_url=base_url,
@@ -194,56 +191,3 @@ def _parked(number: int, received_at: datetime) -> ParkedLeg:
         account=ACCOUNT,
         original=original,
     )
-
-
-@contextmanager
-def _served(product: Product) -> Iterator[str]:
-    """The product behind an HTTP server on loopback; its event loop runs in a thread. A post to
-    /test/close-month does what the nightly job does with a month."""
-    loop = product.loop
-    turning = threading.Thread(target=loop.run_forever, daemon=True)
-    turning.start()
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def _answer(self) -> None:
-            body = self.rfile.read(int(self.headers.get("content-length", 0))) or None
-            if self.path == "/favicon.ico":  # no function takes it, as in the Functions host
-                self.send_error(404)
-                return
-            if self.path == "/test/close-month":
-                ledger, now = product.container.ledger, product.clock.now()
-                closed = close_months(ledger, ACCOUNT, "UTC", now)
-                asyncio.run_coroutine_threadsafe(closed, loop).result()
-                self.send_response(204)
-                self.end_headers()
-                return
-            sent = product.send(
-                self.command, self.path, body, key=None, headers=dict(self.headers.items())
-            )
-            answer = asyncio.run_coroutine_threadsafe(sent, loop).result()
-            self.send_response(answer.status)
-            for name, value in answer.headers.items():
-                if name.lower() not in {"content-length", "content-type"}:
-                    self.send_header(name, value)
-            self.send_header("content-type", answer.media_type)
-            self.send_header("content-length", str(len(answer.body)))
-            self.end_headers()
-            self.wfile.write(answer.body)
-
-        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _answer
-
-        def log_message(self, *_: object) -> None:
-            """Nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    serving = threading.Thread(target=server.serve_forever, daemon=True)
-    serving.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        loop.call_soon_threadsafe(loop.stop)
-        turning.join()
