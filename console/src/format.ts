@@ -102,9 +102,11 @@ export function monthName(text: string): string {
   });
 }
 
-/** A code of the API in words: `dial_out` → Dial-out. */
+const SPELLED: Record<string, string> = { voip: "VoIP", policy_zone_a_only: "Policy: Zone A only" };
+
+/** A code of the API in words: `dial_out` → Dial out. */
 export function words(code: string): string {
-  const text = code.replaceAll("_", " ");
+  const text = SPELLED[code] ?? code.replaceAll("_", " ");
   return t(text.charAt(0).toUpperCase() + text.slice(1));
 }
 

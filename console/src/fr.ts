@@ -503,6 +503,13 @@ const texts: Record<string, string> = {
 
 /** Codes of the API in words, as `words` makes them. */
 const codes: Record<string, string> = {
+  "Top up the account, or switch automatic recharge on.": "Rechargez le compte, ou activez la recharge automatique.",
+  "Top up the account, or switch automatic recharge on. Calls that are under way end by themselves.": "Rechargez le compte, ou activez la recharge automatique. Les appels en cours se terminent d’eux-mêmes.",
+  "Top up the account. The next credits pay the overdraft first.": "Rechargez le compte. Les prochains crédits paient d’abord le découvert.",
+  "Top up the account, or end calls, the first of the list first.": "Rechargez le compte, ou terminez des appels, en commençant par le premier de la liste.",
+  "Find out who dialled, then restart dial-out of the account.": "Cherchez qui a appelé, puis rétablissez les appels sortants du compte.",
+  "Calls go on. Raise the budget, or make it a hard one.": "Les appels continuent. Augmentez le budget, ou rendez-le strict.",
+  "Credits pay the rest.": "Les crédits paient le reste.",
   "Replay with the whole leg, or dismiss the post.": "Retraitez avec l’appel entier, ou écartez l’envoi.",
   "Wait for the missing event, or replay with the whole leg.": "Attendez l’événement manquant, ou retraitez avec l’appel entier.",
   "Register the conference or the service number, or name the account. Then replay the leg.": "Enregistrez la conférence ou le numéro du service, ou indiquez le compte. Retraitez ensuite l’appel.",
@@ -517,7 +524,7 @@ const codes: Record<string, string> = {
   "Store the named setting again. Then replay the leg.": "Enregistrez de nouveau le réglage indiqué. Retraitez ensuite l’appel.",
   "Dial out": "Appel sortant",
   "Dial in": "Appel entrant",
-  "Voip": "VoIP",
+  "VoIP": "VoIP",
   "Charged": "Facturé",
   "Zero": "Gratuit",
   "Pool": "Minutes incluses",
@@ -648,7 +655,7 @@ const codes: Record<string, string> = {
   "Velocity exceeded": "Rythme d’appels dépassé",
   "Policy disabled": "Interdit par les règles",
   "Policy domestic only": "Propre pays seulement",
-  "Policy zone a only": "Zone A seulement",
+  "Policy: Zone A only": "Zone A seulement",
   "Region blocked": "Pays bloqué",
   "Number blocked": "Numéro bloqué",
   "Region not served": "Pays non desservi",

@@ -4,6 +4,8 @@ docs/images."""
 
 import logging
 import shutil
+import tomllib
+from dataclasses import replace
 
 import pytest
 
@@ -22,9 +24,15 @@ def take_pictures() -> None:
     logging.getLogger("perminute").setLevel(logging.CRITICAL)
     now = SystemClock().now()
     with Product(clock=ManualClock(now)) as product:
+        product.container.settings = replace(product.container.settings, version=_version())
         product.run(play_quarter(product.container, now))
         with served(product, ACCOUNT) as base_url:
             play("pictures.mjs", base_url=base_url, admin_key=ADMIN_KEY, account=ACCOUNT)
+
+
+def _version() -> str:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    return str(project["project"]["version"])
 
 
 @pytest.mark.extended

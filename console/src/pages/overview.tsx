@@ -168,7 +168,7 @@ function Alerts(): JSX.Element {
                         </>
                       )}
                     </p>
-                    {typeof alert.data.what_to_do === "string" && <p class="small">{alert.data.what_to_do}</p>}
+                    {typeof alert.data.what_to_do === "string" && <p class="small">{t(alert.data.what_to_do)}</p>}
                   </div>
                   <Command roles={["finance", "operator"]} small label={t("Acknowledge")} disabled={action.isBusy} onClick={() => acknowledge(alert)} />
                 </li>

@@ -64,7 +64,7 @@ export default function Usage(): JSX.Element {
           {isSpan && <button type="button" onClick={() => change({ from: "", to: "" })}>{t("Whole month")}</button>}
         </form>
       </Card>
-      <Card title={t("By {groups}", { groups: groups.map(words).join(", ") })} wide>
+      <Card title={t("By {groups}", { groups: groups.map(words).join(", ").toLowerCase() })} wide>
         <Load state={state} lines={8}>
           {(found) => {
             const items = found.items as unknown as Item[];
@@ -74,7 +74,7 @@ export default function Usage(): JSX.Element {
               <>
                 {OVER_TIME.has(first) ? <OverTime items={items} groups={groups} unit={currency} /> : <Bars items={items} groups={groups} />}
                 <Table
-                  caption={t("Usage by {groups}", { groups: groups.map(words).join(", ") })}
+                  caption={t("Usage by {groups}", { groups: groups.map(words).join(", ").toLowerCase() })}
                   rows={items}
                   foot={total}
                   id={(_, index) => index}
