@@ -93,6 +93,8 @@ def routes_of(name: str) -> str:
         return EVERYWHERE[name]
     if name in BODY_CODES:
         return "every route with a body"
+    if name == "console_missing":
+        return code("GET /console/")
     found = [f"{each.method} /api/{each.path}" for each in ROUTES if name in codes_of(each)]
     shown = ", ".join(map(code, found[:_ROUTES_SHOWN_MAX]))
     rest = len(found) - _ROUTES_SHOWN_MAX

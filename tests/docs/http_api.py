@@ -32,6 +32,7 @@ EVERYWHERE = {
     "rate_card_unreadable": "every route that reads a version of a rate card",
     "row_unreadable": "every route that reads a stored row",
     "schema_unknown": "every route that reads a stored row",
+    "ledger_corrupt": "every route that reads a ledger",
     "ledger_not_open": "every route that changes an account that is being opened",
     "id_invalid": "every route with an id in its path",
 }

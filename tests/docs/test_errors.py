@@ -26,6 +26,7 @@ from tests.docs.errors import (
     WITHOUT_EXAMPLE,
     codes_with_a_request,
     document,
+    routes_of,
 )
 from tests.docs.http_api import EVERYWHERE, codes_of, observed_codes
 from tests.docs.reference import ROOT
@@ -186,6 +187,7 @@ def test_every_code_has_a_place_and_an_example_or_a_reason() -> None:
     assert sorted(name for names in WHERE.values() for name in names.split()) == codes
     assert sorted({*codes_with_a_request(), *WITHOUT_EXAMPLE}) == codes
     assert EVERYWHERE.keys() <= set(codes)
+    assert [code for code in codes if not routes_of(code)] == []
 
 
 def test_the_page_of_codes_has_the_texts_of_the_overview() -> None:
