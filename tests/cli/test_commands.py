@@ -8,6 +8,7 @@ from rich.cells import cell_len
 
 from perminute_cli.main import root
 from perminute_cli.parking import way_out
+from shared.contracts.openapi.document import recorded
 from shared.domain.legs.parking import WAYS_OUT, ParkReason
 from tests.cli.fakes import Recorded, Terminal, problem
 
@@ -237,3 +238,20 @@ def test_the_status_is_ten_lines_and_marks_each_problem(
     assert max(map(cell_len, ran.out.splitlines())) <= 80
     assert "! Alerts " in ran.out
     assert "contoso credits.low" in ran.out
+
+
+def test_a_new_bridge_has_no_leg_yet_and_a_quiet_one_none_for_a_day(
+    server: Recorded, perminute: Terminal
+) -> None:
+    posts = {"last_post_at": None, "last_leg_at": None, "legs_24h": 0, "parked_24h": 0}
+    at = {"last_leg_at": "2026-11-20T10:00:00Z"}
+    found = recorded()["get_status"]["response"] | {
+        "bridges": [
+            {"bridge": "new", **posts},
+            {"bridge": "quiet", **posts, **at},
+            {"bridge": "busy", **posts, **at, "legs_24h": 1},
+        ]
+    }
+    server.stated["get_status"] = lambda _: httpx.Response(200, json=found)
+
+    assert "3 bridges; no leg yet: new; no leg for 24 h: quiet\n" in perminute("status").out

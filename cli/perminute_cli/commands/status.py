@@ -66,7 +66,7 @@ def _lines(found: Any, alerts: tuple[str, bool]) -> list[tuple[str, str, bool]]:
     parked, late = found["parked"], [each for each in found["timers"] if each["late"]]
     letters, failing = queue.get("dead_letters") or 0, found["webhooks"].get("failing") or 0
     known = found["bridges"]
-    new = [each["bridge"] for each in known if not each.get("last_leg_at")]
+    new = [each["bridge"] for each in known if not each.get("last_leg_at") and _is_quiet(each)]
     quiet = [each["bridge"] for each in known if each["bridge"] not in new and _is_quiet(each)]
     bridges = "; ".join(
         [
