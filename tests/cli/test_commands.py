@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import click
 import httpx
 import pytest
 from rich.cells import cell_len
@@ -147,9 +148,12 @@ def test_each_reason_of_a_parked_leg_leads_to_a_command_that_exists(reason: Park
     sentence, *commands = way_out(reason, "studio~1", WAYS_OUT[reason])
     assert sentence == WAYS_OUT[reason]
     assert commands
+    context = click.Context(root)
     for command in commands:
         _, group, name, leg, *options = command.split()
-        found = root.commands[group].commands[name]  # type: ignore[attr-defined]
+        parent = root.get_command(context, group)
+        assert isinstance(parent, click.Group)
+        found = parent.commands[name]
         known = {option for each in found.params for option in each.opts}
         assert (leg, set(options[::2]) - known) == ("studio~1", set())
 
