@@ -72,6 +72,8 @@ def test_seconds_that_credits_would_pay(priced: Rate, talk: int, paid: int) -> N
         (rate(slot("60", "0")), 90, 0, 90, None),
         (rate(slot("60", "0"), slot("60+60", "1")), 150, 30, 30, (120, 1_000_000)),
         (rate(slot("60", "0"), slot("60+60", "1")), 150, 90, 150, None),
+        (rate(slot("60", "0"), fee="0.5"), 90, 30, 90, None),
+        (rate(slot("60", "1"), bands=(FREE_MINUTE,)), 100, 55, 100, None),
         (FREE_IN_BETWEEN, 180, 52, 52, (128, 1_133_300)),
         (FREE_IN_BETWEEN, 180, 53, 113, (67, 1_116_700)),
         (FREE_IN_BETWEEN, 180, 60, 120, (60, 1_000_000)),
