@@ -1,5 +1,6 @@
 """Charges of single legs: each rule of a rate, worked out by hand."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from fractions import Fraction
 
@@ -7,7 +8,7 @@ import pytest
 
 from shared.domain.common.kinds import LegKind
 from shared.domain.rating.rate_card import MaximumStrategy, Rate, Rounding, RoundingMode, Slot
-from shared.domain.rating.rating import ChargeLineKind, rate_leg
+from shared.domain.rating.rating import ChargeLineKind, rate_leg, rate_missing
 from tests.unit.rating.cases import ANSWERED_AT, card, charge, picos, rate, slot
 
 CAP, STOP = MaximumStrategy.CAP, MaximumStrategy.STOP
@@ -302,3 +303,33 @@ def test_lines_and_sentence_come_together_as_they_come_alone() -> None:
 
     assert got.explain() == (got.lines(), got.sentence())
     assert charge(version, 0).explain() == ((), charge(version, 0).sentence())
+
+
+def _dial_in(prefix: str, origin: str) -> Rate:
+    return replace(rate(slot("60", "1"), prefix=prefix), kind=LegKind.DIAL_IN, origin=origin)
+
+
+NO_RATE = "Rate card default has no dial_in rate for +33170000000"
+CALLERS = f"{NO_RATE} without an origin: the card prices callers from"
+
+
+@pytest.mark.parametrize(
+    ("rates", "origin", "sentence"),
+    [
+        ([rate(slot("60", "1"))], None, f"{NO_RATE}."),
+        (
+            [_dial_in("33", "FR"), _dial_in("44", "GB")],
+            "DE",
+            f"{CALLERS} FR only, and the caller is from DE.",
+        ),
+        (
+            [_dial_in("33", "FR"), _dial_in("33", "BE")],
+            None,
+            f"{CALLERS} BE, FR only, and the caller is unknown or of no single country.",
+        ),
+    ],
+)
+def test_a_missing_rate_names_the_callers_that_are_priced(
+    rates: list[Rate], origin: str | None, sentence: str
+) -> None:
+    assert rate_missing(card(*rates), LegKind.DIAL_IN, "+33170000000", origin) == sentence
