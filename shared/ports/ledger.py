@@ -17,7 +17,7 @@ from shared.domain.ledger.model import (
 )
 from shared.domain.ledger.statements import ClosedMonth
 from shared.domain.proof.commits import PublicCommit
-from shared.domain.usage.usage import UsageCell, UsageSpan, UsageTotal
+from shared.domain.usage.usage import UsageLines, UsageSpan
 from shared.pacing import yield_to_others
 
 
@@ -104,10 +104,10 @@ class Verification:
 
 @dataclass(frozen=True, slots=True)
 class UsageDays:
-    """Cells of closed days, and the commit after which the journal continues; None where all days
-    of the span are closed."""
+    """The cells of closed days, and the commit after which the journal continues; None where all
+    days of the span are closed."""
 
-    cells: Sequence[tuple[UsageCell, UsageTotal]]
+    parts: Sequence[UsageLines]
     after: int | None
 
 

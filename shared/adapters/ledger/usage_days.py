@@ -18,7 +18,7 @@ from shared.domain.common import limits
 from shared.domain.common.calendar import day_end, day_start, local_day
 from shared.domain.common.errors import LedgerCorrupt
 from shared.domain.usage.leg_facts import UsageTime
-from shared.domain.usage.usage import Cells, Counted, UsageCell, UsageHour, UsageSpan, UsageTotal
+from shared.domain.usage.usage import Cells, Counted, UsageCell, UsageLines, UsageSpan, UsageTotal
 from shared.pacing import yield_to_others
 from shared.ports.ledger import UsageDays
 from shared.ports.tables import Delete, Row, TableStore, Upsert, Value
@@ -26,7 +26,6 @@ from shared.ports.tables import Delete, Row, TableStore, Upsert, Value
 SCHEMA = 1
 PREFIX = "usage|"
 HEAD = "usage|head"
-_GROUPS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +123,7 @@ async def read_days(tables: TableStore, account: str, span: UsageSpan) -> UsageD
     is_whole = day_start(end, span.time_zone) == span.until
     if day_start(first, span.time_zone) != span.since or not (is_whole or end > head.through):
         return None
-    cells: list[tuple[UsageCell, UsageTotal]] = []
+    parts: list[UsageLines] = []
     until = f"{PREFIX}{end}" if is_whole else HEAD
     async for row in read_range(tables, account, f"{PREFIX}{first}", until):
         _, day, *late = row.key.split("|")
@@ -134,14 +133,11 @@ async def read_days(tables: TableStore, account: str, span: UsageSpan) -> UsageD
             continue
         if not is_whole and day >= end:
             return None
-        cells += [
-            (cell, total)
-            for cell, total in read_cells(row)
-            if span.by is UsageTime.BOOKED or cell.called.day == day
-        ]
+        part = read_lines(row)
+        parts.append(part if span.by is UsageTime.BOOKED else part.called_on(day))
         await yield_to_others()
     is_closed = span.by is UsageTime.BOOKED and span.until <= day_end(head.through, span.time_zone)
-    return UsageDays(cells, None if is_closed else head.last)
+    return UsageDays(parts, None if is_closed else head.last)
 
 
 async def read_head(tables: TableStore, account: str) -> ClosedUsage | None:
@@ -209,19 +205,17 @@ def _row_values(
 
 
 @fails_closed(SCHEMA)
-def read_cells(row: Row) -> list[tuple[UsageCell, UsageTotal]]:
+def read_lines(row: Row) -> UsageLines:
     """The cells in a row; those of an erased organizer have none."""
     data = cast("dict[str, Any]", unpack("data", row.values))
-    names, texts = rows.read_organizers(row), data["texts"]
-    day = str(row.values["day"])
-    cells: list[tuple[UsageCell, UsageTotal]] = []
-    for line in data["cells"]:
-        organizer = names[line[0]] if names else None
-        groups = (organizer or "", *(texts[at] for at in line[1:_GROUPS]))
-        hour, called_day, called_hour, *sums = line[_GROUPS:]
-        cell = UsageCell(groups, UsageHour(day, hour), UsageHour(texts[called_day], called_hour))
-        cells.append((cell, UsageTotal(*sums)))
-    return cells
+    columns = list(zip(*data["cells"], strict=True)) or [(0,)]
+    organizers = rows.read_organizers(row) or [""] * (max(columns[0]) + 1)
+    named = [organizer or "" for organizer in organizers]
+    part = UsageLines(str(row.values["day"]), named, data["texts"], data["cells"])
+    if part.lines:  # positions that are out of range, and other things than numbers, are found here
+        part.cell(list(map(max, columns)))
+        part.total(list(map(min, columns)))
+    return part
 
 
 async def _resolve(tables: TableStore, account: str, counted: Counted) -> None:

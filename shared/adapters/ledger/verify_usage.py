@@ -11,8 +11,8 @@ from shared.adapters.ledger.usage_days import (
     ClosedDay,
     ClosedUsage,
     days,
-    read_cells,
     read_head,
+    read_lines,
 )
 from shared.adapters.ledger.verify_rows import UNREADABLE, Run, own_properties
 from shared.domain.common.calendar import local_day
@@ -84,7 +84,7 @@ async def _compare(
             if value != getattr(made, name):
                 run.wrong(row.key, f"{name}: is not what the journal adds up to")
         try:
-            _merge(stored, read_cells(row))
+            _merge(stored, read_lines(row).cells())
         except UNREADABLE as error:
             run.wrong(row.key, f"data: can't be read ({type(error).__name__})")
             return

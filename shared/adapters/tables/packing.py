@@ -122,7 +122,7 @@ def fails_closed[**More, Read](
             check_schema(row, schema)
             try:
                 return read(row, *args, **kwargs)
-            except (zlib.error, ValueError, KeyError, TypeError, AttributeError) as error:
+            except (zlib.error, ValueError, LookupError, TypeError, AttributeError) as error:
                 raise LedgerCorrupt(f"Row {row.key} can't be read: {error!r}.") from error
 
         return reading

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 from functools import lru_cache
+from operator import add, itemgetter
 from typing import NamedTuple
 
 from shared.domain.common.calendar import zone
@@ -19,6 +20,8 @@ TIME_GROUPS = ("day", "week", "month", "hour")
 GROUPS = (*LEG_GROUPS, *TIME_GROUPS)
 """The groupings of usage; times are local to the account."""
 _PLACES = {name: place for place, name in enumerate(LEG_GROUPS)}
+_BOOKED_HOUR = len(LEG_GROUPS)
+_CALLED_DAY, _CALLED_HOUR, _SUMS = _BOOKED_HOUR + 1, _BOOKED_HOUR + 2, _BOOKED_HOUR + 3
 
 type GroupKey = tuple[str, ...]
 """The values of the requested groups, "" where a leg has none."""
@@ -91,6 +94,37 @@ class UsageCell(NamedTuple):
 
 
 type Cells = dict[UsageCell, UsageTotal]
+
+
+@dataclass(frozen=True, slots=True)
+class UsageLines:
+    """Cells of one day of booking, as numbers. A line has the positions of its organizer in
+    `organizers` and of its other groups in `texts`, the hour of booking, the position of the day of
+    the call in `texts`, the hour of the call, and the sums of UsageTotal."""
+
+    day: str
+    organizers: Sequence[str]
+    texts: Sequence[str]
+    lines: Sequence[Sequence[int]]
+
+    def cells(self) -> list[tuple[UsageCell, UsageTotal]]:
+        """The lines as cells."""
+        return [(self.cell(line), self.total(line)) for line in self.lines]
+
+    def cell(self, line: Sequence[int]) -> UsageCell:
+        """The groups and hours of a line."""
+        groups = (self.organizers[line[0]], *(self.texts[at] for at in line[1:_BOOKED_HOUR]))
+        called = UsageHour(self.texts[line[_CALLED_DAY]], line[_CALLED_HOUR])
+        return UsageCell(groups, UsageHour(self.day, line[_BOOKED_HOUR]), called)
+
+    def total(self, line: Sequence[int]) -> UsageTotal:
+        """The sums of a line."""
+        return UsageTotal(*line[_SUMS:])
+
+    def called_on(self, day: str) -> "UsageLines":
+        """Those of the lines whose calls were on a day."""
+        lines = [line for line in self.lines if self.texts[line[_CALLED_DAY]] == day]
+        return UsageLines(self.day, self.organizers, self.texts, lines)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +209,26 @@ class Grouping:
         if present is None:
             present = self._found[key] = UsageTotal()
         present.add(total)
+
+    def add_lines(self, part: UsageLines) -> None:
+        """Add the cells of lines. The lines are added up by their numbers first, so that a month of
+        100,000 cells needs no object for each."""
+        hour = _BOOKED_HOUR if self.by is UsageTime.BOOKED else _CALLED_HOUR
+        places = {
+            _PLACES.get(name, hour if name == "hour" else _CALLED_DAY) for name in self.groups
+        }
+        numbers = itemgetter(*(places or {_CALLED_DAY}))
+        first: dict[object, Sequence[int]] = {}
+        sums: dict[object, list[int]] = {}
+        for line in part.lines:
+            key = numbers(line)
+            present = sums.get(key)
+            if present is None:
+                first[key], sums[key] = line, list(line[_SUMS:])
+            else:
+                present[:] = map(add, present, line[_SUMS:])
+        for key, line in first.items():
+            self.add(part.cell(line), UsageTotal(*sums[key]))
 
     def totals(self) -> dict[GroupKey, UsageTotal]:
         """The sums by group; a group that has come to nothing is left out."""

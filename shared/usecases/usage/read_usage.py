@@ -49,9 +49,9 @@ class ReadUsage:
         )
         grouping = Grouping(by, groups)
         days = await self.ledger.usage_days(account, span)
-        for cell in days.cells if days else ():
+        for part in days.parts if days else ():
             await yield_to_others()
-            grouping.add(*cell)
+            grouping.add_lines(part)
         if days is None or days.after is not None:
             counted = await count(self.ledger, account, span, days.after if days else None)
             for cell in counted.cells.items():

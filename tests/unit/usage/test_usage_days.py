@@ -108,6 +108,20 @@ def test_verify_names_a_row_that_differs(app: ChargingApp) -> None:
     assert problems(app) == ["usage|2020-01-01|000: no commit of the journal leads to it"]
 
 
+@pytest.mark.parametrize("place", [0, 3, 9])
+@pytest.mark.parametrize("value", [10**6, "1", None])
+def test_a_damaged_row_is_a_damaged_ledger(app: ChargingApp, place: int, value: object) -> None:
+    close(app)
+    row = usage_rows(app)[0]
+    data: Any = unpack("data", row.values)
+    data["cells"][0][place] = value
+    values = {**row.values, **pack("data", data)}
+    app.run(app.tables.transact("ledger", "contoso", [Upsert(row.key, values)]))
+    start = (app.clock.now() - timedelta(days=9)).date()
+    answer = app.get(f"/api/v1/accounts/contoso/usage?from={start}&group_by=organizer,region")
+    assert (answer.status, answer.json["code"]) == (500, "ledger_corrupt")
+
+
 def test_an_erased_organizer_leaves_the_days(app: ChargingApp) -> None:
     close(app)
     total = answers(app)["time=booked&order=group&"]["total"]
