@@ -22,7 +22,7 @@ async def log_correction(account: str, leg: str, amount_micros: int, *, is_rever
         organizer=first.person.get("organizer"),
         cost_center=charge.cost_center or None,
         conference=charge.conference,
-        kind=charge.kind.value,
+        kind=charge.kind_name,
         destination=charge.rate.destination if charge.rate else None,
         billed_seconds=-charge.billed_seconds if is_reversal else charge.billed_seconds - before,
         amount_micros=amount_micros,

@@ -29,11 +29,14 @@ SHOWN: tuple[type[StrEnum], ...] = (
     *(ServiceNumberKind, Status, SkipReason),
 )
 STATUS = ROOT / "shared" / "usecases" / "operations" / "read_status.py"
+FORMAT = (ROOT / "console" / "src" / "format.ts").read_text("utf-8")
+[_LINE] = [line for line in FORMAT.splitlines() if line.startswith("const SPELLED")]
+SPELLED = dict(re.findall(r'(\w+): "([^"]+)"', _LINE))
 
 
 def words(code: str) -> str:
     """As `words` of console/src/format.ts."""
-    text = code.replace("_", " ")
+    text = SPELLED.get(code, code.replace("_", " "))
     return text[:1].upper() + text[1:]
 
 

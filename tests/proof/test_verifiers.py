@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from shared.domain.common.counts import counted
+
 ROOT = Path(__file__).parents[2]
 TOOLS = ROOT / "tools"
 VECTORS_FILE = ROOT / "tests/golden/proof_vectors.json"
@@ -134,7 +136,7 @@ def test_month_files_verify_and_every_leg_is_rated_again(tmp_path: Path) -> None
         code, reported = run("verify_month.py", file)
         legs = json.loads(month["lines"][-2])["legs"]
         assert code == 0, reported
-        assert f"{legs} legs rated again" in reported
+        assert f"{counted(legs, 'leg')} rated again" in reported
 
 
 @pytest.mark.parametrize(
