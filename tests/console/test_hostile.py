@@ -131,7 +131,7 @@ def _expected() -> dict[str, object]:
             page = [leg.key for leg in sorted(admitted, key=key)[:PAGE]]
             found = {"legs": page, "more": len(admitted) > PAGE}
             lists[wanted + order] = found
-            if not wanted or "amount" in order:
+            if "amount" in order:
                 lists[f"{wanted}{order}&time=answered"] = found
     second = sorted(legs, key=orders["&order=amount"])[PAGE : 2 * PAGE]
     return {
