@@ -6,6 +6,7 @@ import pytest
 
 from shared.domain.common import limits
 from shared.domain.common.errors import FieldError, Invalid
+from shared.domain.common.formulas import FORMULA_RULE
 from shared.domain.common.kinds import LegKind
 from shared.domain.rating.rate_card import (
     Band,
@@ -17,7 +18,7 @@ from shared.domain.rating.rate_card import (
     build_version,
     version_in_force,
 )
-from shared.domain.rating.terms import minute_picos
+from shared.domain.rating.terms import label_problem, minute_picos
 from tests.unit.rating.cases import HALF_UP_4, VERSION_FROM, card, picos, rate, slot
 
 GOOD = rate(slot("60", "1"))
@@ -279,3 +280,8 @@ def test_the_price_of_a_minute_is_that_of_the_dearest_slot(
 def test_a_price_may_be_as_high_as_it_is_absurd() -> None:
     """A thousand million a second still adds up."""
     assert pointers(rate(Slot(0, picos("1000000000"), 1, 1))) == []
+
+
+def test_a_displayed_name_is_a_rule_broken_or_an_empty_text() -> None:
+    assert label_problem("London") == ""
+    assert label_problem("=1+1") == FORMULA_RULE
