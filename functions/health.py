@@ -11,7 +11,7 @@ bp = new_blueprint()
 
 @open_route(bp, "GET", "health")
 async def get_health(_: ApiCall) -> func.HttpResponse:
-    """The state: `ok`, `degraded` or `failing`. It is `degraded` while a leg waits over 2 minutes
+    """The state: `ok`, `degraded` or `failing`. It is `degraded` while a leg waits over a minute
     to be charged, is a dead letter or is parked for over a day, or while the queue is away. It is
     `failing`, with 503, while no leg can be accepted."""
     wired = container()

@@ -16,7 +16,7 @@ type HealthCheck = Callable[[], Awaitable[object]]
 type QueueState = Callable[[], Awaitable[datetime | None]]
 """Since when the oldest leg waits in the queue, None: none does; raises like a check."""
 
-WAITING_SECONDS_MAX = 120
+WAITING_SECONDS_MAX = 60
 """A leg that waits longer than this to be charged makes the product degraded."""
 
 
