@@ -55,6 +55,14 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest tests come first, those that are allowed ten minutes and more: none of them
+    begins when the others have ended."""
+    allowed = {item: item.get_closest_marker("timeout") for item in items}
+    items.sort(key=lambda item: not ((mark := allowed[item]) and mark.args[0] >= 600))  # noqa: PLR2004
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     """A test that is a coroutine function runs in an event loop of its own."""

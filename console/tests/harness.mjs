@@ -48,7 +48,7 @@ export async function tab({ width = 1600, theme = "light", locale = "en-GB", zon
     if (answer.url().includes("/api/") && answer.request().method() === "GET") answers.push(answer.json().catch(() => null));
   });
   page.on("requestfinished", (request) => {
-    if (request.url().includes("/console/")) sizes.push(request.sizes().then((found) => found.responseBodySize));
+    if (request.url().includes("/console/")) sizes.push(request.sizes().then((found) => found.responseBodySize, () => 0)); // 0: the tab is closed
   });
   return { context, page, wrong, requests, answers, sizes };
 }
@@ -65,6 +65,8 @@ export async function visit(page, place) {
   await page.evaluate((target) => {
     history.pushState(null, "", target);
     dispatchEvent(new PopStateEvent("popstate"));
+    // The page is drawn, and its effects ran, after two frames.
+    return new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done))));
   }, address(place));
   await settled(page);
 }

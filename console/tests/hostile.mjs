@@ -66,7 +66,7 @@ for (const width of [1600, 360]) {
     const { page, context, wrong } = await signedIn({ width });
     await visit(page, "legs?status=parked&number=%2B49123"); // loads the code of the page
     const lists = Object.entries(expected.lists);
-    for (const [query, wanted] of width === 1600 ? lists : lists.slice(0, 3)) {
+    for (const [query, wanted] of width === 1600 ? lists : lists.slice(0, 1)) {
       await timed(page, `legs?month=${month}${query}`, width);
       await listed(page, query, wanted);
     }

@@ -112,7 +112,7 @@ test("a dialog opens by keyboard, keeps the focus, closes by Escape and gives th
     assert.deepEqual([...left].map((each) => known.get(each)), [], `${place}, ${label}`);
     await page.keyboard.press("Escape");
     await closed(page);
-    assert.equal(await opener.evaluate((each) => each === document.activeElement), true, `${place}, ${label}: the focus is lost`);
+    await becomes(() => opener.evaluate((each) => each === document.activeElement), true, `${place}, ${label}: the focus is lost`);
   }
   assert.deepEqual(wrong, []);
   await context.close();

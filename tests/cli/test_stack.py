@@ -236,7 +236,8 @@ def test_a_bridge_is_created_and_its_secret_proves_its_posts(
     assert ran.code == 0, ran.err
     assert secret.stat().st_mode & 0o777 == 0o600
     assert secret.read_text().strip() not in ran.out + ran.err
-    tried = perminute("bridges", "try", "zoom", "--secret-file", str(secret), "--json")
+    trial = ("bridges", "try", "zoom", "--bridge", "cli", "--secret-file", str(secret), "--json")
+    tried = perminute(*trial)
     assert tried.code == 0, tried.err
     assert tried.json["steps"][0]["detail"] == "The credentials are right, by scheme zoom."
 
