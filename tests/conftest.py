@@ -60,7 +60,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest tests come first, those that are allowed ten minutes and more: none of them
     begins when the others have ended."""
     allowed = {item: item.get_closest_marker("timeout") for item in items}
-    items.sort(key=lambda item: not ((mark := allowed[item]) and mark.args[0] >= 600))  # noqa: PLR2004
+    items.sort(key=lambda item: not ((mark := allowed[item]) and mark.args[0] >= 600))
 
 
 @pytest.hookimpl(tryfirst=True)
