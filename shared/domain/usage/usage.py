@@ -98,9 +98,12 @@ type Cells = dict[UsageCell, UsageTotal]
 
 @dataclass(frozen=True, slots=True)
 class UsageLines:
-    """Cells of one day of booking, as numbers. A line has the positions of its organizer in
-    `organizers` and of its other groups in `texts`, the hour of booking, the position of the day of
-    the call in `texts`, the hour of the call, and the sums of UsageTotal."""
+    """Cells of one day of booking, as numbers.
+
+    A line has the position of its organizer in `organizers` and those of its other groups in
+    `texts`. The hour of booking follows, then the day of the call as a position in `texts`, and the
+    hour of the call. The sums of UsageTotal are last.
+    """
 
     day: str
     organizers: Sequence[str]
