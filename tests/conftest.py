@@ -57,10 +57,11 @@ def pytest_configure() -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest tests come first, those that are allowed ten minutes and more: none of them
-    begins when the others have ended."""
-    allowed = {item: item.get_closest_marker("timeout") for item in items}
-    items.sort(key=lambda item: not ((mark := allowed[item]) and mark.args[0] >= 600))
+    """The longest tests come first, those that are allowed ten minutes and more, so that none of
+    them begins when the others have ended."""
+    marks = {item: item.get_closest_marker("timeout") for item in items}
+    allowed = {item: mark.args[0] if mark else 0 for item, mark in marks.items()}
+    items.sort(key=lambda item: -allowed[item] if allowed[item] >= 600 else 0)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -17,7 +17,7 @@ CHARGED_SECONDS_MAX = 240.0
 
 @pytest.mark.extended
 @pytest.mark.skipif(bool(MISSING), reason=MISSING or "all there")
-@pytest.mark.timeout(PLAY_SECONDS_MAX + 300)
+@pytest.mark.timeout(max(1800, PLAY_SECONDS_MAX + 300))
 @pytest.mark.parametrize("script", ["browser.mjs", "states.mjs"])
 def test_the_console_in_a_browser(script: str, tmp_path: Path) -> None:
     """Sign-in, every page at two widths, the tasks of users; keyboard, roles, addresses, failures,

@@ -37,7 +37,7 @@ GROUPS = (
 
 @pytest.mark.extended
 @pytest.mark.skipif(bool(MISSING), reason=MISSING or "all there")
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_a_huge_month_and_ten_thousand_parked_legs_in_a_browser() -> None:
     measure_pages()
 

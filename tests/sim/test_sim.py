@@ -41,7 +41,7 @@ def _play(first: int, last: int) -> None:
     print(_sim("--seeds", FIRST + first, FIRST + last, *covered))
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 @pytest.mark.extended
 @pytest.mark.parametrize("part", range(PARTS))
 def test_no_history_breaks_a_promise(part: int) -> None:
