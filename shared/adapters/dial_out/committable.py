@@ -378,7 +378,11 @@ def _extend(
         expires_at=hold.expires_at,
     )
     row = Upsert(rows.grant_key(hold.authorization), rows.grant_values(longer))
-    return _step(book, granted.state, granted, CounterWrite((row,), granted.events))
+    before = book.state.find(hold.authorization, now)
+    # Where only the reason of the end changed, nothing was granted.
+    extended = before is None or hold.granted_seconds > before.granted_seconds
+    written = CounterWrite((row,) if extended else (), granted.events)
+    return _step(book, granted.state, granted, written)
 
 
 def _update(
