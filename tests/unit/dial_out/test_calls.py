@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from shared.adapters.dial_out.rows import grant_key
 from shared.domain.common.kinds import LegKind
 from tests.support.calls import (
     CARD,
@@ -90,6 +91,24 @@ def test_credit_that_ends_within_the_call_makes_the_answer_final(app: Product) -
     longer = calls.extend(allowed["authorization"], 900).json
     assert (longer["granted_seconds"], longer["final"]) == (900, False)
     assert "ends_by" not in longer
+
+
+def test_an_extension_that_grants_nothing_writes_no_grant(calls: Calls, app: Product) -> None:
+    allowed = calls.authorise()
+    adjusted = app.post(
+        "/api/v1/accounts/contoso/adjustments",
+        {"amount": "-9.95", "reason": "paid back"},
+        headers={"idempotency-key": "paid-back"},
+    )
+    assert adjusted.status == 201, adjusted.body
+    longer = calls.extend(allowed["authorization"], 1800).json
+    assert (longer["granted_seconds"], longer["ends_by"]) == (900, "credit")
+    keys = [row.key for row in app.run(app.tables.query("holds", "contoso"))]
+    assert grant_key(allowed["authorization"]) not in keys
+    calls.top_up("5.00")
+    calls.extend(allowed["authorization"], 1800)
+    keys = [row.key for row in app.run(app.tables.query("holds", "contoso"))]
+    assert grant_key(allowed["authorization"]) in keys
 
 
 def test_an_authorisation_that_is_over_is_not_extended(calls: Calls, app: Product) -> None:
