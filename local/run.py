@@ -22,7 +22,7 @@ from local.stack import ROOT, Stack, console_address, write_by_rename
 
 DEFAULT_PORT = 7071
 PORT_MAX = 65_535
-POLL_SECONDS = 0.5  # between two looks at make
+POLL_SECONDS = 0.5
 
 
 def main(run_json: Path = ROOT / "build" / "run.json", app: Path = ROOT) -> int:

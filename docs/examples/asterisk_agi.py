@@ -31,7 +31,7 @@ class HungUp(Exception):
 
 def main(arguments: "list[str]") -> int:
     """`ask NUMBER` or `ended`, as Asterisk calls the script, or `answered AUTHORIZATION TIME`."""
-    # A caller who hangs up while Perminute is asked must not end the script before the answer is
+    # A caller who hangs up during the request must not end the script before the answer is
     # there: the hold could not be released.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     spool = Spool(os.environ["PERMINUTE_SPOOL"])

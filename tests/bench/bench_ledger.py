@@ -190,7 +190,7 @@ def _per_leg() -> Iterator[dict[str, Any]]:
 
 
 def _decide() -> dict[str, Any]:
-    """The pure decision alone, beside a dictionary look-up of a leg."""
+    """The pure decision alone, compared with a dictionary lookup of a leg."""
     now = datetime.now(UTC)
     opened = decide(None, Configure(1, "USD", 0), now)
     state: LedgerState = decide(opened.state, TopUp("k", "d", 10**12), now).state  # type: ignore[union-attr]

@@ -1,6 +1,6 @@
 """Rating beside the yardstick, and rate cards of a hundred thousand prefixes.
 
-A leg is rated whole: look-up, charge, rounding. The yardstick and the engine take turns, so that a
+A leg is rated whole: lookup, charge, rounding. The yardstick and the engine take turns, so that a
 busy machine slows both; the best of several rounds counts.
 """
 

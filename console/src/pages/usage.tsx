@@ -20,10 +20,10 @@ export default function Usage(): JSX.Element {
   const second = query.then ?? "";
   const group = second && second !== first ? `${first},${second}` : first;
   const order = query.order ?? (OVER_TIME.has(first) ? "group" : "amount");
-  const asked = { ...span, group_by: group, order, limit: 500, ...(query.time ? { time: query.time } : {}) };
+  const filter = { ...span, group_by: group, order, limit: 500, ...(query.time ? { time: query.time } : {}) };
   const state = useLoad(
-    () => data(api.GET("/api/v1/accounts/{account}/usage", { params: { path: { account: id }, query: asked as never } })),
-    [id, asked],
+    () => data(api.GET("/api/v1/accounts/{account}/usage", { params: { path: { account: id }, query: filter as never } })),
+    [id, filter],
   );
   const saving = useAction();
   const names: Option[] = GROUPS.map((each) => [each, words(each)]);
@@ -37,7 +37,7 @@ export default function Usage(): JSX.Element {
           roles={["reader", "finance", "operator"]}
           label={t("Save as CSV")}
           disabled={saving.isBusy}
-          onClick={() => void saving.run(async () => { await download(`/api/v1/accounts/${seg(id)}/usage`, { ...asked, limit: undefined }); notify(t("Saved.")); })}
+          onClick={() => void saving.run(async () => { await download(`/api/v1/accounts/${seg(id)}/usage`, { ...filter, limit: undefined }); notify(t("Saved.")); })}
         />
       }
     >

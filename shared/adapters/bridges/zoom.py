@@ -205,7 +205,7 @@ def _sessions(
             and (at := read_time(each.facts["at"])) is not None
             and joined_at - _BEFORE_JOINING <= at <= ended_at
         ]
-        # A call-out that arrives late may change the leg: it looks at all of them.
+        # A call-out that arrives late may change the leg, so all call-outs are read.
         seen = uses | {each.id for each in events if each.facts["type"] == "callout"}
         phone = str(left.facts["phone"])
         if not callouts and settings.service_number is None:

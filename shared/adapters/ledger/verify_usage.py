@@ -46,7 +46,7 @@ async def usage_rows(run: Run, tables: TableStore, account: str, since: datetime
     if (last.day, last.last) != (head.through, head.last):
         run.wrong(HEAD, "through: is not the day of the last commit")
     if since is None:
-        await _stray_rows(run, tables, account, head, expected)
+        await _unexpected_rows(run, tables, account, head, expected)
 
 
 async def _after(
@@ -92,7 +92,7 @@ async def _compare(
         run.wrong(day_rows[0].key, "data: is not what the journal adds up to")
 
 
-async def _stray_rows(
+async def _unexpected_rows(
     run: Run, tables: TableStore, account: str, head: ClosedUsage, expected: set[str]
 ) -> None:
     """Rows of days that the journal does not have."""

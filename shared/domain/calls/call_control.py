@@ -2,8 +2,8 @@
 end it.
 
 The due signals follow from the hold book alone, so that any process sends them: before or after a
-restart, and again until the bridge accepts them. An extension, a release or the call's leg takes
-the cause away.
+restart, and again until the bridge accepts them. An extension, a release or the leg of the call
+removes the cause of a signal.
 """
 
 from dataclasses import dataclass
@@ -42,8 +42,8 @@ class Signal:
 
 
 def ends_at(hold: Hold) -> datetime:
-    """The time at which the granted seconds end: counted from the answer, as long as that is
-    unknown from the request."""
+    """The time at which the granted seconds end. They count from the answer, or from the request
+    while the time of the answer is unknown."""
     return (hold.answered_at or hold.placed_at) + timedelta(seconds=hold.granted_seconds)
 
 
@@ -53,7 +53,7 @@ def seconds_left(hold: Hold, now: datetime) -> int:
 
 
 def due_signals(state: HoldState, hold: Hold, by: datetime) -> tuple[Signal, ...]:
-    """The signals of an open call whose cause came by a time and that its bridge has not taken, in
+    """The signals of an open call that are due at a time and that its bridge has not accepted, in
     order."""
     if (reason := _halted(state, hold)) is not None:
         at = state.halted_at
@@ -75,7 +75,7 @@ def due_signals(state: HoldState, hold: Hold, by: datetime) -> tuple[Signal, ...
 
 
 def next_due(hold: Hold, now: datetime) -> datetime | None:
-    """The time of a call's next signal, if no other event occurs; None without one."""
+    """The time of a call's next signal, if no other event occurs; None if no signal is left."""
     end = ends_at(hold)
     return next((at for at in (end - _WARNED_BEFORE, end) if at > now), None)
 
@@ -83,7 +83,8 @@ def next_due(hold: Hold, now: datetime) -> datetime | None:
 def signal_data(
     hold: Hold, conference: str | None, signal: Signal, now: datetime
 ) -> dict[str, object]:
-    """The payload of a signal: without numbers and names of persons."""
+    """The payload of a signal. The payload contains no telephone numbers and no names of
+    persons."""
     data: dict[str, object | None] = {
         "authorization": hold.authorization,
         "leg_id": hold.leg.partition("~")[2] if hold.leg else None,

@@ -1,4 +1,5 @@
-"""Calls in progress: what they have cost so far, and how long credits last if all of them go on."""
+"""Calls in progress: their cost so far, and the time for which credits last if all of them
+continue."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -17,10 +18,10 @@ _SECONDS_PER_MINUTE = 60
 class OpenCall:
     """An open authorization as a call in progress.
 
-    `price_picos` is its price a minute, 0 where it is free. In its first second `fee_micros` is the
-    connection fee that it is about to cost. It costs nothing more for the next
-    `covered_seconds`: a begun increment is paid, and the pool pays. `is_pooled`: the pool pays now.
-    `is_over`: its granted seconds have passed, and only its leg is awaited. `is_toll_dial_in`: a
+    `price_picos` is its price a minute, 0 where it is free. `fee_micros` is the connection fee that
+    a call in its first second is about to cost. For the next `covered_seconds` the call costs
+    nothing more: the present increment is paid, or the pool pays. `is_pooled`: the pool pays now.
+    `is_over`: the granted seconds have passed, and only the leg is missing. `is_toll_dial_in`: a
     caller of a toll number. `sheddable`: not to an emergency number.
     """
 
@@ -49,8 +50,8 @@ class OpenCall:
 @dataclass(frozen=True, slots=True)
 class CallsNow:
     """An account's calls at a time, the highest price per minute first. `funds_micros` is balance +
-    credit limit, less what they have cost so far; `seconds_left` how long that lasts if all of them
-    go on, None where none costs anything."""
+    credit limit - cost of the calls so far. `seconds_left` is the time until the funds are used up
+    if all calls continue; None where no call costs anything."""
 
     at: datetime
     currency: str
@@ -60,13 +61,13 @@ class CallsNow:
 
     @property
     def burn_picos(self) -> int:
-        """The price per minute of all of them."""
+        """The price per minute of all calls."""
         return sum(call.burn_picos for call in self.calls)
 
     @property
     def exhausted_at(self) -> datetime | None:
-        """The time at which nothing is left; None if these calls do not use all of it, or beyond
-        the calendar."""
+        """The time at which the funds are used up; None if these calls never use them up, or for a
+        time beyond the calendar."""
         if self.seconds_left is None:
             return None
         try:
@@ -76,15 +77,15 @@ class CallsNow:
 
 
 def elapsed_seconds(hold: Hold, now: datetime) -> int:
-    """The seconds that a call has lasted: since its answer, as long as that is unknown since its
-    request; granted seconds at most."""
+    """The seconds since the answer of a call, or since its request while the time of the answer is
+    unknown; at most the granted seconds."""
     seconds = int((now - (hold.answered_at or hold.placed_at)).total_seconds())
     return max(0, min(seconds, hold.granted_seconds))
 
 
 def is_over(hold: Hold, now: datetime) -> bool:
-    """True if the granted seconds have passed; of a call whose answer is unknown after the longest
-    ringing."""
+    """True if the granted seconds have passed. Of a call whose time of answer is unknown, they
+    count from the end of the longest ringing."""
     ringing = 0 if hold.answered_at else limits.HOLD_RINGING_SECONDS
     begun_at = hold.answered_at or hold.placed_at
     return now >= begun_at + timedelta(seconds=hold.granted_seconds + ringing)
@@ -110,7 +111,8 @@ def shedding_order(calls: Sequence[OpenCall]) -> tuple[OpenCall, ...]:
 
 
 def _seconds_left(funds_micros: int, calls: Sequence[OpenCall]) -> int | None:
-    """Each call costs its price from the second at which nothing covers it."""
+    """The seconds until the funds are used up. A call costs its price from the end of its covered
+    seconds."""
     left = max(0, funds_micros) * PICOS_PER_MICRO * _SECONDS_PER_MINUTE
     costly = [call for call in calls if call.price_picos and not call.is_over]
     burn = second = 0
@@ -134,8 +136,9 @@ def is_above_margin(left_seconds: int, within_seconds: int) -> bool:
 
 
 def running_out_data(now: CallsNow, rule: MinutesRule) -> dict[str, object]:
-    """The event `credits.running_out`, without numbers and names of persons: the ledger keeps it.
-    Its calls are the first of the order in which they would have to end."""
+    """The payload of the event `credits.running_out`, which the ledger stores: no telephone
+    numbers, no names of persons. The listed calls are the first ones that would have to end, in
+    order."""
     exhausted_at = now.exhausted_at or now.at
     first = shedding_order(now.calls)[: limits.RUNNING_OUT_CALLS_MAX]
     return {

@@ -44,7 +44,7 @@ class Payer(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Unchargeable:
-    """The reason for which a leg is parked; `account` where it is known whose it is."""
+    """The reason for which a leg is parked; `account` is the leg's account where known."""
 
     reason: ParkReason
     detail: str
@@ -77,16 +77,15 @@ class ResolvedLeg:
 
     @property
     def authorization(self) -> str | None:
-        """The authorization of the leg's hold, which may have been found by the leg's id; else the
-        one that the leg names."""
+        """The authorization of the leg's hold, which may be found by the leg's id. A leg without a
+        hold has the authorization that it names."""
         return self.hold.authorization if self.hold else self.leg.authorization
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
     """The part of a leg that the hold book granted, and its seconds of included minutes.
-    `released`: the hold was freed before the leg came, by its bridge or by an unanswered
-    attempt."""
+    `released`: the bridge or an unanswered attempt freed the hold before the leg arrived."""
 
     authorization: str
     granted_seconds: int
@@ -96,8 +95,7 @@ class Grant:
 
 
 def billable_seconds(leg: EndedLeg, now: datetime) -> int | Unchargeable:
-    """The answered seconds of a leg, or why its times can't be trusted
-    (docs/leg-fields.md)."""
+    """The answered seconds of a leg, or the contradiction in its times (docs/leg-fields.md)."""
     if leg.ended_at > now + timedelta(seconds=limits.LEG_FUTURE_SECONDS_MAX):
         return Unchargeable(ParkReason.INCONSISTENT, "It ends more than 5 minutes in the future.")
     if leg.answered_at is None:
@@ -218,10 +216,10 @@ def rerated_document(
 def charge_fields(charge: Charge) -> dict[str, object]:
     """The part of a shown charge that is derived, not stored: the sentence, and the prefixes
     that the rate's prefix won over."""
-    return _told(charge, charge.sentence())
+    return _derived(charge, charge.sentence())
 
 
-def _told(charge: Charge, sentence: str) -> dict[str, object]:
+def _derived(charge: Charge, sentence: str) -> dict[str, object]:
     matches = charge.version.index.matches(charge.kind, charge.to_digits)
     return {
         "sentence": sentence,
@@ -256,21 +254,21 @@ def pooled_charge(
 def quoted_pooled(
     whole: Charge, pool_seconds: int, rest: tuple[int, Charge | None]
 ) -> dict[str, object]:
-    """The part of a quote that `pooled_charge` would keep of a leg."""
+    """The part of a quote that `pooled_charge` would store for a leg."""
     begin, charge = rest
     line = _pool_line(pool_seconds, begin, whole.rate.destination)
     return {"rate": _rate(whole), **_pooled_part(line, charge)}
 
 
 def explained(charge: Charge) -> dict[str, object]:
-    """The document of a rating: rate, lines, rounding. It is kept."""
+    """The stored document of a rating: rate, lines, rounding."""
     return _explained(charge, charge.lines())
 
 
 def quoted(charge: Charge) -> dict[str, object]:
     """The stored charge, and further facts about it."""
     lines, sentence = charge.explain()
-    return {**_explained(charge, lines), **_told(charge, sentence)}
+    return {**_explained(charge, lines), **_derived(charge, sentence)}
 
 
 def _explained(charge: Charge, lines: Sequence[ChargeLine]) -> dict[str, object]:
@@ -375,7 +373,7 @@ def _pool_line(seconds: int, until_second: int, destination: str | None) -> dict
 
 
 def _pool_line_of(charge: Mapping[str, object]) -> dict[str, object]:
-    """The pool's line of a kept charge; the destination that the pool paid for is that of then."""
+    """The pool's line of a stored charge, with the destination that was rated at that time."""
     record = ChargeRecord(charge)
     if record.pool_line is not None:
         return dict(record.pool_line)

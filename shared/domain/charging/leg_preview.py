@@ -1,4 +1,4 @@
-"""The outcome of a post of a bridge that was tried."""
+"""The result of a trial of a bridge's post."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

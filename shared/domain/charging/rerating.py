@@ -1,4 +1,5 @@
-"""A charged leg seen again: what its price depends on, and whether another price can be had."""
+"""The inputs and results of re-rating: the facts that a charged leg's price depends on, and the
+sums of differences."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -26,10 +27,9 @@ class SkipReason(StrEnum):
 
 
 def leg_facts(charge: ChargeRecord, person: Mapping[str, object]) -> PastLegFacts | SkipReason:
-    """The facts that the price of a charged leg depends on, or why it can't be priced again.
-
-    `person` is the part of the leg that can be erased: it has the numbers. For a leg that the pool
-    paid in part, these are the facts of the rest, which is a separate call.
+    """The facts that the price of a charged leg depends on, or the reason why the leg can't be
+    priced again. `person` is the erasable part of the leg, with the numbers. For a leg that the
+    pool paid in part, these are the facts of the rest, which is a separate call.
     """
     if charge.zero_reason in set(SkipReason):
         return SkipReason(str(charge.zero_reason))
@@ -70,9 +70,8 @@ class RerateStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RerateOutcome:
-    """A leg, what it costs now and what it would cost. `entries` are those that were written.
-
-    `after` and its amount are those of now where nothing else could be found.
+    """A leg with its present and its new cost. `entries` are the numbers of the entries that the
+    re-rating wrote. `after` and its amount are the present ones where no other charge was found.
     """
 
     account: str
@@ -91,13 +90,13 @@ class RerateOutcome:
 
     @property
     def differs(self) -> bool:
-        """True if the leg costs something else, or did until now."""
+        """True if the new amount differs from the present one, or differed before the re-rating."""
         return self.status in {RerateStatus.WOULD_CHANGE, RerateStatus.CHANGED}
 
 
 @dataclass(slots=True)
 class Difference:
-    """Legs added up; amounts of those that differ and those that don't alike, in micros."""
+    """Sums of legs. Amounts, in micros, include legs without a difference."""
 
     legs: int = 0
     changed: int = 0
@@ -122,7 +121,7 @@ class Differences:
 
 
 def add_up(outcomes: Iterable[RerateOutcome]) -> Differences:
-    """The outcomes added up; a destination has the name that it gets."""
+    """The sums of the outcomes. A destination has the name that the new charge gives it."""
     accounts: dict[tuple[str, str], Difference] = {}
     destinations: dict[tuple[str, str], Difference] = {}
     skipped: dict[SkipReason, int] = {}

@@ -1,7 +1,8 @@
 """Dataclasses as plain JSON values and back, by their annotations.
 
-For stored documents whose names are those of the fields, or are declared with them (`stored`):
-renaming a field then needs a reader for the old name (`tests/schemas` keeps rows of every release).
+This module is for stored documents whose names are those of the fields, or are declared with the
+fields (`stored`). A renamed field needs a reader for the old name (`tests/schemas` keeps rows of
+every release).
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence

@@ -73,7 +73,7 @@ class ChecksumWrong(NotAuthenticated):
 
 
 class NotAllowed(PerminuteError):
-    """The caller is known and may not do this."""
+    """The caller is authenticated, but not permitted to do this."""
 
     code = "not_allowed"
 
@@ -85,7 +85,7 @@ class NotFound(PerminuteError):
 
 
 class MethodNotAllowed(PerminuteError):
-    """The path is there, but does not take this method; `allowed` are those that it takes."""
+    """The path exists, but does not take this method; `allowed` are the methods that it takes."""
 
     code = "method_not_allowed"
 
@@ -141,7 +141,7 @@ class UnsupportedMedia(PerminuteError):
 
 
 class Invalid(PerminuteError):
-    """Understood, but wrong. `errors` names each failing field."""
+    """The request is readable, but invalid. `errors` names each failing field."""
 
     code = "invalid"
 
@@ -206,7 +206,7 @@ class LedgerCorrupt(PerminuteError):
 
 
 class StoreError(PerminuteError):
-    """An answer of Table storage that its caller decides upon."""
+    """A response of Table storage that the calling adapter handles."""
 
     code = "store"
 
@@ -228,7 +228,7 @@ class RowMissing(StoreError):
 
 
 class RequestTooLarge(StoreError):
-    """Over a limit of Table storage; refused before it was sent."""
+    """The request is over a limit of Table storage; refused before it was sent."""
 
 
 class KindFull(StoreError):

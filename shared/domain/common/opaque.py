@@ -1,4 +1,5 @@
-"""Opaque text: unpadded base64url (RFC 4648), and the cursors that stores and lists make of it."""
+"""Opaque text: unpadded base64url (RFC 4648), and the cursors of stores and lists in that
+encoding."""
 
 import base64
 from collections.abc import Callable

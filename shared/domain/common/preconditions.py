@@ -1,4 +1,4 @@
-"""`If-Match`, checked in one place."""
+"""The check of `If-Match`."""
 
 from shared.domain.common.errors import PreconditionFailed, PreconditionMissing
 
@@ -6,7 +6,7 @@ from shared.domain.common.errors import PreconditionFailed, PreconditionMissing
 def check_etag(etag: str, if_match: str | None) -> None:
     """Passes when `if_match` names the ETag, or any (`*`).
 
-    Strong tags only; a bare one is taken for quoted, since shells eat quotes. Raises
+    Weak tags never match. A tag without quotes counts as quoted, since shells remove quotes. Raises
     PreconditionMissing, PreconditionFailed.
     """
     if if_match is None:

@@ -1,4 +1,4 @@
-"""JSON as strangers send it: read strictly, exactly, and in bounded time."""
+"""Strict parser for JSON from untrusted senders: exact numbers, bounded time."""
 
 import codecs
 import json
@@ -180,7 +180,7 @@ class _JsonReader:
         return value, chars
 
     def end(self) -> None:
-        """Raises where something follows."""
+        """Raises BadRequest if text follows the value."""
         if self.next_mark():
             raise self._wrong("something follows the end")
 
@@ -266,7 +266,7 @@ def _refuse_many(body: bytes) -> None:
 
 
 class _Depth:
-    """Counts how deep a body nests, part after part; no part ends within an escape."""
+    """Counts the nesting levels of a body, part after part; no part ends within an escape."""
 
     def __init__(self) -> None:
         self._depth, self._in_text, self._is_broken = 0, False, False
@@ -290,7 +290,8 @@ class _Depth:
 
 
 def _refuse_long_numbers(body: bytes) -> None:
-    """In a large body, before it is copied: digits that no number and no text of the API has."""
+    """Refuse a large body with a run of digits that no number or text of the API can contain,
+    before the body is copied."""
     if len(body) <= _LARGE_BYTES:
         return
     for start in range(0, len(body), _LARGE_BYTES):

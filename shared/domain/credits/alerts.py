@@ -5,11 +5,12 @@ texts of its mail. An alert is listed and stays open until its cause ends. A rep
 again until someone acknowledges it. An event of another type is sent once.
 
 A rule fires when the balance falls and is below its threshold while it is armed: an account that
-was just opened, or topped up by less than the threshold, is not warned about the balance that
-it starts with. It is armed again only when the balance has risen to threshold + margin. The margin
-is 10 % of the threshold, or the last charge if that is larger (docs/alerts.md). So a balance that
-oscillates around the threshold by a cent is one crossing. `ledger/alert_evaluation` evaluates
-the rules, `event_payloads` has the fields of an event."""
+was just opened, or topped up by less than the threshold, is not warned about the balance that it
+starts with. It is armed again only when the balance has risen to threshold + margin. The margin is
+10 % of the threshold, or the last charge if that is larger (docs/alerts.md). A balance that moves
+by a cent around the threshold is therefore one crossing. `ledger/alert_evaluation` evaluates the
+rules, `event_payloads` has the fields of an event.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace

@@ -1,13 +1,12 @@
 """The rate at which credits are used, and the time at which they run out (the statistics:
 docs/forecast.md).
 
-Every full hour that passed is one observation of its hour of the week, in the account's time zone:
-168 averages that forget with time (a new week weighs a quarter). The last days are also compared
-with their expected use: the trend, with a half-life of five days. Before a whole week is known,
-with calls on some of its days, there is no forecast. The last 24 hours are kept as they were: a
-sudden use is seen there before it is a pattern.
-
-All is counted in integer micros, so the same history gives the same forecast everywhere.
+Every full hour that passed is one observation of its hour of the week, in the account's time zone.
+The 168 averages are exponential: a new week has a weight of one quarter. The trend compares the
+last days with their expected use; its half-life is five days. A forecast needs a whole week, with
+calls on some of its days. The last 24 hours are stored separately, so that a sudden change is
+visible before the averages follow. All amounts are integer micros, so the same history gives the
+same forecast everywhere.
 """
 
 from collections.abc import Iterator, Sequence
@@ -49,9 +48,9 @@ class SpendDay:
 
 @dataclass(frozen=True, slots=True)
 class Burn:
-    """The known use of an account. `hour` is the hour that is open, in hours since 1970, None
-    before the first debit; `hours` counts those that closed. `recent_micros` and `expected_micros`
-    are what the trend compares; `last` are the last hours that closed, the newest at the end."""
+    """The known use of an account. `hour` is the open hour, in hours since 1970, None before the
+    first debit; `hours` is the number of closed hours. The trend compares `recent_micros` with
+    `expected_micros`. `last` has the amounts of the last closed hours, the newest at the end."""
 
     hour: int | None = None
     open_micros: int = 0
@@ -74,8 +73,8 @@ class ForecastSpread:
     quantile_per_cent: int
 
     def half_width_micros(self, hours: int) -> int:
-        """Half the interval of the cost of a number of hours: days, also begun ones, differ
-        independently, and the level of all of them is wrong in one direction."""
+        """Half the interval of the cost of a number of hours. Days, also begun ones, vary
+        independently; the error of the mean level has the same sign on all days."""
         days = -(-hours // HOURS_PER_DAY) * self.day_micros**2
         level = (hours * self.level_micros // HOURS_PER_DAY) ** 2
         return isqrt(days + level) * self.quantile_per_cent // 100
@@ -84,7 +83,7 @@ class ForecastSpread:
 @dataclass(frozen=True, slots=True)
 class Forecast:
     """The time at which the credits run out (None: not within a year), and the interval with a
-    probability of four in five. `per_day_micros` is what a mean day costs."""
+    probability of four in five. `per_day_micros` is the cost of a mean day."""
 
     per_day_micros: int
     spread: ForecastSpread
@@ -113,7 +112,7 @@ class RecentSpend:
 def moved(
     burn: Burn, at: datetime, time_zone: str, *, spent_micros: int, balance_micros: int
 ) -> Burn:
-    """The burn after the balance moved; `spent_micros` is what legs cost."""
+    """The burn after the balance moved; `spent_micros` is the cost of legs."""
     days = _with_day(burn.days, at, time_zone, spent_micros, balance_micros)
     if burn.hour is None and not spent_micros:
         return replace(burn, days=days)
@@ -123,7 +122,7 @@ def moved(
 
 
 def rolled(burn: Burn, at: datetime, time_zone: str) -> Burn:
-    """The burn with every hour closed that is over at that time."""
+    """The burn with every hour closed that ended before a time."""
     now = _hour(at)
     if burn.hour is None or now <= burn.hour:
         return burn
@@ -239,7 +238,7 @@ def forecast(burn: Burn, at: datetime, time_zone: str, credit_micros: int) -> Fo
 
 
 def hours_left(at: datetime, runs_out_at: datetime) -> int:
-    """Whole hours until then."""
+    """Whole hours until a time."""
     return int((runs_out_at - at).total_seconds()) // SECONDS_PER_HOUR
 
 

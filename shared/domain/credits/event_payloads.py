@@ -1,4 +1,5 @@
-"""The contents of events: each names its subject and an action; `with_money` adds the money."""
+"""The contents of events. Each function returns an event with its subject and its recommended
+action; `with_money` adds the balance."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -27,7 +28,8 @@ _PAUSED = {
 def event_of(
     kind: str, what_to_do: str | None = None, recharge: Recharge | None = None, **data: object
 ) -> Event:
-    """An event, about a recharge or not, with those of its fields that are given."""
+    """An event, with the number of a recharge where the event is about one. Fields with None are
+    left out."""
     named = {**data, "what_to_do": what_to_do}
     present = {name: value for name, value in named.items() if value is not None}
     return Event(kind, present, recharge=recharge.number if recharge else None)
@@ -39,8 +41,9 @@ def topped_up(amount_micros: int) -> Event:
 
 
 def low(rule: AlertRule, threshold_micros: int, ahead: Forecast | None, at: datetime) -> Event:
-    """`credits.low`: below a threshold of the account's own; how that was stated, and of one that
-    looks ahead, when nothing is left and how sure that is."""
+    """`credits.low`: the balance is below a threshold of the account. The event has the threshold
+    as stated; a threshold that depends on the forecast adds the expected time of an empty balance
+    and its interval."""
     return event_of(
         alerts.LOW,
         _TOP_UP,
@@ -53,13 +56,13 @@ def low(rule: AlertRule, threshold_micros: int, ahead: Forecast | None, at: date
 
 
 def empty() -> Event:
-    """`credits.empty`: nothing is left."""
+    """`credits.empty`: the balance is zero or less."""
     action = f"{_TOP_UP} Calls that are under way end by themselves."
     return event_of(alerts.EMPTY, action, threshold="0.00")
 
 
 def overdrawn(credit_limit_micros: int) -> Event:
-    """`credits.overdrawn`: below what the credit limit allows."""
+    """`credits.overdrawn`: the balance is below the negative credit limit."""
     action = "Top up the account. The next credits pay the overdraft first."
     return event_of(alerts.OVERDRAWN, action, threshold=format_amount(-credit_limit_micros))
 
@@ -78,7 +81,7 @@ def expiring(lot: Lot, days: int) -> Event:
 
 
 def recharge_requested(recharge: Recharge, trigger_micros: int | None) -> Event:
-    """`recharge.requested`: `ask` counts the requests for this recharge."""
+    """`recharge.requested`: `ask` is the number of the request for this recharge, from 1."""
     return event_of(
         alerts.RECHARGE_REQUESTED,
         "Collect the amount once, then POST the recharge's result.",
@@ -139,14 +142,14 @@ def recharge_unanswered(recharge: Recharge) -> Event:
 
 
 def dial_out_stopped(reason: str, since: datetime | None = None) -> Event:
-    """`dial_out.stopped`; repeated: `since` then, for the hold book emitted it first."""
+    """`dial_out.stopped`, repeated: the hold book emitted the first one at `since`."""
     action = "Find out who dialled, then restart dial-out of the account."
     times = format_time(since) if since else None
     return event_of(alerts.DIAL_OUT_STOPPED, action, reason=reason, since=times)
 
 
 def with_money(event: Event, balance_micros: int, currency: str) -> Event:
-    """The event with the present balance, which every published event has."""
+    """The event with the present balance; every published event has one."""
     money = {"balance": format_amount(balance_micros), "currency": currency}
     return replace(event, data={**money, **event.data})
 

@@ -1,4 +1,4 @@
-"""Lots: what each top-up brought, drawn first in, first out (docs/credits.md)."""
+"""Lots: the credits of each top-up, drawn first in, first out (docs/credits.md)."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -7,7 +7,8 @@ from enum import StrEnum
 
 
 class LotKind(StrEnum):
-    """Bought credits expire after 12 months; given ones only at a requested time."""
+    """The origin of a lot. Purchased credits expire after 12 months, granted credits only at a
+    requested time."""
 
     PURCHASED = "purchased"
     GRANTED = "granted"
@@ -15,7 +16,7 @@ class LotKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Lot:
-    """The credits of one top-up and their rest."""
+    """The credits of one top-up and the remaining amount."""
 
     id: str
     kind: LotKind
@@ -25,7 +26,7 @@ class Lot:
     expires_at: datetime | None
 
     def valid_at(self, moment: datetime) -> bool:
-        """True if the secret had not expired at the time."""
+        """True if the lot had not expired at the time."""
         return self.expires_at is None or self.expires_at > moment
 
 
@@ -39,7 +40,7 @@ class Draw:
 
 @dataclass(frozen=True, slots=True)
 class DrawResult:
-    """An amount taken from lots: the lots that paid, their rests, the uncovered part."""
+    """An amount drawn from lots: the draws, the remaining lots, and the uncovered part."""
 
     draws: tuple[Draw, ...]
     lots: tuple[Lot, ...]
@@ -57,7 +58,7 @@ def opening_entry(lot: str) -> int:
 
 
 def draw(lots: Iterable[Lot], amount_micros: int, *, valid_at: datetime) -> DrawResult:
-    """Take an amount from the lots that were valid then, first in, first out."""
+    """Draw an amount from the lots that were valid at a time, first in, first out."""
     draws: list[Draw] = []
     left: list[Lot] = []
     for lot in lots:
@@ -71,7 +72,7 @@ def draw(lots: Iterable[Lot], amount_micros: int, *, valid_at: datetime) -> Draw
 
 
 def give_back(lots: Iterable[Lot], lot: Lot, amount_micros: int) -> tuple[Lot, ...]:
-    """The open lots with an amount back in `lot`, which may have been used up meanwhile."""
+    """The open lots after an amount was returned to `lot`, which may be used up."""
     open_lots = {open_lot.id: open_lot for open_lot in lots}
     remaining = open_lots[lot.id].remaining_micros if lot.id in open_lots else 0
     open_lots[lot.id] = replace(lot, remaining_micros=remaining + amount_micros)
@@ -79,7 +80,7 @@ def give_back(lots: Iterable[Lot], lot: Lot, amount_micros: int) -> tuple[Lot, .
 
 
 def by_age(lots: Iterable[Lot]) -> tuple[Lot, ...]:
-    """The lots that hold something, in the order in which they were opened."""
+    """The lots with a remaining amount, in the order in which they were opened."""
     left = (lot for lot in lots if lot.remaining_micros)
     return tuple(sorted(left, key=lambda lot: opening_entry(lot.id)))
 

@@ -64,14 +64,14 @@ _FOOT = {
 
 
 class _FieldValues(dict[str, Any]):
-    """A field that the event lacks is a dash."""
+    """The fields of an event for a template; a missing field is a dash."""
 
     def __missing__(self, key: str) -> str:
         return "–"
 
 
 def written(language: str, name: str, event: Mapping[str, Any]) -> tuple[str, str]:
-    """(subject, text) of the mail about an event; unknown languages get English."""
+    """(subject, text) of the mail about an event, in English for an unknown language."""
     spoken = language if language in _LABELS else "en"
     data = _flat(event["data"])
     if spoken == "fr":

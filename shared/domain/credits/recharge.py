@@ -1,10 +1,12 @@
-"""Automatic recharge: when to request money, how much, how often, and the effect of an answer.
+"""Automatic recharge: the time, the amount and the frequency of requests, and the effect of an
+answer.
 
-A recharge is requested when the balance is strictly below the trigger, one at a time, sized to
-close a deep gap in steps of the stated amount. Ceilings bound a day and a month of the account's
-time zone by count, a month by amount; a decline gives its share back. After a decline it waits 1,
-2, 4 hours and is paused after the fourth, immediately after a hard one: an invalid card must not be
-tried without end. All is part of the ledger's state, so there is one of it and no crash forgets it.
+A recharge is requested when the balance is strictly below the trigger, one at a time. Its amount is
+as many steps of the stated amount as close the gap. Ceilings limit the number of recharges a day
+and a month, and their amount a month, in the account's time zone; a declined recharge does not
+count. After a decline the next request waits 1, 2, then 4 hours. The fourth decline, and any hard
+decline, pauses recharges: an invalid card must not be tried without end. The state is part of the
+ledger's state, so that it is written with the commit.
 """
 
 import re
@@ -24,8 +26,8 @@ _ID = re.compile(r"([a-z0-9][a-z0-9._-]{0,62})~([1-9][0-9]{0,17})", re.ASCII)
 
 
 class RechargeStatus(StrEnum):
-    """The status of a recharge. `pending`: the payment provider has it and reports again later;
-    `parked`: its answer does not fit the request, a person has to decide."""
+    """The status of a recharge. `pending`: the payment provider accepted the request and reports
+    again later; `parked`: the answer does not match the request, a person has to decide."""
 
     REQUESTED = "requested"
     PENDING = "pending"
@@ -39,7 +41,7 @@ IN_FLIGHT = frozenset({RechargeStatus.REQUESTED, RechargeStatus.PENDING, Recharg
 
 @dataclass(frozen=True, slots=True)
 class AutoRecharge:
-    """The settings of an account; amounts in micros. `None`: no such ceiling."""
+    """The recharge settings of an account; amounts in micros. A ceiling of None does not limit."""
 
     trigger_micros: int
     amount_micros: int
@@ -69,10 +71,11 @@ class Recharge:
 class Recharges:
     """The recharges of an account that the next decision needs.
 
-    `number` is the last one's, `pending` the one in flight. `declines` counts them since the last
-    success, `not_before` is when the next may be requested, `held_back` why not earlier: the name
-    of a ceiling, or `declined`, `hard_decline` (then only a person lets it go on: `paused`). `day`
-    and `month` are the account's, with the requests in them.
+    `number` is the last one's, `pending` the one in flight. `declines` is the number of declines
+    since the last success. `not_before` is the earliest time of the next request, and `held_back`
+    the reason: the name of a ceiling, `declined` or `hard_decline` (only a person resumes it:
+    `paused`). `day` and `month` are in the account's time zone, each with the number of its
+    requests.
     """
 
     number: int = 0
@@ -90,14 +93,14 @@ class Recharges:
 
 @dataclass(frozen=True, slots=True)
 class CeilingReached:
-    """A ceiling that was hit: its name, and when the next recharge may be requested."""
+    """A reached ceiling: its name, and the earliest time of the next request."""
 
     reason: str
     until: datetime
 
 
 def recharge_id(account: str, number: int) -> str:
-    """The id that the payment side knows a recharge by."""
+    """The id of a recharge at the payment provider."""
     return f"{account}~{number}"
 
 
@@ -120,7 +123,8 @@ def read_recharge_id(text: str) -> tuple[str, int] | None:
 def request(
     recharges: Recharges, settings: AutoRecharge, balance_micros: int, at: datetime, time_zone: str
 ) -> tuple[Recharges, Recharge | CeilingReached] | None:
-    """The recharge that is due now, or the ceiling that it hit; None when none is due."""
+    """The recharge that is due now, or the ceiling that prevents it; None when no recharge is
+    due."""
     if recharges.pending or recharges.paused or balance_micros >= settings.trigger_micros:
         return None
     if recharges.not_before is not None and at < recharges.not_before:
@@ -182,7 +186,8 @@ def retry_request(recharges: Recharges, at: datetime) -> Recharges | None:
 
 
 def deferred(recharges: Recharges, recharge: Recharge, at: datetime) -> Recharges:
-    """The payment side has accepted it: it is requested again after hours only."""
+    """The recharges after the payment provider accepted a request. The request is repeated after
+    hours only."""
     again = at + timedelta(seconds=limits.RECHARGE_PENDING_ASK_SECONDS)
     return replace(
         recharges,
@@ -191,8 +196,8 @@ def deferred(recharges: Recharges, recharge: Recharge, at: datetime) -> Recharge
 
 
 def parked(recharges: Recharges, recharge: Recharge, at: datetime, detail: str) -> Recharges:
-    """The answer does not fit: it stays in flight without further requests until a person
-    decides."""
+    """The recharges after an answer that does not match. The recharge stays in flight, without
+    further requests, until a person decides."""
     parked_recharge = replace(
         recharge, status=RechargeStatus.PARKED, ask_at=None, answered_at=at, detail=detail
     )
@@ -200,7 +205,7 @@ def parked(recharges: Recharges, recharge: Recharge, at: datetime, detail: str) 
 
 
 def succeeded(recharges: Recharges, number: int) -> Recharges:
-    """The money is there: what declines left behind is forgotten."""
+    """The recharges after a payment. Declines no longer count."""
     is_pending = recharges.pending is not None and recharges.pending.number == number
     return replace(
         recharges,
@@ -215,7 +220,7 @@ def succeeded(recharges: Recharges, number: int) -> Recharges:
 def declined(
     recharges: Recharges, recharge: Recharge, at: datetime, time_zone: str, *, hard: bool
 ) -> Recharges:
-    """The payment provider declined: wait 1, 2, 4 hours, or stop until a person resumes it."""
+    """The recharges after a decline: wait 1, 2, then 4 hours, or pause for a person."""
     declines = recharges.declines + 1
     paused = hard or declines >= limits.RECHARGE_DECLINES_MAX
     wait = timedelta(seconds=limits.RECHARGE_BACK_OFF_SECONDS * 2 ** (declines - 1))
@@ -236,7 +241,7 @@ def declined(
 
 
 def resume(recharges: Recharges) -> Recharges:
-    """A person changed the settings: what held recharges back is forgotten, ceilings are not."""
+    """The recharges after a change of the settings. Declines no longer count; ceilings still do."""
     return replace(recharges, declines=0, not_before=None, held_back="", paused=False)
 
 

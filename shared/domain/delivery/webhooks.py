@@ -1,8 +1,7 @@
-"""Customers' webhooks: where they may point, how they are signed, when they are tried again.
-
-Addresses are checked here and connected to by the sender, so that no name resolves to one address
-when it is checked and to another when it is used. The denied addresses go beyond `is_global`:
-Azure's own services answer on addresses that appear public.
+"""Customers' webhooks: permitted URLs, signatures, and the times of retries. The sender connects to
+the address that was checked here, so that a second resolution of the name can't lead to another
+address. The denied addresses go beyond `is_global`: Azure's own services answer on addresses that
+appear public.
 """
 
 import re
@@ -60,7 +59,7 @@ class DeliveryStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """A signing secret; one that was rotated signs until a time."""
+    """A signing secret; a rotated secret signs until its expiry."""
 
     text: str = field(repr=False)
     until: datetime | None = None
@@ -84,7 +83,7 @@ class Webhook:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One event on its way to one receiver. `next_at` is None once it is at its end."""
+    """The delivery of one event to one receiver. `next_at` is None once the delivery has ended."""
 
     account: str
     target: str
@@ -103,24 +102,25 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class ReceiverResponse:
-    """The answer of a receiver: an HTTP status, or None and the reason why there is none."""
+    """The response of a receiver: an HTTP status, or None and the reason for the missing
+    response."""
 
     status: int | None
     error: str | None = None
 
     @property
     def taken(self) -> bool:
-        """2xx. A redirect is no success: it is not followed."""
+        """True for 2xx. A redirect is no success and is not followed."""
         return self.status is not None and 200 <= self.status < 300
 
     @property
     def gone(self) -> bool:
-        """The receiver unsubscribed."""
+        """True if the receiver unsubscribed by 410."""
         return self.status == 410
 
 
 def place_of(event_id: str) -> tuple[int, int]:
-    """(commit, number) of an event's id, by which an account's events are in order.
+    """(commit, number) of an event's id. These order the events of an account.
 
     Raises ValueError for a text that is no such id.
     """
@@ -217,12 +217,12 @@ def has_lasted(delivery: Delivery, now: datetime) -> bool:
 
 
 def keeps_order_until(delivery: Delivery, now: datetime) -> datetime:
-    """The time until which later events wait behind this one: an hour, then they overtake it."""
+    """The time until which later events wait for this one: an hour after its first attempt."""
     return (delivery.first_at or now) + timedelta(seconds=limits.WEBHOOK_ORDER_SECONDS)
 
 
 def valid_secrets(secrets: Sequence[Secret], now: datetime) -> tuple[Secret, ...]:
-    """The secrets that sign now, the newest first: two at most."""
+    """The secrets that sign at a time, the newest first; at most two."""
     valid = (secret for secret in secrets if secret.until is None or secret.until > now)
     return tuple(valid)[: limits.WEBHOOK_SECRETS_MAX]
 

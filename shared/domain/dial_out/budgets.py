@@ -1,7 +1,6 @@
-"""Budgets and velocity: how much may be spent on dial-outs, and how fast.
-
-Everything is a pure question about counters; who counts also commits the counters with the hold.
-Only allowed calls are counted.
+"""Budgets and velocity: limits on the amount of dial-outs, and on their rate. All functions are
+pure functions of counters; the hold book commits the counters together with the hold. Only allowed
+calls count.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,7 +15,7 @@ from shared.domain.common.money import format_amount, parse_amount
 
 
 class Scope(StrEnum):
-    """Whose spending a limit bounds."""
+    """The subject whose spending a limit bounds."""
 
     ORGANIZER = "organizer"
     COST_CENTER = "cost_center"
@@ -33,7 +32,7 @@ class BudgetPeriod(StrEnum):
 
 
 class BudgetMode(StrEnum):
-    """Whether a spent budget refuses, or only warns."""
+    """The effect of a spent budget: it refuses calls, or only warns."""
 
     HARD = "hard"
     WARN = "warn"
@@ -53,8 +52,8 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Budgets:
-    """The amounts that one scope may spend in a day and a month of the account's, and in each
-    meeting."""
+    """The amounts that one scope may spend in a day, in a month (both in the account's time zone)
+    and in each meeting."""
 
     day: Budget | None = None
     month: Budget | None = None
@@ -73,7 +72,7 @@ class BudgetUse:
 
     @property
     def remaining_micros(self) -> int:
-        """The rest, never below zero."""
+        """The remaining amount, never below zero."""
         return max(0, self.budget.amount_micros - self.used_micros)
 
     def label(self) -> str:
@@ -82,14 +81,14 @@ class BudgetUse:
 
 
 def budget_remaining_micros(uses: Iterable[BudgetUse]) -> int | None:
-    """The rest of the tightest hard budget for one more call; None without a hard budget."""
+    """The smallest remaining amount of the hard budgets; None without a hard budget."""
     return min(
         (use.remaining_micros for use in uses if use.budget.mode is BudgetMode.HARD), default=None
     )
 
 
 def exceeded_budgets(uses: Iterable[BudgetUse], least_charge_micros: int) -> tuple[BudgetUse, ...]:
-    """The budgets, hard ones first, that do not cover what an answered call costs at least.
+    """The budgets, hard ones first, that do not cover the minimum price of an answered call.
 
     A call that costs nothing exceeds no budget.
     """

@@ -1,4 +1,4 @@
-"""Checks in order: how they are run, and those that dial-out and dial-in have in common."""
+"""Ordered checks: the code that runs them, and the checks that dial-out and dial-in share."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from shared.domain.dial_out.policy import License
 
 @dataclass(frozen=True, slots=True)
 class SkippedCheck:
-    """A fact that the check needs is missing; why, in a sentence."""
+    """The outcome of a check without a fact that it needs; the reason as a sentence."""
 
     why: str
 

@@ -1,4 +1,4 @@
-"""The sentences of denials that both the ordered checks and the hold book give."""
+"""The denials that both the ordered checks and the hold book return."""
 
 from shared.domain.common.money import format_amount
 from shared.domain.dial_out.budgets import BudgetUse

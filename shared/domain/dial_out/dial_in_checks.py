@@ -1,4 +1,4 @@
-"""The checks of a caller before admission. The ordered checks before credit, as for a dial-out."""
+"""The ordered checks of a caller before credit, as for a dial-out."""
 
 from dataclasses import dataclass
 
@@ -24,8 +24,8 @@ from shared.domain.dial_out.facts import (
 
 @dataclass(frozen=True, slots=True)
 class DialInFacts:
-    """The facts for an authorization of a caller. `toll_free`: so is the number that was called, by
-    its registration or else by its class. `unpriced`: why there is no rate."""
+    """The facts for an authorization of a caller. `toll_free`: the called number is toll-free by
+    its registration, else by its class. `unpriced` is the reason for a missing rate."""
 
     account: AccountFacts | None
     organizer: OrganizerFacts | None

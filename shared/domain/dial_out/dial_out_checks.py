@@ -1,7 +1,6 @@
-"""May it ring? The ordered checks of a dial-out, up to the rate; credit is the hold book's word.
-
-Facts are resolved before; nothing here reads anything. Each check answers pass, fail or, where
-a fact that it needs is missing, skipped. The first failure is the answer; `explain` gives all.
+"""The ordered checks of a dial-out, up to the rate; the hold book checks credit. The module reads
+nothing: all facts are resolved before. A check passes, fails or, without a fact that it needs, is
+skipped. The first failure is the denial; `explain` returns all results.
 """
 
 from shared.domain.common.counts import counted

@@ -20,7 +20,8 @@ from shared.domain.dial_out.usage_counters import Counters
 
 
 def first_time(state: HoldState, bounds: Iterable[Limit], region: str | None) -> tuple[Event, ...]:
-    """The notice of a region that a scope never dialled before, where its policy requires one."""
+    """The notice of the first dial-out to a region by a scope, where the policy requires the
+    notice."""
     return tuple(
         Event(NEW_REGION, {"scope": bound.scope.value, "region": region})
         for bound in bounds
@@ -34,8 +35,8 @@ def first_time(state: HoldState, bounds: Iterable[Limit], region: str | None) ->
 def over_budget(
     state: HoldState, bounds: Iterable[Limit], day: str, now: datetime
 ) -> tuple[HoldState, tuple[Event, ...]]:
-    """The warnings of budgets that only warn and that charges and open holds exceed: one a period
-    of each scope, for a meeting one a day; and the state that remembers them."""
+    """(state, events): a warning for each budget that only warns and that charges and open holds
+    exceed. The state records the warnings: one per scope and period, for a meeting one a day."""
     events: list[Event] = []
     for bound in bounds:
         for use in budget_uses(state, (bound,), day, now):
@@ -52,12 +53,13 @@ def over_budget(
 
 
 def restarted() -> Event:
-    """Dial-out of the account has been started again: ends the ledger's alert of the stop."""
+    """The event that ends the ledger's alert of a stop after dial-out was restarted."""
     return Event(DIAL_OUT_RESTARTED, {})
 
 
 def _spent(use: BudgetUse) -> Event:
-    """Without the name of an organizer or a room, which may be erased one day."""
+    """The sentence about a spent budget, without the name of an organizer or a room, which may be
+    erased later."""
     return event_of(
         OVER_BUDGET,
         "Calls go on. Raise the budget, or make it a hard one.",

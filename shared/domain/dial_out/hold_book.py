@@ -23,15 +23,16 @@ _NOTHING = Counters()
 class Hold:
     """The reservation of an open authorization: money, and seconds of its month's pool.
 
-    It lapses by itself at `expires_at`: after the granted seconds, ringing and a late event. `day`
-    is the account's date when it was placed, `scopes` are the counters that its charge is added to
-    besides the account's. `grant_minute` and `grant_micros` are the last grant: when, and what it
-    added. `pool_month` is None where the pool does not pay for such calls. A `released` or expired
-    hold reserves nothing and is kept for a while: if its leg is charged nevertheless, the charge
-    counts in its period. `answered_at` is when the call was answered, None while its bridge has not
-    reported that. `ends_by` is what ends the call at its granted seconds, "" where an extension may
-    follow. `bridge` placed it, "" in rows before schema 4; `notified` names the last signal that
-    the bridge's control URL took (`call_control`).
+    A hold lapses at `expires_at`: the granted seconds, the longest ringing and the maximum delay of
+    the event have then passed. `day` is the account's date when it was placed, `scopes` are the
+    counters that its charge is added to besides the account's. `grant_minute` and `grant_micros`
+    are the minute of the last grant and the amount that it added. `pool_month` is None where the
+    pool does not pay for such calls. A `released` or expired hold reserves nothing and is kept for
+    a while: if its leg is charged nevertheless, the charge counts in its period. `answered_at` is
+    when the call was answered, None while its bridge has not reported that. `ends_by` is the limit
+    that ends the call at its granted seconds, "" where an extension may follow. `bridge` placed it,
+    "" in rows before schema 4; `notified` names the last signal that the bridge's control URL took
+    (`call_control`).
     """
 
     authorization: str
@@ -234,7 +235,8 @@ def catch_up(
 
 
 def release(state: HoldState, authorization: str, now: datetime) -> HoldState | None:
-    """The state with a hold released; None when there is no such open one: twice is once."""
+    """The state with a released hold; None when there is no such open hold, so that a repetition
+    changes nothing."""
     hold = state.find(authorization, now)
     return None if hold is None else with_hold(state, replace(hold, released=True))
 
@@ -259,7 +261,7 @@ def update_hold(
 
 
 def with_hold(state: HoldState, hold: Hold) -> HoldState:
-    """The state with a hold in its newest shape."""
+    """The state with the newest version of a hold."""
     others = tuple(each for each in state.holds if each.authorization != hold.authorization)
     return replace(state, holds=(*others, hold))
 
@@ -410,8 +412,8 @@ def _unconfirmed_calls(
     posted: Iterable[SettledDebit],
     now: datetime,
 ) -> tuple[UnconfirmedCall, ...]:
-    """The calls without an end: with the holds that lapse now, without those that were charged
-    later."""
+    """The unconfirmed calls: those of holds that lapse now are added, and those that were charged
+    later are removed."""
     if not state.unconfirmed_calls and len(holds) == len(remaining):
         return ()
     stay = {hold.authorization for hold in remaining}

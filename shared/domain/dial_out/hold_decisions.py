@@ -1,7 +1,7 @@
 """Decisions of the hold book: place, extend, stop. Pure; the state contains all known facts.
 
-Promise 4: a hold is exactly what the granted seconds can cost, and no hold is placed or extended
-that would bring the sum of open holds above balance + credit limit.
+Promise 4: a hold is exactly the maximum cost of the granted seconds, and no hold is placed or
+extended that brings the sum of open holds above balance + credit limit.
 """
 
 from dataclasses import dataclass, replace
@@ -63,8 +63,8 @@ class EndsBy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Authorise:
-    """Reserve what a call of up to `wanted_seconds` costs. The id derives from the bridge's
-    idempotency key, so that there are never two holds for one question.
+    """Reserve the cost of a call of up to `wanted_seconds`. The id derives from the bridge's
+    idempotency key, so that a request never has two holds.
 
     `bounds` are the limits of the account and of other scopes; none of them binds an admitted
     caller. `pool_month` is None where the pool does not pay.
@@ -86,7 +86,7 @@ class Authorise:
 
 @dataclass(frozen=True, slots=True)
 class Extend:
-    """Let an open call go on until `wanted_seconds`, counted from its answer; `bounds` as in
+    """Extend an open call to `wanted_seconds`, counted from its answer; `bounds` as in
     `Authorise`."""
 
     authorization: str
@@ -119,7 +119,7 @@ class _SpendingCapacity:
 
     @property
     def money_micros(self) -> int:
-        """The money that credit and budgets leave."""
+        """The smaller amount of the available credit and the remaining budgets."""
         if self.budget_micros is None:
             return self.credit_micros
         return min(self.credit_micros, self.budget_micros)
@@ -183,8 +183,9 @@ def place_hold(state: HoldState, command: Authorise, now: datetime) -> Granted |
 def extend_hold(state: HoldState, command: Extend, now: datetime) -> Granted | None:
     """Hold the cost of the call until the requested second; None when there is no such open hold.
 
-    The target is absolute, so extending twice is once, and a grant never shrinks. Seconds without
-    funds are not granted: the answer is the former grant and the reason of the end.
+    The target is absolute, so a repeated extension changes nothing, and a grant never shrinks.
+    Where the funds do not cover the requested seconds, the result is the former grant with the
+    reason of the end.
     """
     hold = state.find(command.authorization, now)
     if hold is None:
@@ -235,7 +236,7 @@ def restart(state: HoldState) -> HoldState | None:
 
 
 def suspend(state: HoldState, now: datetime, *, suspended: bool) -> HoldState | None:
-    """The account suspended or not; None when it is so already."""
+    """The state with the account suspended, or no longer suspended; None when nothing changes."""
     if state.suspended == suspended:
         return None
     return replace(state, suspended=suspended, halted_at=now if suspended else state.halted_at)
@@ -337,7 +338,7 @@ def _with_warnings(
 def _breaker(
     state: HoldState, bounds: tuple[Limit, ...], now: datetime
 ) -> tuple[HoldState, tuple[Event, ...]]:
-    """Stops the account's dial-out once it was granted as much in ten minutes as it may be."""
+    """The state with dial-out stopped once the grants of ten minutes reach the breaker's limit."""
     use = of_account(velocity_uses(state, bounds, None, now))
     why = breaker_excess(use) if use else None
     if why is None or state.stopped:

@@ -116,10 +116,9 @@ def _ranges(ranges: Mapping[str, NumberClass]) -> list[dict[str, str]]:
 
 @dataclass(frozen=True, slots=True)
 class DialRules:
-    """Lists of one scope: the account, a group or an organizer.
-
-    A list that allows admits only what it names; None admits all. A list that blocks wins over it.
-    Prefixes are E.164 digits without `+`. `rate_ceiling_picos` bounds the price per minute.
+    """Lists of one scope: the account, a group or an organizer. A list that allows admits only its
+    items; None admits all. A list that blocks has precedence. Prefixes are E.164 digits without
+    `+`. `rate_ceiling_picos` bounds the price per minute.
     """
 
     allowed_regions: frozenset[str] | None = None
@@ -199,7 +198,8 @@ class AccountPolicy:
 def effective_identity(
     policy: AccountPolicy, organizer_identity: str | None, groups: tuple[str, ...] = ()
 ) -> str:
-    """The name of the identity that binds an organizer: own, else by group rank, else default."""
+    """The name of the identity that binds an organizer: the organizer's own, else that of the group
+    with the lowest rank, else the default."""
     if organizer_identity is not None:
         return organizer_identity
     ranked = sorted(

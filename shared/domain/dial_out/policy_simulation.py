@@ -26,7 +26,7 @@ _CREDIT_MICROS = 10**18
 @dataclass(frozen=True, slots=True)
 class PastCall:
     """A dial-out that was made. `facts` are those of the other policy, without counters; `bounds`
-    the limits that it would have been under."""
+    are the limits that would have applied."""
 
     leg: str
     entry: int
@@ -40,7 +40,8 @@ class PastCall:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The simulated result of a call: `denial` is None where it would have rung, too."""
+    """The simulated result of a call: `denial` is None where the policy would have allowed the
+    call."""
 
     call: PastCall
     denial: Denial | None
@@ -48,10 +49,10 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class WhatIf:
-    """The verdict on a period: `denied` calls and what they had cost, in all and by reason.
+    """The verdict on a period: the `denied` calls and their cost, in all and by reason.
 
-    `unknown` legs can't be judged, since their numbers were erased; with `more` the period has
-    more legs than were evaluated.
+    `unknown` legs can't be judged, since their numbers were erased; with `more` the period has more
+    legs than were evaluated.
     """
 
     legs: int
@@ -89,7 +90,7 @@ class _KnownCost:
 
 
 def judge(calls: Iterable[PastCall], time_zone: str) -> Iterator[Verdict]:
-    """A verdict a call, in the order in which they were dialled."""
+    """One verdict per call, in the order of the calls."""
     state = HoldState(balance_micros=_CREDIT_MICROS)
     running: list[PastCall] = []
     stopped_at: datetime | None = None

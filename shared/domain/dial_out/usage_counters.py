@@ -1,7 +1,6 @@
-"""Counters of one scope: what its dial-outs were charged, how many were let through, where to.
-
-They hold completed amounts: the hold book adds the amounts of open holds. Minutes are counted since
-1970; days and months are the account's own, as ISO text.
+"""Counters of one scope: the charges of its dial-outs, their number, and their regions. Counters
+have final amounts only; the hold book adds the amounts of open holds. Minutes count since 1970;
+days and months are in the account's time zone, as ISO text.
 """
 
 from dataclasses import dataclass, replace
@@ -27,8 +26,8 @@ type Periods = tuple[tuple[str, int], ...]
 class Counters:
     """The spend and the dial-outs of one scope.
 
-    Two days and two months are kept, since a call that was let through before midnight may go on
-    and be charged after it. `meeting_since` is the minute of the first charge of the meeting,
+    The counters have two days and two months, since a call that was allowed before midnight may be
+    charged after midnight. `meeting_since` is the minute of the first charge of the meeting,
     `meeting_minute` that of the last one. `warned` names the periods for whose budget a warning was
     emitted.
     """
@@ -64,7 +63,7 @@ class Counters:
         return sum(micros for at, micros in self.costs if at >= minute)
 
     def with_placed(self, minute: int, region: str | None) -> "Counters":
-        """Count an allowed dial-out."""
+        """The counters after an allowed dial-out."""
         regions = self.regions
         if region is not None and region not in regions:
             regions = tuple(sorted((*regions, region)))
@@ -72,18 +71,19 @@ class Counters:
         return replace(self, placed=_added(self.placed, minute, 1, oldest), regions=regions)
 
     def with_warned(self, mark: str) -> "Counters":
-        """A warning of a period's budget was emitted; the newest few are kept."""
+        """The counters after a warning about a period's budget; they contain the newest few
+        warnings."""
         return replace(self, warned=(*self.warned, mark)[-_WARNED_KEPT:])
 
     def with_cost(self, granted_minute: int, micros: int, minute: int) -> "Counters":
-        """The cost of a grant of that minute is now known."""
+        """The counters after the cost of a grant in a minute became known."""
         oldest = minute - COST_WINDOW_MINUTES - 1
         if micros <= 0 or granted_minute <= oldest:
             return self
         return replace(self, costs=_added(self.costs, granted_minute, micros, oldest))
 
     def with_charge(self, day: str, micros: int, minute: int) -> "Counters":
-        """A call that was let through on `day` was charged."""
+        """The counters after the charge of a call that was allowed on `day`."""
         is_new = self._meeting_is_over(minute)
         return replace(
             self,

@@ -47,7 +47,8 @@ class Principal:
         return Role.ADMIN in self.roles or bool(roles & self.roles)
 
     def require_one_of(self, roles: frozenset[Role]) -> None:
-        """Raises NotAllowed `role_missing` unless they hold one of the roles, or are admin."""
+        """Raises NotAllowed `role_missing` unless the principal has one of the roles, or
+        `admin`."""
         if not self.holds_one_of(roles):
             names = ", ".join(sorted({*roles, Role.ADMIN}))
             raise NotAllowed(

@@ -62,9 +62,9 @@ def verify_bridge(
     """Proof that the bridge with `auth` sent these bytes; `auth` is None for an unknown bridge.
 
     Header names are lower case; `url` is as the vendor calls it, with its query. Where the scheme
-    is a vendor's, a secret as a bearer token proves as much; without `is_event` it alone does,
-    since the vendor signs nothing else that a bridge sends. Raises NotAuthenticated, always with
-    the same words, or ChecksumWrong.
+    is a vendor's, a secret is also accepted as a bearer token. Without `is_event` only the token is
+    accepted, since a vendor signs nothing but events. Raises NotAuthenticated, always with the same
+    words, or ChecksumWrong.
     """
     if auth is None:
         verify_webhook(_NOBODY.secrets, headers, body, now)
@@ -113,7 +113,8 @@ def new_api_key(token: Token) -> NewApiKey:
 
 
 def hash_secret(secret: str) -> str:
-    """SHA-256, hex. Enough, because the secret is 32 random bytes and no password."""
+    """SHA-256, hex. A fast hash is sufficient, because the secret is 32 random bytes and no
+    password."""
     return hashlib.sha256(secret.encode()).hexdigest()
 
 

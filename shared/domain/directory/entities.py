@@ -1,9 +1,9 @@
 """Registered facts: accounts, conferences, service numbers, bridges, API keys.
 
-Conferences and service numbers are effective-dated, since rooms and numbers are reused: each keeps
-its registrations in the order of the time from which they hold, and the first holds for all time. A
-service number is assigned to one account at a time; a conference is registered by each account for
-itself, and several may claim the same one.
+Conferences and service numbers are effective-dated, since rooms and numbers are reused: each has
+its registrations in the order of their start, and the first one applies from the beginning of time.
+A service number is assigned to one account at a time; a conference is registered by each account
+for itself, and several may claim the same one.
 """
 
 import hashlib
@@ -72,9 +72,8 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """From `since` on (None: for all time before the next one) a conference or a service number
-    belongs to `account`, "" where it belongs to none. Conferences have an organizer, numbers a
-    kind."""
+    """From `since` on (None: from the beginning of time) a conference or a service number belongs
+    to `account`, "" for no account. Conferences have an organizer, numbers a kind."""
 
     account: str
     since: datetime | None
@@ -95,9 +94,9 @@ class Control:
 class BridgeOptions:
     """The options of a bridge.
 
-    `assumed_seconds` is how long its calls are taken to last, for one that requests once and never
-    extends; None: it extends, and is granted a slice at a time. The requests of one that is
-    `disabled` are refused like wrong credentials.
+    `assumed_seconds` is the assumed length of a call, for a bridge that requests once and never
+    extends. None: the bridge extends, and a grant covers one slice at a time. The requests of a
+    `disabled` bridge are refused like wrong credentials.
 
     For dialects: `public_url` is the URL that the vendor calls and signs, without its query;
     `wait_seconds` is the time that an ended leg waits for missing facts; `outbound_contexts` are
@@ -164,7 +163,7 @@ class ApiKey:
 
 
 def shard_for(account: str, shards: int) -> str:
-    """The storage account, of so many, that a new account's ledger is put into."""
+    """The number of the storage account, of `shards`, for a new account's ledger."""
     digest = hashlib.sha256(account.encode()).digest()
     return str(int.from_bytes(digest[:4]) % shards)
 
@@ -187,7 +186,7 @@ def claims_at(
 
 
 def of_account(history: Sequence[Registration], account: str) -> tuple[Registration, ...]:
-    """The part of a history shared by accounts that concerns one of them."""
+    """The part of a shared history that concerns one account."""
     in_force: list[Registration] = []
     for item in history:
         if item.account == account:
@@ -240,7 +239,8 @@ def end(
 
 
 def accounts_from(history: Sequence[Registration], moment: datetime) -> frozenset[str]:
-    """The accounts that the history names at `moment` or later: whose rights a change touches."""
+    """The accounts that the history names at `moment` or later; a change of the history concerns
+    their rights."""
     current = registration_at(history, moment)
     later = (r.account for r in history if r.account and r.since is not None and r.since > moment)
     return frozenset([*later, *([current.account] if current else [])])

@@ -1,4 +1,4 @@
-"""Proofs of who sent a request: Standard Webhooks, Basic and Bearer. Pure, in constant time.
+"""Authentication of requests: Standard Webhooks, Basic and Bearer. Pure, in constant time.
 
 Every failure is the same NotAuthenticated; the error's notes hold the reason, for the log.
 """
@@ -85,7 +85,8 @@ class BridgeAuth:
 
 
 def refused(reason: str) -> NotAuthenticated:
-    """The one answer to all that is not admitted; `reason` is a note for the log, never shown."""
+    """The error for every failed authentication; `reason` is a note for the log and is never in a
+    response."""
     error = NotAuthenticated(
         "The credentials are missing, wrong or expired. "
         "Check the key or secret and the clock; the log has the reason under the request id."

@@ -1,8 +1,8 @@
 """The effects of a movement of the balance, a change of settings, or the passing of time.
 
 Decisions and the replay of journals both use this module, so they raise the same alerts and request
-the same recharges. Everything is emitted once: by a rule that is armed, a lot that was not warned
-of, one recharge in flight. Later work is named with its time, for the timer's marks.
+the same recharges. Each event is emitted once: the state records armed rules, the warnings about
+lots, and the recharge in flight. Later work is returned with its time, for the timer's marks.
 """
 
 from collections.abc import Iterable
@@ -108,7 +108,7 @@ def on_recharge_declined(
 
 
 def on_recharge_deferred(state: LedgerState, requested: Recharge, at: datetime) -> Evaluation:
-    """The payment provider has it and reports again later."""
+    """The payment provider accepted the request and reports again later."""
     evaluation = Evaluation(state, at)
     evaluation.change(recharges=recharge.deferred(state.recharges, requested, at))
     _note_pending(evaluation)
@@ -120,7 +120,7 @@ def on_recharge_deferred(state: LedgerState, requested: Recharge, at: datetime) 
 def on_recharge_mismatch(
     state: LedgerState, requested: Recharge, at: datetime, detail: str
 ) -> Evaluation:
-    """The payment side's answer does not fit: a person has to decide."""
+    """The payment provider's answer does not match: a person has to decide."""
     evaluation = Evaluation(state, at)
     evaluation.change(recharges=recharge.parked(state.recharges, requested, at, detail))
     _note_pending(evaluation)
@@ -196,8 +196,8 @@ def is_over(state: LedgerState, alert: Alert, at: datetime) -> bool:
 
 
 def overdue(state: LedgerState, at: datetime) -> bool:
-    """True if work announced by a due mark was due by then: results of rules that look ahead have
-    no mark."""
+    """True if work with a due mark was due at a time. Rules that depend on the forecast have no
+    mark."""
     if any(not lot.valid_at(at) for lot in state.lots):
         return True
     return on_timer(replace(state, alert_rules=()), at) is not None
@@ -228,8 +228,8 @@ def _low_event(state: LedgerState, rule: AlertRule, at: datetime) -> Event:
 
 
 def _rearmed_at_micros(state: LedgerState, rule: AlertRule, at: datetime) -> int:
-    """The balance from which a rule is re-armed: above its threshold by a margin. The cost of so
-    many hours differs from Friday to Sunday, so a rule that looks ahead uses the highest cost
+    """The balance from which a rule is re-armed: above its threshold by a margin. The cost of a
+    number of hours differs from Friday to Sunday, so a rule on the forecast uses the highest cost
     within a week."""
     threshold = threshold_micros(state, rule, at)
     if rule.hours_left is not None:
@@ -238,8 +238,8 @@ def _rearmed_at_micros(state: LedgerState, rule: AlertRule, at: datetime) -> int
 
 
 def _may_rearm(evaluation: Evaluation, rule: AlertRule, *, rising: bool) -> bool:
-    """True if a rule may be armed again now. A rule that looks ahead: with a forecast, when the
-    balance rises; a week after its alert also when the use fell."""
+    """True if a rule may be re-armed now. A rule on the forecast is re-armed, with a forecast, when
+    the balance rises; a week after its alert also when the use fell."""
     if rule.hours_left is None:
         return True
     if not _has_forecast(evaluation.state, evaluation.at):
@@ -249,8 +249,8 @@ def _may_rearm(evaluation: Evaluation, rule: AlertRule, *, rising: bool) -> bool
 
 
 def _is_below(state: LedgerState, rule: AlertRule, at: datetime) -> bool:
-    """True if the balance is below a rule's threshold; one that looks ahead has none without a
-    forecast."""
+    """True if the balance is below a rule's threshold. A rule on the forecast has no threshold
+    without a forecast."""
     if rule.hours_left is not None and not _has_forecast(state, at):
         return False
     return state.balance_micros < threshold_micros(state, rule, at)
@@ -263,7 +263,8 @@ def _has_forecast(state: LedgerState, at: datetime) -> bool:
 def _thresholds(
     evaluation: Evaluation, *, falling: bool = False, rising: bool = False, by_time: bool = False
 ) -> None:
-    """Rules that the balance crossed; by the passing of time alone only those that look ahead."""
+    """Evaluate the thresholds that the balance crossed. Without a movement of the balance only
+    rules on the forecast can be crossed."""
     state = evaluation.state
     balance = state.balance_micros
     rules: list[AlertRule] = []
@@ -291,7 +292,7 @@ def _thresholds(
 
 
 def _floor(evaluation: Evaluation, kind: str, floor_micros: int, crossed: bool) -> None:
-    """The two thresholds that every account has: nothing left, and less than it may owe."""
+    """The two thresholds of every account: zero, and the negative credit limit."""
     state = evaluation.state
     balance = state.balance_micros
     margin = alerts.margin_micros(floor_micros, state.last_charge_micros)
@@ -367,7 +368,7 @@ def _paid(evaluation: Evaluation, number: int, record: Recharge | None) -> None:
 
 
 def _warn_of_lots(evaluation: Evaluation) -> None:
-    """The warning that is due now, of every lot; one that is late leaves out those before it."""
+    """Emit the warning that is due now for each lot; a late warning replaces earlier ones."""
     warned = dict(evaluation.state.warned)
     state = evaluation.state
     for lot in state.lots:
@@ -381,9 +382,8 @@ def _warn_of_lots(evaluation: Evaluation) -> None:
 
 
 def _warning_due(lot: Lot, at: datetime) -> int | None:
-    """The last warning whose time has come, in days before the expiry; None: none, or too late.
-
-    A lot that was opened so late that a warning would have come at once is not warned of then.
+    """The last due warning of a lot, in days before the expiry; None if no warning is due. A
+    warning that would be due at the opening of the lot is left out.
     """
     if lot.expires_at is None or lot.expires_at <= at:
         return None
@@ -396,7 +396,7 @@ def _warning_due(lot: Lot, at: datetime) -> int | None:
 
 
 def _forget_warnings(evaluation: Evaluation) -> None:
-    """Of lots that are used up or expired."""
+    """Remove the warnings of lots that are used up or expired."""
     if evaluation.state.warned:
         open_lots = {lot.id for lot in evaluation.state.lots}
         evaluation.end_where(
@@ -408,7 +408,7 @@ def _forget_warnings(evaluation: Evaluation) -> None:
 
 
 def _end_of_month(evaluation: Evaluation) -> None:
-    """An alert about a month ends with the month; until then the timer has to know its end."""
+    """End the alerts about a month that is over; schedule the end of the present month."""
     month = pool_month(evaluation.at, evaluation.state.time_zone)
     pools = [each for each in evaluation.state.raised if each.type == alerts.POOL_USED]
     evaluation.end_where(lambda each: each.type == alerts.POOL_USED and each.name < month)

@@ -1,4 +1,4 @@
-"""The next entry with the state that it leads to; the decision with all that follows from it."""
+"""Functions that append an entry to the state, and functions that complete a decision."""
 
 from datetime import datetime
 from typing import Any
@@ -49,8 +49,8 @@ def book(
     charge_micros: int = 0,
     **words: Any,
 ) -> tuple[LedgerState, Entry]:
-    """The next entry, and the state with it. `charge_micros` is the cost of a leg: a free leg gives
-    no measure of how far a charge moves the balance."""
+    """The next entry, and the state with it. `charge_micros` is the cost of a leg: a free leg does
+    not change the measure of the last charge."""
     changed = fast_replace(
         state,
         entry=state.entry + 1,
@@ -79,7 +79,8 @@ def decided(
     *outcome: Entry | Event,
     paid: Recharge | None = None,
 ) -> Decided:
-    """The decision, with all that follows from the movement of the balance."""
+    """The decision with the effects of the movement of the balance: events, recharges and due
+    times."""
     entries = tuple(each for each in outcome if isinstance(each, Entry))
     events = (each for each in outcome if isinstance(each, Event))
     return to_decision(
@@ -100,7 +101,7 @@ def to_decision(
 
 
 def lots_full(state: LedgerState) -> CommandRefused | None:
-    """The refusal of one lot more, if as many are open as may be."""
+    """The refusal of another lot, if the maximum number of lots is open."""
     return None if len(state.lots) < limits.OPEN_LOTS_MAX else too_many_lots()
 
 

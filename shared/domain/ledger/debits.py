@@ -15,9 +15,8 @@ from shared.domain.ledger.model import DebitLeg, Decision, Entry, EntryKind, Led
 def debit(state: LedgerState, command: DebitLeg, now: datetime) -> Decision:
     """A debit is never refused: what no lot covers becomes deficit (promise 4).
 
-    Lots that had expired when the leg was answered don't pay. One that an expiry emptied since then
-    is first given back what the leg draws, for 72 hours (docs/credits.md). Included minutes
-    come first.
+    Lots that had expired when the leg was answered don't pay. A lot that expired since then gets
+    the drawn amount back first, for 72 hours (docs/credits.md). Included minutes come first.
     """
     state, command, taken, events = _pooled(state, command)
     with_restored, restored = _restore_expired(state, command, now)
@@ -47,7 +46,7 @@ def debit(state: LedgerState, command: DebitLeg, now: datetime) -> Decision:
 def _pooled(
     state: LedgerState, command: DebitLeg
 ) -> tuple[LedgerState, DebitLeg, PoolDraw | None, tuple[Event, ...]]:
-    """(state, leg, draw, notices) once a month's pool has paid what it has left for the leg."""
+    """(state, leg, draw, notices) after the month's pool paid its remaining seconds of the leg."""
     request = command.pool
     if request is None:
         return state, command, None, ()
@@ -70,9 +69,9 @@ def _pooled(
 def _restore_expired(
     state: LedgerState, command: DebitLeg, now: datetime
 ) -> tuple[LedgerState, tuple[Entry, ...]]:
-    """Give back to expired lots what a late leg, answered before their expiry, draws on them.
-
-    First in, first out goes over open and expired lots alike: an older open one pays first.
+    """Return to expired lots the amount that a late leg draws from them; the leg was answered
+    before their expiry. First in, first out applies to open and expired lots together: an older
+    open lot pays first.
     """
     if not state.expired:
         return state, ()

@@ -118,7 +118,8 @@ def _by_present_rules(state: LedgerState) -> LedgerState:
 
 
 def _forget_expired(state: LedgerState, now: datetime) -> LedgerState:
-    """Lots whose 72 hours are over are out of reach even for a late leg."""
+    """The state without the expired lots whose 72 hours are over: late legs no longer draw on
+    them."""
     oldest = now - timedelta(hours=limits.LATE_LEG_HOURS)
     kept = tuple(lot for lot in state.expired if lot.expires_at and lot.expires_at > oldest)
     return state if len(kept) == len(state.expired) else replace(state, expired=kept)

@@ -1,4 +1,4 @@
-"""An evaluation of an account: its state, and the events, recharges and due times that follow."""
+"""The evaluation of an account: its state, events, recharges and due times."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -16,7 +16,8 @@ LOT_DUE, RECHARGE_DUE, ALERT_DUE = "lot", "recharge", "alert"
 
 @dataclass(slots=True)
 class Evaluation:
-    """A state and what it leads to, collected on the way (see `Decided`)."""
+    """A state with its events, recharges and due times, collected during an evaluation (see
+    `Decided`)."""
 
     state: LedgerState
     at: datetime
@@ -28,7 +29,8 @@ class Evaluation:
         self.state = fast_replace(self.state, **fields)
 
     def emit(self, event: Event, name: str = "") -> None:
-        """An event; an alert stays until it is over, and one of its type and name gives way."""
+        """Emit an event. An alert stays open until it ends, and replaces an open alert of the same
+        type and name."""
         if not event_type(event.type).is_alert:
             self.events.append(self._with_money(event))
             return
@@ -41,18 +43,18 @@ class Evaluation:
         self._remind(raised)
 
     def end(self, kind: str, name: str | None = None) -> None:
-        """The alerts of a type, or those with this name, are over."""
+        """End the alerts of a type, or only the one with this name."""
         self.end_where(lambda each: each.type == kind and (name is None or each.name == name))
 
     def end_where(self, is_over: Callable[[OpenAlert], bool]) -> None:
-        """The alerts of which that is true are over."""
+        """End the alerts for which the predicate is true."""
         ended = [each for each in self.state.raised if is_over(each)]
         if ended:
             self.events += [Event(alerts.ALERT_OVER, {}, alert=each.number) for each in ended]
             self.change(raised=tuple(each for each in self.state.raised if each not in ended))
 
     def record_recharge(self, made: Recharge) -> None:
-        """A recharge has changed: the recharge records are updated."""
+        """Record a changed recharge."""
         document = recharge.recharge_document(made)
         self.events.append(Event(alerts.RECHARGE_CHANGED, document, recharge=made.number))
 

@@ -23,7 +23,7 @@ from shared.domain.credits.recharge import AutoRecharge, Recharge, Recharges, Re
 class SettledDebit:
     """The effect of an entry on the hold book: the hold that a debit ends, and its charge. One that
     `corrects` settles nothing: it changes the charge of a leg that was debited before. `frees`: the
-    leg was not answered, so that another one may still be charged under the authorization."""
+    leg was not answered, so another leg may still be charged under the authorization."""
 
     authorization: str | None
     leg: str | None
@@ -64,10 +64,10 @@ class Entry:
     deficit. `reverses` is the number of the entry that it corrects; `rerates` is the number of the
     debit that a re-rating reverses and books again, on both entries of the re-rating. `hold` is
     what a debit did to the hold of its `authorization`; None where none was known, or of older
-    versions, whose legs ended every hold that they named. `key` and `content_digest` are what its
-    guard knows it by, and a debit in the journal carries its explained `charge`: so journals alone
-    rebuild everything but the persons' parts. The organizer of a leg's meeting, `organizer`,
-    belongs to a person's part: it is stored outside the hashed properties.
+    versions, whose legs ended every hold that they named. The guard of the entry has `key` and
+    `content_digest`, and a debit in the journal has its explained `charge`. Journals alone
+    therefore rebuild everything but the persons' parts. The organizer of a leg's meeting,
+    `organizer`, belongs to a person's part: it is stored outside the hashed properties.
     """
 
     sequence: int
@@ -134,7 +134,7 @@ _NO_BURN = Burn()
 
 @dataclass(frozen=True, slots=True)
 class LedgerState:
-    """All that the next decision needs; as small after ten years as on the first day.
+    """The input of the next decision. Its size does not grow with the age of the account.
 
     `commit` and `entry` are the last numbers given out, both without gaps; the committer counts the
     commits, since one commit holds the entries of many commands. `expired` are lots that an expiry
@@ -144,7 +144,7 @@ class LedgerState:
     `raised` are the open ones; `warned` lists the warnings about lots: (lot, days before its
     expiry); `announced` lists the announcements of other sources: (source, its last number).
     `pool_seconds` is the size of each month's pool of included minutes, `pools` is the used part.
-    `rules` are those that decided last.
+    `rules` is the version of the rules of the last decision.
     """
 
     currency: str
@@ -242,7 +242,7 @@ type NonPostingCommand = Configure | Tick | AnswerRecharge | Acknowledge | Annou
 
 @dataclass(frozen=True, slots=True)
 class SettingsChange:
-    """A quiet command as a journal keeps it: it was carried out after this entry."""
+    """A command without an entry, as stored in a journal: it was carried out after this entry."""
 
     after_entry: int
     command: NonPostingCommand
@@ -250,7 +250,7 @@ class SettingsChange:
 
 @dataclass(frozen=True, slots=True)
 class TopUp:
-    """Credits come in as a new lot. `key` is the caller's idempotency key, scoped to the account;
+    """A top-up: credits as a new lot. `key` is the caller's idempotency key, scoped to the account;
     `digest` is the SHA-256 of the request."""
 
     key: str
@@ -297,10 +297,10 @@ class PoolRequest:
 @dataclass(frozen=True, slots=True)
 class DebitLeg:
     """A rated leg. `charge` is the permanent explanation, `person` the part that can be erased;
-    both are opaque here except for their digests, which the entry carries. `pool` is what the leg
-    may be paid with instead. `earlier_digests` are those by which earlier versions of the product
-    know the same content. One leg only settles an `authorization`: a second one is refused as
-    `authorization_used`.
+    both are opaque here except for their digests, which the entry carries. `pool` are the included
+    minutes that may pay for the leg. `earlier_digests` are those by which earlier versions of the
+    product know the same content. One leg only settles an `authorization`: a second one is refused
+    as `authorization_used`.
     """
 
     leg: str
@@ -360,8 +360,8 @@ class RerateLeg:
 
 @dataclass(frozen=True, slots=True)
 class ExpireLot:
-    """A lot has come to its end. `held_micros` is what open holds have reserved, read after its
-    expiry: from then on no hold counts on it."""
+    """The expiry of a lot. `held_micros` is the sum of open holds, read after the expiry: later
+    holds do not count on the lot."""
 
     lot: str
     held_micros: int
@@ -374,7 +374,7 @@ type Command = TopUp | Adjust | DebitLeg | ReverseLeg | RerateLeg | ExpireLot | 
 class Decided:
     """The result of a command; `entries` is empty for a change of settings.
 
-    `due` is what the timer has to evaluate, and when.
+    `due` has the times at which the timer evaluates the account.
     """
 
     state: LedgerState

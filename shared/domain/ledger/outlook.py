@@ -72,7 +72,7 @@ def outlook(state: LedgerState, held_micros: int, at: datetime) -> Outlook:
 
 
 def _unused(state: LedgerState, at: datetime) -> int:
-    """The loss of lots at their expiry: used first in, first out, at the present burn."""
+    """The unused amount of lots at their expiry, at the present burn, first in, first out."""
     unused = before = 0
     if burn_rate.why_unknown(state.burn, at, state.time_zone) is not None:
         return 0

@@ -1,7 +1,8 @@
 """The state that a ledger's journals lead to: what `verify` expects and `restore` rebuilds.
 
-It is built from entries alone, not from the commands that made them: a second, simpler way to the
-same state, so that an error in the one is seen by the other."""
+The replay uses entries alone, not commands. This second, simpler computation of the same state
+detects an error in the first one.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -44,8 +45,9 @@ def replay(
     settings: Sequence[SettingsChange] = (),
     rules: RulesChange | None = None,
 ) -> LedgerState:
-    """The state after a commit; `opened` learns the lots that it opened. The alerts and forecasts
-    of older rules are not known from their commits, but from the first one by newer rules.
+    """The state after a commit; the lots that the commit opened are added to `opened`. The alerts
+    and forecasts of older rules are not known from their commits, but from the first one by newer
+    rules.
 
     Raises LedgerCorrupt, which names the entry, when lots, numbers or balance don't add up.
     """
@@ -69,7 +71,7 @@ def replay(
 
 
 def _own_events(before: LedgerState, entry: Entry) -> tuple[Event, ...]:
-    """The event that an entry itself emits: of alerts the state keeps the count."""
+    """The events that an entry itself emits; the state counts alerts."""
     if entry.pool is None or not entry.is_first_debit:
         return ()
     return after_draw(before.pools, entry.pool, before.pool_seconds)[1]
@@ -78,7 +80,7 @@ def _own_events(before: LedgerState, entry: Entry) -> tuple[Event, ...]:
 def _after_settings(
     state: LedgerState | None, changes: list[SettingsChange], at: datetime, *, until: int
 ) -> LedgerState:
-    """The state after the quiet commands that came before an entry."""
+    """The state after the commands without an entry that precede an entry."""
     while changes and changes[0].after_entry < until:
         state = _without_entry(state, changes.pop(0), at)
     if state is None:
@@ -124,7 +126,7 @@ def _configured(state: LedgerState | None, command: Configure, at: datetime) -> 
 
 
 def _answered(state: LedgerState, command: AnswerRecharge, at: datetime) -> Evaluation:
-    """An answer that brought no money; one with money is an entry."""
+    """The state after an answer without a payment; an answer with a payment is an entry."""
     pending = state.recharges.pending
     if pending is None or pending.number != command.recharge.number:
         raise LedgerCorrupt(f"recharge {command.recharge.number} is not in flight")

@@ -1,4 +1,4 @@
-"""The reversal of a debit: to the lots that paid, or as part of a re-rating."""
+"""Reversals of debits, alone or as part of a re-rating."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -18,8 +18,9 @@ from shared.domain.ledger.model import (
 
 
 def reverse(state: LedgerState, command: ReverseLeg, now: datetime) -> Decision:
-    """Give a debit back: it pays the deficit first, then goes to the lots that paid. The part of a
-    lot that has expired, or that no entry names, opens a grant of 30 days (docs/credits.md)."""
+    """Reverse a debit: the amount pays the deficit first, then returns to the lots that paid. The
+    part of a lot that has expired, or that no entry names, opens a grant of 30 days
+    (docs/credits.md)."""
     taken = _take_back(state, command, now)
     if taken is None:
         return too_many_lots()

@@ -1,4 +1,4 @@
-"""A month of a ledger, added up: what it opened with, what happened, what it closed with."""
+"""The statement of a month: opening balance, totals, closing balance."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,7 +19,7 @@ _MONTH = re.compile(r"(19[7-9][0-9]|[2-9][0-9]{3})-(0[1-9]|1[0-2])", re.ASCII)
 
 @dataclass(slots=True)
 class Total:
-    """Entries or legs added up. `seconds` are billed seconds that credits paid, `pool_seconds`
+    """The sum of entries or legs. `seconds` are billed seconds that credits paid, `pool_seconds`
     those that included minutes paid; free legs have neither."""
 
     count: int = 0
@@ -62,8 +62,8 @@ class Statement:
     It re-adds: opening + totals by kind = closing, and each grouping of the legs = `charges`, the
     legs in all. Amounts by kind are the ledger's; those of legs are charges, positive for money
     spent. A reversal takes its leg back in the month in which it is booked. `restored_micros` is
-    what reversals gave back of lapsed lots, which is no leg's. `unresolved` are reversals of debits
-    before the month, until `take_back` is given the charge.
+    the amount that reversals returned from expired lots; it belongs to no leg. `unresolved` are
+    reversals of debits before the month, until `take_back` is given the charge.
     """
 
     month: str
@@ -250,7 +250,7 @@ class ClosedMonth:
 
     @classmethod
     def opened(cls, month: str, time_zone: str) -> "ClosedMonth":
-        """A month before anything is known of it."""
+        """An empty month."""
         return cls(Statement(month), time_zone)
 
     def begin_after(self, commit: int, balance_micros: int) -> None:

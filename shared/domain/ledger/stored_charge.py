@@ -41,8 +41,8 @@ class _Member[Value]:
 
 @dataclass(frozen=True, slots=True)
 class ChargeRecord:
-    """A stored charge, typed: a part is decoded when it is read, since a report reads few parts of
-    each of 100,000 charges.
+    """A stored charge, typed: each part is decoded on access, since a report reads few parts of
+    100,000 charges.
 
     Amounts are in micros, times aware in UTC, seconds whole. `status` is `charged`, `pool` or
     `zero`. `billed_seconds` contain the `pool_seconds`, which included minutes paid.

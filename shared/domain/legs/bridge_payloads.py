@@ -21,7 +21,7 @@ class BridgePayload:
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
-    """A record that is no conference leg: answered, and not kept."""
+    """A record that is no conference leg: acknowledged, and not stored."""
 
     leg_id: str
     why: str
@@ -29,7 +29,7 @@ class Ignored:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A record that is unreadable and that its bridge would not send again: it is parked."""
+    """An unreadable record. It is parked, since its bridge would not send a corrected one."""
 
     leg_id: str | None
     detail: str

@@ -1,8 +1,8 @@
 """Hangup causes of unanswered legs; some of them free the hold (docs/dial-out.md).
 
 A cause of the called party, or of the whole attempt, ends the call: no later attempt is answered. A
-cause that speaks of the route or of a race does not: the bridge may try another gateway, or another
-leg of the same call was answered. So may be any word that is not known here.
+cause about the route or about a race keeps the hold: the bridge may try another gateway, or another
+leg of the same call was answered. An unknown cause keeps the hold too.
 """
 
 import re
@@ -38,8 +38,8 @@ _AST = re.compile(r"(?:AST_CAUSE|SWITCH_CAUSE)_")
 
 
 def frees_hold(cause: str | None) -> bool:
-    """True if an unanswered leg with this cause frees its hold: a Q.850 or SIP number, or a name as
-    FreeSWITCH, Asterisk and SIP write it, in any case; no cause at all does too."""
+    """True if an unanswered leg with this cause frees its hold: a Q.850 or SIP number, or a name of
+    FreeSWITCH, Asterisk or SIP, in any case. A missing cause frees the hold too."""
     text = (cause or "").strip()
     if not text:
         return True

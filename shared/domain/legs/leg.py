@@ -109,7 +109,7 @@ class EndedLeg:
 
     @property
     def key(self) -> str:
-        """`{bridge}~{leg_id}`: what makes a leg the same leg (docs/leg-fields.md)."""
+        """`{bridge}~{leg_id}`, the identity of a leg (docs/leg-fields.md)."""
         return f"{self.bridge}~{self.leg_id}"
 
     def content(self) -> dict[str, str | int]:
@@ -138,7 +138,7 @@ class EndedLeg:
 
 @lru_cache(maxsize=limits.LEG_DIGESTS_CACHED_MAX)
 def _digest_of(leg: EndedLeg) -> str:
-    """A leg is hashed several times on its way: when it is read, claimed, and debited."""
+    """The digest of a content, cached: a leg is hashed when it is read, claimed, and debited."""
     return content_digest({"digest_version": _DIGEST_VERSION, **leg.content()})
 
 
@@ -177,7 +177,7 @@ def decode_leg_key(shown: str) -> str:
 
 
 def leg_document(leg: EndedLeg) -> dict[str, Any]:
-    """All of a leg in plain JSON values: what goes onto the queue and into the parking lot."""
+    """A leg in plain JSON values, as stored on the queue and in the parking lot."""
     return {
         **leg.facts(),
         "bridge": leg.bridge,

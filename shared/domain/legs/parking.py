@@ -10,8 +10,8 @@ from shared.domain.legs.leg import EndedLeg, leg_key_hash
 
 
 class ParkReason(StrEnum):
-    """The reason for which a leg is parked. Each has a way out: correct the card, the mapping or
-    the leg, and replay."""
+    """The reason for which a leg is parked. Each reason has a correction: of the card, the mapping
+    or the leg; replay the leg after it."""
 
     UNREADABLE = "unreadable"
     INCOMPLETE = "incomplete"
@@ -65,9 +65,9 @@ class ParkedLeg:
     """A leg in the parking lot. `original` is the leg as plain JSON values, or, where it could not
     be read, the text that was posted.
 
-    `charged_as` is the key of the leg that it was, or is to be, charged as where that is not its
-    own: set once, before charging, so that it is charged once. `note` is the reason of its
-    dismissal; `announced`: the event was emitted.
+    `charged_as` is the key under which the leg was, or is to be, charged where that is not its own
+    key. It is set once, before the charge, so that the leg is charged once. `note` is the reason of
+    its dismissal; `announced`: the event was emitted.
     """
 
     id: str

@@ -1,5 +1,5 @@
-"""The classification of a text: an emergency number, a short number, or an E.164 number of some
-region.
+"""The classification of a dialled text: an emergency number, a short number, or an E.164 number of
+a region.
 
 libphonenumber's tables decide; they load with the first number, because they are slow to load. A
 region is never derived from a country code: +1, +7 and +44 are many countries each.

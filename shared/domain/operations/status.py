@@ -9,7 +9,7 @@ from shared.domain.legs.dead_letters import QueueCounts
 
 
 class Status(StrEnum):
-    """Whether the product does its work."""
+    """The state of the product: `ok`, `degraded` or `failing`."""
 
     OK = "ok"
     DEGRADED = "degraded"

@@ -46,6 +46,6 @@ def tree_path(leaves: Sequence[bytes], index: int) -> MerklePath:
 
 
 def _above(level: list[bytes]) -> list[bytes]:
-    """The next level: pairs joined, a last one without a sibling taken up as it is."""
+    """The next level of a tree: hashes of pairs; a last node without a sibling is unchanged."""
     pairs = [node_hash(*level[at : at + 2]) for at in range(0, len(level) - 1, 2)]
     return [*pairs, level[-1]] if len(level) % 2 else pairs

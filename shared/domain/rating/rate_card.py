@@ -1,4 +1,4 @@
-"""Rate cards: rates, and a version of a card as a packed index that decodes what it hits."""
+"""Rate cards: rates, and a version of a card as a packed index that decodes the rows it finds."""
 
 import re
 import zlib
@@ -208,7 +208,7 @@ def build_version(
     rates: Iterable[Rate],
     pointer: Callable[[int], str] = "/rates/{}".format,
 ) -> RateCardVersion:
-    """The version of these rates, if all is well with every one.
+    """The version of these rates.
 
     Raises Invalid with a pointer for each bad field, at most RATE_CARD_ERRORS_MAX of them;
     `pointer(i)` is the position of the i-th rate in the request.

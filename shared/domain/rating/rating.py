@@ -195,8 +195,8 @@ def rate_leg(
     """The charge of an answered leg, or None when the version has no rate for it.
 
     `to_digits` are E.164 digits without "+", `origin` the caller's ISO region where it is known,
-    `answered_at` is aware UTC. No talk time, no charge, not even the connection fee.
-    Raises ValueError for a negative or absurd talk time, or digits that are none.
+    `answered_at` is aware UTC. A leg without talk time costs nothing, not even the connection fee.
+    Raises ValueError for a negative or too long talk time, or for digits that are no ASCII digits.
     """
     row = version.index.find(kind, to_digits, origin)
     if row == NO_ROW:

@@ -1,9 +1,9 @@
 """The time band in force at each second of a call, by the local clock of a named zone.
 
-A second of a call belongs to the band that the wall clock shows at its beginning. So an hour that
-the clock repeats is in the same band twice, and a start that the clock skips counts from the first
-moment after it. Wall clocks move by whole seconds, so a fraction of a second in the answer time
-never changes a band.
+A second of a call belongs to the band that the wall clock shows at its beginning. An hour that the
+clock repeats is therefore in the same band twice, and a start that the clock skips counts from the
+first moment after the gap. Wall clocks move by whole seconds, so a fraction of a second in the
+answer time never changes a band.
 """
 
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,7 @@
 """Rules of rate card versions: the times at which one may be created and changed.
 
-Every process must know a version before it takes effect, and what a leg was charged by must stay
-as it was. So a version is made ahead of time, and is frozen shortly before it takes effect.
+Every process must know a version before it takes effect, and the version that charged a leg must
+not change. A version is therefore created ahead of time, and frozen shortly before it takes effect.
 """
 
 from collections.abc import Sequence

@@ -80,7 +80,7 @@ class ProductLeg:
 
 @dataclass(frozen=True, slots=True)
 class Tolerance:
-    """Up to which difference two values are the same: of times and durations, and of amounts."""
+    """The largest difference of two equal values: of times and durations, and of amounts."""
 
     seconds: int
     amount_micros: int
@@ -126,7 +126,7 @@ class Period:
     until: datetime
 
     def has(self, moment: datetime) -> bool:
-        """True if a call that was answered then belongs to the period."""
+        """True if the period contains the time of an answer."""
         return self.since <= moment < self.until
 
 
@@ -211,7 +211,7 @@ def hidden_in(number: str) -> MaskedDigits:
 
 
 def _shapes(records: Iterable[CarrierRecord]) -> Sequence[tuple[bool, MaskedDigits]]:
-    """(whether the kind is unknown, masked digits) of records, the most informative first."""
+    """(True if the kind is unknown, masked digits) of records, the most informative first."""
     return sorted({(each.kind is None, hidden_in(each.number)) for each in records})
 
 

@@ -112,7 +112,7 @@ class LegFilter:
         )
 
     def admits_net_group(self, group: LegGroup) -> bool:
-        """Whether a leg whose present charge has these texts can be one of them."""
+        """True if a leg can match the filter by the texts of its present charge."""
         return (
             self.region in {None, group.region}
             and self.status in {None, group.status}
@@ -121,7 +121,7 @@ class LegFilter:
 
     @property
     def depends_on_corrections(self) -> bool:
-        """Whether a correction can make a leg one of them."""
+        """True if a correction can change whether a leg matches the filter."""
         return (self.status, self.destination, self.min_amount_micros) != (None, None, None)
 
     def admits(self, leg: ListedLeg) -> bool:

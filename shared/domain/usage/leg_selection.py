@@ -128,7 +128,7 @@ class LegSelection:
 
 
 def _may_have(numbers: int, mark: int) -> bool:
-    """Whether one of two numbers may have a fingerprint."""
+    """True if one of two numbers may have a fingerprint."""
     return numbers == UNKNOWN_NUMBERS or mark in {numbers >> 16, numbers & 0xFFFF}
 
 

@@ -130,14 +130,14 @@ class WatchCalls:
         if watch.timer is not None:
             watch.timer.cancel()
         watch.at = at
-        seconds = min((at - now).total_seconds(), limits.CALL_LOOK_SECONDS_MAX)
+        seconds = min((at - now).total_seconds(), limits.CALL_EVALUATION_SECONDS_MAX)
         self._set_timer(account, watch, seconds)
 
     async def __call__(self, account: str, *, by_timer: bool = True) -> None:
         """Send the due events of an account's calls that were not accepted; by the timer, those
         that were due some seconds ago. Raises StoreUnavailable."""
         watch = self._watch(account)
-        sends = await self._look(account, watch, by_timer=by_timer)
+        sends = await self._send_due(account, watch, by_timer=by_timer)
         if sends:
             await asyncio.wait(sends, timeout=limits.CALL_SIGNALS_SECONDS_MAX)
         self._forget(account, watch)
@@ -153,14 +153,17 @@ class WatchCalls:
         watch = self._watch(account)
         watch.at = watch.timer = None
         if watch.task is not None and not watch.task.done():
-            self.wake(account, self._clock.now() + timedelta(seconds=limits.CALL_LOOK_SECONDS_MIN))
+            self.wake(
+                account,
+                self._clock.now() + timedelta(seconds=limits.CALL_EVALUATION_SECONDS_MIN),
+            )
             return
-        watch.task = asyncio.get_running_loop().create_task(self._look_in_background(account))
+        watch.task = asyncio.get_running_loop().create_task(self._evaluate_in_background(account))
 
-    async def _look_in_background(self, account: str) -> None:
+    async def _evaluate_in_background(self, account: str) -> None:
         watch = self._watch(account)
         try:
-            await self._look(account, watch, by_timer=False)
+            await self._send_due(account, watch, by_timer=False)
         except PerminuteError as error:
             _log.warning("calls in progress could not be read: %s", error.detail)
             seconds = limits.CALL_SIGNAL_PAUSE_SECONDS[0]
@@ -173,7 +176,7 @@ class WatchCalls:
         if watch.at is None and not watch.sending:
             self._watches.pop(account, None)
 
-    async def _look(
+    async def _send_due(
         self, account: str, watch: _WatchedAccount, *, by_timer: bool
     ) -> list[asyncio.Task[None]]:
         """Start to send the due events; later ones are left to the timers."""

@@ -70,7 +70,7 @@ def as_plus_form(record: bytes) -> bytes:
 
 
 def as_lossy_form(record: bytes) -> bytes:
-    """As FreeSWITCH does it: what looks percent-encoded already is left alone."""
+    """As in FreeSWITCH, text that is percent-encoded already is unchanged."""
     parts = re.split(rb"(%[0-9A-Fa-f]{2})", record.strip())
     coded = (
         part if index % 2 else quote(part, safe="").encode() for index, part in enumerate(parts)

@@ -46,7 +46,7 @@ class Bridge:
 
 
 class Still(WatchCalls):
-    """It looks when the test says so: its timers are those of the real clock."""
+    """The test starts each evaluation: timers would follow the real clock."""
 
     def _set_timer(self, account: str, watch: _WatchedAccount, seconds: float) -> None:
         pass

@@ -369,7 +369,7 @@ async def test_what_microsoft_can_t_answer_is_503(status: int, pieces: list[byte
 
 
 async def test_administrators_come_in_by_token_or_key() -> None:
-    """What looks like a token is never read as a key."""
+    """A credential in the form of a token is never read as a key."""
 
     class NoKeys:
         async def api_key(self, key_id: str, *, fresh: bool) -> Any:

@@ -60,7 +60,7 @@ class EventSocket:
             elif line:
                 self.commands.append(line)
                 answer = self._api(line.removeprefix("api ").split()).encode()
-                # An event that nobody asked for comes between
+                # An unrelated event comes between
                 writer.write(b"Content-Type: text/disconnect-notice\nContent-Length: 2\n\nhi")
                 length = f"Content-Length: {len(answer)}\n\n".encode()
                 writer.write(b"Content-Type: api/response\n" + length + answer)

@@ -196,7 +196,7 @@ def test_two_processes_at_once_make_one_charge() -> None:
 def test_a_crash_between_any_two_writes_loses_and_doubles_nothing(
     *, after: bool, retries: bool
 ) -> None:
-    """What the bridge was told is durable; what it was not told it may send again or not."""
+    """Acknowledged events are durable; the bridge may send the others again or not."""
 
     async def play(crash_at: int) -> bool:
         tables = CrashingTables()

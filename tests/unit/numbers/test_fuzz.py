@@ -19,7 +19,7 @@ _ODD = "+00(),;*#wp \t\n\0-./٠١٩२３＋é￼\u200e𝟙" + string.ascii_lett
 
 
 def _texts(count: int) -> list[str]:
-    """Mostly short texts of digits and signs, and about one in five that looks like E.164."""
+    """Mostly short texts of digits and signs; about one in five has the form of E.164."""
     source = random.Random(_SEED)
     texts = []
     for number in range(count):
