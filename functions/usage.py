@@ -73,7 +73,7 @@ async def get_usage(call: ApiCall) -> func.HttpResponse:
     span of the present month."""
     from shared.contracts.usage.usage import read_groups, usage_body, usage_columns, usage_items
     from shared.domain.usage.leg_facts import UsageTime
-    from shared.domain.usage.usage import Order, added_up
+    from shared.domain.usage.usage import Order
 
     account = call.path("account")
     groups = read_groups(call.query("group_by"))
@@ -86,7 +86,7 @@ async def get_usage(call: ApiCall) -> func.HttpResponse:
         raise Invalid(detail, code="result_too_large")
     order = Order(call.query("order") or Order.AMOUNT)
     items = usage_items(usage.totals, groups, order, limit)
-    total = added_up(usage.totals.values())
+    total = usage.totals.total
     if call.wants_csv():
         return await reply_csv(usage_columns(groups, total), items, f"{account}-usage.csv")
     return reply(usage_body(usage.currency, usage.span, groups, items, total))

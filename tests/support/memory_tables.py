@@ -94,11 +94,11 @@ class MemoryTables(TableStore):
             start = max(start, bisect_right(stored.keys, after))
         end = len(stored.keys) if before is None else bisect_left(stored.keys, before)
         rows: list[Row] = []
-        for key in stored.keys[start:end]:
+        for at in range(start, end):
             if limit is not None and len(rows) >= limit:
                 break
-            row = stored.rows[key]
-            if _matches(row, where):
+            row = stored.rows[stored.keys[at]]
+            if where is None or _matches(row, where):
                 rows.append(row if select is None else _selected(row, select))
         _raise(late)
         return rows
@@ -126,7 +126,7 @@ class MemoryTables(TableStore):
             if len(rows) == page_rows:
                 position = (row.partition, row.key)
                 break
-            if _matches(row, where):
+            if where is None or _matches(row, where):
                 rows.append(row)
         _raise(late)
         return RowPage(tuple(rows), pack_cursor(table, where, position) if position else None)
@@ -198,8 +198,8 @@ def _check_condition(row: Row | None, operation: Operation, index: int) -> None:
                 raise EtagMismatch("The row has another version.", index=index)
 
 
-def _matches(row: Row, where: Mapping[str, str] | None) -> bool:
-    return all(row.values.get(name) == value for name, value in (where or {}).items())
+def _matches(row: Row, where: Mapping[str, str]) -> bool:
+    return all(row.values.get(name) == value for name, value in where.items())
 
 
 def _selected(row: Row, select: Sequence[str]) -> Row:

@@ -18,7 +18,15 @@ from shared.domain.common import limits
 from shared.domain.common.calendar import day_end, day_start, local_day
 from shared.domain.common.errors import LedgerCorrupt
 from shared.domain.usage.leg_facts import UsageTime
-from shared.domain.usage.usage import Cells, Counted, UsageCell, UsageLines, UsageSpan, UsageTotal
+from shared.domain.usage.usage import (
+    LINE_COLUMNS,
+    Cells,
+    Counted,
+    UsageCell,
+    UsageLines,
+    UsageSpan,
+    UsageTotal,
+)
 from shared.pacing import yield_to_others
 from shared.ports.ledger import UsageDays
 from shared.ports.tables import Delete, Row, TableStore, Upsert, Value
@@ -208,13 +216,13 @@ def _row_values(
 def read_lines(row: Row) -> UsageLines:
     """The cells in a row; those of an erased organizer have none."""
     data = cast("dict[str, Any]", unpack("data", row.values))
-    columns = list(zip(*data["cells"], strict=True)) or [(0,)]
-    organizers = rows.read_organizers(row) or [""] * (max(columns[0]) + 1)
+    columns = list(zip(*data["cells"], strict=True)) or [()] * LINE_COLUMNS
+    organizers = rows.read_organizers(row) or [""] * (max(columns[0], default=0) + 1)
     named = [organizer or "" for organizer in organizers]
-    part = UsageLines(str(row.values["day"]), named, data["texts"], data["cells"])
-    if part.lines:  # positions that are out of range, and other things than numbers, are found here
-        part.cell(list(map(max, columns)))
-        part.total(list(map(min, columns)))
+    part = UsageLines(str(row.values["day"]), named, data["texts"], columns)
+    if columns[0]:  # positions that are out of range, and other things than numbers, are found here
+        replace(part, columns=[[max(column)] for column in columns]).cells()
+        sum(map(sum, columns))
     return part
 
 

@@ -11,8 +11,7 @@ from shared.domain.usage.usage import (
     Order,
     UsageSpan,
     UsageTotal,
-    added_up,
-    ordered,
+    UsageTotals,
 )
 
 _SUMS = ("legs", "answered_legs", "talk_seconds", "billed_seconds", "pool_seconds", "amount")
@@ -37,16 +36,15 @@ def usage_columns(groups: Sequence[str], total: UsageTotal) -> tuple[str, ...]:
 
 
 def usage_items(
-    totals: dict[GroupKey, UsageTotal], groups: Sequence[str], order: Order, limit: int | None
+    totals: UsageTotals, groups: Sequence[str], order: Order, limit: int | None
 ) -> list[dict[str, object]]:
     """An item for each group, in order; beyond a limit all others are one item `other`."""
-    in_order = ordered(totals, order)
-    kept, rest = (in_order, []) if limit is None else (in_order[:limit], in_order[limit:])
+    kept = totals.ordered(order, limit)
     items = [{**_names(groups, group), **total_body(total)} for group, total in kept]
-    if rest:
+    if len(kept) < len(totals):
         names: dict[str, object] = dict.fromkeys(groups, OTHER)
-        sums = total_body(added_up(total for _, total in rest))
-        items.append({**names, OTHER: True, **sums})
+        rest = totals.total.less(total for _, total in kept)
+        items.append({**names, OTHER: True, **total_body(rest)})
     return items
 
 

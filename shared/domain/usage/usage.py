@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 from functools import lru_cache
-from operator import add, itemgetter
+from heapq import nsmallest
+from itertools import compress, repeat
 from typing import NamedTuple
 
 from shared.domain.common.calendar import zone
@@ -22,6 +23,8 @@ GROUPS = (*LEG_GROUPS, *TIME_GROUPS)
 _PLACES = {name: place for place, name in enumerate(LEG_GROUPS)}
 _BOOKED_HOUR = len(LEG_GROUPS)
 _CALLED_DAY, _CALLED_HOUR, _SUMS = _BOOKED_HOUR + 1, _BOOKED_HOUR + 2, _BOOKED_HOUR + 3
+_LEGS, _AMOUNT, _TOTALS = 0, 5, 8  # places in UsageTotal, and their number
+LINE_COLUMNS = _SUMS + _TOTALS
 
 type GroupKey = tuple[str, ...]
 """The values of the requested groups, "" where a leg has none."""
@@ -72,6 +75,11 @@ class UsageTotal:
         self.carrier_legs += other.carrier_legs
         self.carrier_micros += other.carrier_micros
 
+    def less(self, others: Iterable["UsageTotal"]) -> "UsageTotal":
+        """The sums without those of others."""
+        columns = zip(self.sums(), *(other.sums() for other in others), strict=True)
+        return UsageTotal(*(whole - sum(parts) for whole, *parts in columns))
+
 
 class UsageHour(NamedTuple):
     """A local day (ISO text) and hour of the day."""
@@ -98,36 +106,48 @@ type Cells = dict[UsageCell, UsageTotal]
 
 @dataclass(frozen=True, slots=True)
 class UsageLines:
-    """Cells of one day of booking, as numbers.
+    """Cells of one day of booking as columns of numbers, so that a month of 100,000 cells needs no
+    object for each.
 
-    A line has the position of its organizer in `organizers` and those of its other groups in
-    `texts`. The hour of booking follows, then the day of the call as a position in `texts`, and the
-    hour of the call. The sums of UsageTotal are last.
+    The first column has the position of the organizer in `organizers`, the next ones those of the
+    other groups in `texts`. The hour of booking follows, then the day of the call as a position in
+    `texts`, and the hour of the call. The sums of UsageTotal are last.
     """
 
     day: str
     organizers: Sequence[str]
     texts: Sequence[str]
-    lines: Sequence[Sequence[int]]
+    columns: Sequence[Sequence[int]]
 
     def cells(self) -> list[tuple[UsageCell, UsageTotal]]:
         """The lines as cells."""
-        return [(self.cell(line), self.total(line)) for line in self.lines]
+        return [
+            (self._cell(line), UsageTotal(*line[_SUMS:]))
+            for line in zip(*self.columns, strict=True)
+        ]
 
-    def cell(self, line: Sequence[int]) -> UsageCell:
-        """The groups and hours of a line."""
+    def _cell(self, line: Sequence[int]) -> UsageCell:
         groups = (self.organizers[line[0]], *(self.texts[at] for at in line[1:_BOOKED_HOUR]))
         called = UsageHour(self.texts[line[_CALLED_DAY]], line[_CALLED_HOUR])
         return UsageCell(groups, UsageHour(self.day, line[_BOOKED_HOUR]), called)
 
-    def total(self, line: Sequence[int]) -> UsageTotal:
-        """The sums of a line."""
-        return UsageTotal(*line[_SUMS:])
+    def names(self, by: UsageTime, group: str) -> Iterable[str]:
+        """The name of a group in each line."""
+        place = _PLACES.get(group)
+        if place is not None:
+            return map((self.texts if place else self.organizers).__getitem__, self.columns[place])
+        is_booked = by is UsageTime.BOOKED
+        if group == "hour":
+            return map(str, self.columns[_BOOKED_HOUR if is_booked else _CALLED_HOUR])
+        if is_booked:
+            return [_period(self.day, group)] * len(self.columns[0])
+        return (_period(self.texts[at], group) for at in self.columns[_CALLED_DAY])
 
     def called_on(self, day: str) -> "UsageLines":
         """Those of the lines whose calls were on a day."""
-        lines = [line for line in self.lines if self.texts[line[_CALLED_DAY]] == day]
-        return UsageLines(self.day, self.organizers, self.texts, lines)
+        fits = [self.texts[at] == day for at in self.columns[_CALLED_DAY]]
+        columns = [list(compress(column, fits)) for column in self.columns]
+        return self if all(fits) else UsageLines(self.day, self.organizers, self.texts, columns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,69 +217,83 @@ class Counted:
 
 
 @dataclass(frozen=True, slots=True)
+class UsageTotals:
+    """Sums by group in columns: a list for each field of UsageTotal, with an item for each key."""
+
+    keys: Sequence[GroupKey]
+    columns: Sequence[Sequence[int]]
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def items(self) -> Iterable[tuple[GroupKey, UsageTotal]]:
+        """Each group with its sums."""
+        return zip(self.keys, map(UsageTotal, *self.columns), strict=True)
+
+    @property
+    def total(self) -> UsageTotal:
+        """All groups together."""
+        return UsageTotal(*map(sum, self.columns))
+
+    def ordered(self, order: Order, limit: int | None) -> list[tuple[GroupKey, UsageTotal]]:
+        """The first groups in an order, all of them without a limit; equal ones by name."""
+        amounts, legs = self.columns[_AMOUNT], self.columns[_LEGS]
+        sizes = {Order.AMOUNT: amounts, Order.LEGS: legs, Order.GROUP: repeat(0, len(self))}[order]
+        ranks = [-size for size in sizes]
+        places: Sequence[int] = range(len(self))
+        if limit is not None and limit < len(self):
+            last = nsmallest(limit, ranks)[-1]
+            places = [place for place in places if ranks[place] <= last]
+
+        def key(place: int) -> tuple[int, list[str]]:
+            return ranks[place], [_sortable(name) for name in self.keys[place]]
+
+        return [
+            (self.keys[place], UsageTotal(*(column[place] for column in self.columns)))
+            for place in nsmallest(len(self) if limit is None else limit, places, key=key)
+        ]
+
+
+@dataclass(frozen=True, slots=True)
 class Grouping:
     """Sums of cells by requested groups."""
 
     by: UsageTime
     groups: Sequence[str]
-    _found: dict[GroupKey, UsageTotal] = field(default_factory=dict)
+    _places: dict[GroupKey, int] = field(default_factory=dict)
+    _sums: list[list[int]] = field(default_factory=lambda: [[] for _ in range(_TOTALS)])
 
-    def add(self, cell: UsageCell, total: UsageTotal) -> None:
-        """Add a cell."""
-        slot = cell.slot(self.by)
-        key = tuple([_value(cell, slot, name) for name in self.groups])
-        present = self._found.get(key)
-        if present is None:
-            present = self._found[key] = UsageTotal()
-        present.add(total)
+    def add_cells(self, cells: Cells) -> None:
+        """Add cells."""
+        keys = []
+        for cell in cells:
+            slot = cell.slot(self.by)
+            keys.append(tuple([_value(cell, slot, name) for name in self.groups]))
+        self._add(keys, zip(*(total.sums() for total in cells.values()), strict=True))
 
     def add_lines(self, part: UsageLines) -> None:
-        """Add the cells of lines. The lines are added up by their numbers first, so that a month of
-        100,000 cells needs no object for each."""
-        hour = _BOOKED_HOUR if self.by is UsageTime.BOOKED else _CALLED_HOUR
-        places = {
-            _PLACES.get(name, hour if name == "hour" else _CALLED_DAY) for name in self.groups
-        }
-        numbers = itemgetter(*(places or {_CALLED_DAY}))
-        first: dict[object, Sequence[int]] = {}
-        sums: dict[object, list[int]] = {}
-        for line in part.lines:
-            key = numbers(line)
-            present = sums.get(key)
-            if present is None:
-                first[key], sums[key] = line, list(line[_SUMS:])
-            else:
-                present[:] = map(add, present, line[_SUMS:])
-        for key, line in first.items():
-            self.add(part.cell(line), UsageTotal(*sums[key]))
+        """Add the cells of lines."""
+        names = [part.names(self.by, group) for group in self.groups]
+        keys = zip(*names, strict=True) if names else repeat((), len(part.columns[0]))
+        self._add(keys, part.columns[_SUMS:])
 
-    def totals(self) -> dict[GroupKey, UsageTotal]:
+    def _add(self, keys: Iterable[GroupKey], columns: Iterable[Sequence[int]]) -> None:
+        known = self._places
+        places = [known.setdefault(key, len(known)) for key in keys]
+        for sums in self._sums:
+            sums.extend(repeat(0, len(known) - len(sums)))
+        for sums, column in zip(self._sums, columns, strict=False):  # old rows have fewer
+            if any(column):
+                for place, value in zip(places, column, strict=True):
+                    sums[place] += value
+
+    def totals(self) -> UsageTotals:
         """The sums by group; a group that has come to nothing is left out."""
-        nothing = UsageTotal()
-        return {key: total for key, total in self._found.items() if total != nothing}
-
-
-def ordered(
-    totals: Mapping[GroupKey, UsageTotal], order: Order
-) -> list[tuple[GroupKey, UsageTotal]]:
-    """Groups in an order; equal ones by name."""
-    named = sorted(totals.items(), key=lambda item: [_sortable(name) for name in item[0]])
-    match order:
-        case Order.AMOUNT:
-            named.sort(key=lambda item: -item[1].amount_micros)
-        case Order.LEGS:
-            named.sort(key=lambda item: -item[1].legs)
-        case Order.GROUP:
-            pass
-    return named
-
-
-def added_up(totals: Iterable[UsageTotal]) -> UsageTotal:
-    """All of them together."""
-    result = UsageTotal()
-    for total in totals:
-        result.add(total)
-    return result
+        keys, is_kept = list(self._places), [any(sums) for sums in zip(*self._sums, strict=True)]
+        if all(is_kept):
+            return UsageTotals(keys, self._sums)
+        columns = [list(compress(column, is_kept)) for column in self._sums]
+        return UsageTotals(list(compress(keys, is_kept)), columns)
 
 
 def _slot(moment: datetime, time_zone: str) -> UsageHour:
@@ -271,15 +305,18 @@ def _value(cell: UsageCell, slot: UsageHour, name: str) -> str:
     place = _PLACES.get(name)
     if place is not None:
         return cell.groups[place]
-    match name:
+    return str(slot.hour) if name == "hour" else _period(slot.day, name)
+
+
+def _period(day: str, group: str) -> str:
+    """The day, month or week of a day."""
+    match group:
         case "day":
-            return slot.day
+            return day
         case "month":
-            return slot.day[:7]
-        case "hour":
-            return str(slot.hour)
+            return day[:7]
         case _:
-            return _week(slot.day)
+            return _week(day)
 
 
 @lru_cache(maxsize=512)

@@ -8,7 +8,7 @@ from shared.domain.common import limits
 from shared.domain.common.errors import LedgerCorrupt
 from shared.domain.ledger.model import Entry
 from shared.domain.usage.leg_facts import UsageTime
-from shared.domain.usage.usage import Counted, Grouping, GroupKey, UsageSpan, UsageTotal
+from shared.domain.usage.usage import Counted, Grouping, UsageSpan, UsageTotals
 from shared.pacing import yield_to_others
 from shared.ports.clock import Clock
 from shared.ports.ledger import Ledger, commit_before, commits_after
@@ -22,7 +22,7 @@ class Usage:
 
     currency: str
     span: UsageSpan
-    totals: dict[GroupKey, UsageTotal]
+    totals: UsageTotals
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +54,7 @@ class ReadUsage:
             grouping.add_lines(part)
         if days is None or days.after is not None:
             counted = await count(self.ledger, account, span, days.after if days else None)
-            for cell in counted.cells.items():
-                grouping.add(*cell)
+            grouping.add_cells(counted.cells)
         return Usage(settings.currency, span, grouping.totals())
 
 

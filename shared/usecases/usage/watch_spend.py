@@ -18,7 +18,7 @@ from shared.domain.common.money import format_amount
 from shared.domain.credits.alerts import SPEND_REACHED, SpendRule
 from shared.domain.ledger.model import Announce
 from shared.domain.usage.leg_facts import UsageTime
-from shared.domain.usage.usage import GroupKey, UsageTotal
+from shared.domain.usage.usage import UsageTotals
 from shared.pacing import NO_REQUEST
 from shared.ports.clock import Clock
 from shared.ports.ledger import Ledger
@@ -107,7 +107,7 @@ class WatchSpend:
             await self.publish.best_effort(account, hold_book=False)
 
 
-def _spent(rule: SpendRule, totals: dict[GroupKey, UsageTotal]) -> int:
+def _spent(rule: SpendRule, totals: UsageTotals) -> int:
     """The charges of the rule's legs."""
     groups = (rule.kind, rule.organizer, rule.cost_center)
     return sum(
