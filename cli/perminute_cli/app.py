@@ -1,12 +1,16 @@
 """Parts that commands share: options, the client, output, confirmation, groups with a default."""
 
+import codecs
 import functools
 import hashlib
+import io
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +19,7 @@ import click
 
 from perminute_cli import api
 from perminute_cli.calls import Call, Listing
-from perminute_cli.client import Client
+from perminute_cli.client import PAGE_ITEMS, Client
 from perminute_cli.connection import Connection, find
 from perminute_cli.failures import ANSWER_IS_NO, DECIDED, USAGE, Failure, NoAnswer, Problem
 from perminute_cli.pending import PendingKey, pending_key
@@ -28,9 +32,9 @@ from perminute_cli.terminal import (
     progress,
     safe,
     safe_json,
-    styled,
     table,
     width,
+    zone_of,
 )
 
 if TYPE_CHECKING:
@@ -57,7 +61,6 @@ class App:
     until: str | None = None
     limit: int | None = None
     all_rows: bool = False
-    defaults: dict[str, Any] = field(default_factory=dict)
 
     @cached_property
     def connection(self) -> Connection:
@@ -69,12 +72,16 @@ class App:
         """The client of the server."""
         return MAKE_CLIENT(self.connection)
 
+    @property
+    def stated_account(self) -> str | None:
+        """The account of --account or PERMINUTE_ACCOUNT, None without one."""
+        return self.account_option or os.environ.get("PERMINUTE_ACCOUNT") or None
+
     @cached_property
     def account(self) -> str:
         """The account: as stated, else the only one. Raises Failure where there are several."""
-        stated = self.account_option or os.environ.get("PERMINUTE_ACCOUNT")
-        if stated:
-            return stated
+        if self.stated_account:
+            return self.stated_account
         found: list[str] = [each["id"] for each in self.search(api.list_accounts(), 6)]
         if len(found) == 1:
             return found[0]
@@ -103,6 +110,11 @@ class App:
         if self.month and (self.since or self.until):
             raise click.UsageError("--month can't be combined with --since and --until.")
         return {"month": self.month, "from_": self.since, "to": self.until}
+
+    def present_month(self) -> str:
+        """The present month in the time zone of the account."""
+        account: Any = self.fetch(api.get_account(self.account))
+        return f"{datetime.now(UTC).astimezone(zone_of(account.get('time_zone'))):%Y-%m}"
 
     # What is read
 
@@ -217,22 +229,22 @@ class App:
     def csv(self, call: Call[Any], accept: str = "text/csv") -> None:
         """Print, or write to --output, the bytes that the server answers."""
         query = {name: each for name, each in call.query.items() if name != "limit"}
-        if self.limit is not None:
+        is_cut = self.limit is not None and self.limit > PAGE_ITEMS  # the server makes no such page
+        if self.limit is not None and not is_cut:
             query["limit"] = str(self.limit)
-        stated: Call[Any] = Call(
-            call.operation, call.method, call.path, query, call.body, call.headers
-        )
-        self.bytes(self.client.chunks(stated, accept))
+        chunks = self.client.chunks(replace(call, query=query), accept)
+        self.bytes(first_records(chunks, 1 + (self.limit or 0)) if is_cut else chunks)
 
     def bytes(self, chunks: Iterator[bytes]) -> None:
         """Print or write bytes as they come; on a terminal controls are written out."""
         if self.output is not None:
             _write(self.output, _counted(chunks))
-            note(f"Written: {self.output}")
+            note(f"Written: {safe(self.output)}")
             return
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")  # a chunk ends anywhere
         for chunk in _counted(chunks):
             if is_terminal(sys.stdout):
-                lines = chunk.decode("utf-8", "replace").replace("\r\n", "\n").split("\n")
+                lines = decoder.decode(chunk).replace("\r", "").split("\n")
                 sys.stdout.write("\n".join(map(safe, lines)))
             else:
                 sys.stdout.flush()
@@ -245,13 +257,24 @@ class App:
         self.text("\n".join(fold(safe(sentence), available)) if available else safe(sentence))
 
     def text(self, text: str) -> None:
-        """Print a text, or write it to --output."""
-        if self.output is not None:
-            _write(self.output, iter([text.encode() + b"\n"]))
-            note(f"Written: {self.output}")
-            self.output = None
-            return
+        """Print a text; with --output it is written when the command ends."""
         print(text)
+
+    @contextmanager
+    def printed(self) -> Iterator[None]:
+        """Around a command: with --output, the texts that it prints go to the file, as to no
+        terminal, also where the answer is no."""
+        if self.output is None:
+            yield
+            return
+        path, texts = self.output, io.StringIO()
+        try:
+            with redirect_stdout(texts):
+                yield
+        except Failure:
+            _write_texts(path, texts.getvalue())
+            raise
+        _write_texts(path, texts.getvalue())
 
     def confirm(self, *changes: str) -> None:
         """Show the changes and request a yes, unless --yes. Raises Failure."""
@@ -268,6 +291,12 @@ class App:
             raise Failure("Nothing was changed.", "Confirm with y, or add --yes.", ANSWER_IS_NO)
 
 
+def _write_texts(path: Path, text: str) -> None:
+    if text:
+        _write(path, iter([text.encode(errors="replace")]))
+        note(f"Written: {safe(path)}")
+
+
 def _counted(chunks: Iterator[bytes]) -> Iterator[bytes]:
     """The chunks, with progress while they come."""
     size = 0
@@ -279,7 +308,12 @@ def _counted(chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _write(path: Path, chunks: Iterator[bytes]) -> None:
-    """Write a file by rename, so that it is whole or absent."""
+    """Write a file by rename, so that it is whole or absent; a device or a pipe as it is."""
+    if path.exists() and not path.is_file():
+        with path.open("wb") as file:
+            file.writelines(chunks)
+        return
+    path = path.resolve()  # a link stays one
     draft = path.parent / f".{path.name}.{os.getpid()}"
     try:
         with draft.open("wb") as file:
@@ -288,6 +322,21 @@ def _write(path: Path, chunks: Iterator[bytes]) -> None:
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def first_records(chunks: Iterator[bytes], most: int) -> Iterator[bytes]:
+    """The first records of CSV, the header among them; a quoted field may contain line ends."""
+    is_quoted = False
+    for chunk in chunks:
+        for match in re.finditer(rb'["\n]', chunk):
+            if match[0] == b'"':
+                is_quoted = not is_quoted
+            elif not is_quoted:
+                most -= 1
+                if most == 0:
+                    yield chunk[: match.end()]
+                    return
+        yield chunk
 
 
 def note(text: str, *, end: str = "\n") -> None:
@@ -304,15 +353,6 @@ def note(text: str, *, end: str = "\n") -> None:
 def warn(text: str) -> None:
     """A line that must be seen."""
     note(f"Note: {text}")
-
-
-def state(text: object) -> str:
-    """A status word, in color on a terminal; the color repeats the word."""
-    word = "" if text is None else safe(text)
-    good, bad = {"ok", "allow", "pass", "charged"}, {"failing", "deny", "fail", "open", "degraded"}
-    return (
-        styled(word, "green" if word in good else "red" if word in bad else "dim") if word else ""
-    )
 
 
 class Group(click.Group):
@@ -359,7 +399,7 @@ def command(
     name: str,
     *,
     examples: str,
-    account: bool = False,
+    account: bool | str = False,
     span: bool = False,
     json: bool = True,
     csv: bool = False,
@@ -368,7 +408,8 @@ def command(
     server: bool = True,
     context: Mapping[str, Any] | None = None,
 ) -> Decorate:
-    """A command with the common options that it takes; `examples` are lines of a shell. `server`:
+    """A command with the common options that it takes; `examples` are lines of a shell. `account`:
+    the help of --account where it is not the usual one. `server`:
     it takes --url and --key. `context`: settings of click."""
 
     def decorate(callback: Callable[..., None]) -> click.Command:
@@ -376,8 +417,13 @@ def command(
 
         @functools.wraps(callback)
         def run(**values: Any) -> None:
-            common = {each: values.pop(each) for each in taken}
-            callback(App(**common), **values)
+            app = App(**{each: values.pop(each) for each in taken})
+            if app.is_json and app.is_csv:
+                raise click.UsageError("--json can't be combined with --csv.")
+            if app.all_rows and app.limit is not None:
+                raise click.UsageError("--all can't be combined with --limit.")
+            with app.printed():
+                callback(app, **values)
 
         options = _common(account=account, span=span, json=json, csv=csv, rows=rows, writes=writes)
         options += _server() if server else []
@@ -398,11 +444,12 @@ def command(
 
 
 def _common(
-    *, account: bool, span: bool, json: bool, csv: bool, rows: bool, writes: bool
+    *, account: bool | str, span: bool, json: bool, csv: bool, rows: bool, writes: bool
 ) -> list[click.Parameter]:
     options: list[click.Parameter] = []
     if account:
-        about = "The account; PERMINUTE_ACCOUNT, else the only one."
+        usual = "The account; PERMINUTE_ACCOUNT, else the only one."
+        about = account if isinstance(account, str) else usual
         options.append(click.Option(["--account", "account_option"], metavar="A", help=about))
     if span:
         options += [

@@ -67,12 +67,19 @@ class Client:
                 return
 
     def chunks(self, call: Call[Any], accept: str) -> Iterator[bytes]:
-        """The bytes of an answer of another type than JSON, as they come. Raises Failure."""
+        """The bytes of an answer of another type than JSON, as they come. A request that a
+        busy server refuses is sent again. Raises Failure."""
         import httpx
 
-        request = self._request(replace(call, headers={**call.headers, "Accept": accept}))
+        wanted = replace(call, headers={**call.headers, "Accept": accept})
         try:
-            response = self._http.send(request, stream=True)
+            for number in range(1, TRIES_MAX + 1):
+                response = self._http.send(self._request(wanted), stream=True)
+                wait = _wait_seconds(response)
+                if wait is None or number == TRIES_MAX:
+                    break
+                response.close()
+                self.sleep(wait)
             try:
                 if response.status_code >= 400:
                     response.read()

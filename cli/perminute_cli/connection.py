@@ -1,5 +1,6 @@
 """Where the server is and which key opens it: options, environment, login, or the laptop stack."""
 
+import errno
 import json
 import os
 import re
@@ -42,7 +43,8 @@ def find(url: str | None, key: str | None) -> Connection:
     if url is None and stored is not None and (key is None or running is None):
         url = stored.get("url")
     if url is None and running is not None:
-        return Connection(running.base_url, key or running.key, *_rest(running))
+        key = checked_key(key) if key else running.key
+        return Connection(running.base_url, key, *_rest(running))
     if url is None:
         raise Failure(
             "No server is known: there is no login, and no laptop stack runs here.",
@@ -51,7 +53,7 @@ def find(url: str | None, key: str | None) -> Connection:
         )
     url = checked_url(url)
     if running is not None and running.base_url == url:
-        return Connection(url, key or running.key, *_rest(running))
+        return Connection(url, checked_key(key) if key else running.key, *_rest(running))
     if key is None and stored is not None and stored.get("url") == url:
         key = stored_key(stored)
     if key is None:
@@ -178,7 +180,10 @@ def forget_login() -> bool:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file by rename; only its owner may read it, at every moment."""
+    """Write a file by rename; only its owner may read it, at every moment. Raises OSError."""
+    if path.exists() and not path.is_file():
+        raise FileExistsError(errno.EEXIST, "It is no file", str(path))
+    path = path.resolve()
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     draft.unlink(missing_ok=True)

@@ -53,8 +53,9 @@ def main() -> None:
     code = run(sys.argv[1:])
     try:
         sys.stdout.flush()
-    except (OSError, ValueError):
-        code = _without_reader()
+    except (OSError, ValueError) as error:
+        _without_reader()
+        code = 0 if isinstance(error, BrokenPipeError) else code or _report(_unwritten(error), 1)
     sys.exit(code)
 
 
@@ -91,6 +92,12 @@ def run(arguments: Sequence[str]) -> int:
             raise
         return _report(_unexpected(error), 1)
     return 0
+
+
+def _unwritten(error: Exception) -> tuple[str, str]:
+    """The two lines about an output that can't be written, as on a full disk."""
+    why = error.strerror if isinstance(error, OSError) else "it is closed"
+    return f"Error: The output can't be written ({why}).", "To do: Check the disk, or the pipe."
 
 
 def _unexpected(error: Exception) -> tuple[str, str]:

@@ -27,6 +27,7 @@ _UNSAFE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\ud800-\udfff\U000e0000-\U000e007f]"
 )
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _ISOLATE, _POP = "\u2068", "\u2069"
 
 
@@ -85,16 +86,17 @@ def local_time(text: object, *, seconds: bool = False, zone: str | None = None) 
         moment = datetime.fromisoformat(str(text).replace("Z", "+00:00"))
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=UTC)
-        here = moment.astimezone(_zone(zone))
+        here = moment.astimezone(zone_of(zone))
     except (ValueError, OverflowError, OSError):
         return safe(text)
     return here.strftime("%Y-%m-%d %H:%M" + (":%S" if seconds else "")) + f" {zone_name(here)}"
 
 
-def _zone(name: str | None) -> ZoneInfo | None:
+def zone_of(name: str | None) -> ZoneInfo | None:
+    """The zone of a name; None, that of the machine, where it has no name or is not known."""
     try:
         return ZoneInfo(name) if name else None
-    except (OSError, ValueError):  # this machine does not know the zone: its own is shown
+    except (OSError, ValueError):
         return None
 
 
@@ -102,6 +104,17 @@ def zone_name(moment: datetime) -> str:
     """The name of a time's zone, its offset where it has none."""
     name = moment.tzname() or ""
     return name if re.fullmatch(r"[A-Z]{2,6}|[+-]\d{2,4}", name) else moment.strftime("%z")
+
+
+def day_start(text: str, zone: str | None) -> str:
+    """A date as the RFC 3339 time of its midnight in a zone; other texts as they are."""
+    if not _DATE.fullmatch(text):
+        return text
+    try:
+        midnight = datetime.fromisoformat(text).replace(tzinfo=zone_of(zone)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return text
+    return f"{midnight:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def duration(seconds: object) -> str:
@@ -123,7 +136,8 @@ def counted(count: int, noun: str, plural: str = "") -> str:
 @dataclass(frozen=True)
 class Column:
     """A column of a table. `rank` 1 always stays; higher ones go first where it is narrow.
-    `show` makes the text of a value. `whole`: its texts are never broken over lines."""
+    `show` makes the text of a value. `whole`: its texts are never broken over lines. `style`: the
+    style of a text on a terminal, "" for none."""
 
     title: str
     field: str
@@ -131,6 +145,7 @@ class Column:
     right: bool = False
     whole: bool = True
     show: Callable[[Any], str] = lambda value: "" if value is None else safe(value)
+    style: Callable[[str], str] = lambda _: ""
 
 
 def text_column(title: str, field: str, rank: int = 2) -> Column:
@@ -254,17 +269,18 @@ def _line(
         parts = []
         for column, texts in zip(columns, folded, strict=True):
             text = texts[number] if number < len(texts) else ""
-            parts.append(_padded(text, widths[column.title], right=column.right))
+            style = "" if bold else column.style(text)
+            parts.append(_padded(text, widths[column.title], style, right=column.right))
         line = (" " * _GAP).join(parts).rstrip()
         lines.append(styled(line, "bold") if bold else line)
     return "\n".join(lines)
 
 
-def _padded(text: str, wide: int, *, right: bool) -> str:
+def _padded(text: str, wide: int, style: str, *, right: bool) -> str:
     from rich.cells import cell_len
 
     blank = " " * (wide - cell_len(text))
-    text = _isolated(text)
+    text = styled(_isolated(text), style) if style else _isolated(text)
     return blank + text if right else text + blank
 
 
@@ -373,7 +389,9 @@ def progress(text: str) -> Iterator[Callable[[str], None]]:
     def run() -> None:
         if ended.wait(PROGRESS_AFTER_SECONDS):
             return
-        with error_console().status(message[0]) as status:
+        has_unicode = str(getattr(sys.stderr, "encoding", "")).lower().startswith("utf")
+        spinner = "dots" if has_unicode else "line"
+        with error_console().status(message[0], spinner=spinner) as status:
             while not ended.wait(0.2):
                 status.update(message[0])
 

@@ -1,5 +1,7 @@
 """Commands against recorded answers of the product."""
 
+import json
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 
 import click
@@ -113,6 +115,48 @@ def test_money_stands_at_the_right(
     assert lines[4].endswith("   1234.50")
     assert lines[6].startswith("Total")
     assert len({len(line) for line in lines[1:]}) == 1
+
+
+def test_months_and_dates_are_those_of_the_account(
+    server: Recorded, perminute: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> "Clock":
+            return cls(2026, 10, 31, 12, 30, tzinfo=UTC).astimezone(tz)
+
+    monkeypatch.setattr("perminute_cli.app.datetime", Clock)
+    account = recorded()["get_account"]["response"] | {"time_zone": "Pacific/Auckland"}
+    server.stated["get_account"] = lambda _: httpx.Response(200, json=account)
+
+    assert perminute("statement", "--account", "contoso").code == 0
+    perminute("export", "--account", "contoso")
+    perminute("top-up", "5", "--account", "contoso", "--expires-at", "2027-01-01", "--yes")
+
+    (statement,), (export,) = server.sent("get_statement"), server.sent("get_month_file")
+    assert statement.url.path.endswith("/statements/2026-11")
+    assert export.url.path.endswith("/exports/2026-11")
+    (top_up,) = server.sent("post_top_up")
+    assert json.loads(top_up.content)["expires_at"] == "2026-12-31T11:00:00Z"
+
+
+def test_a_comparison_as_csv_has_the_same_exit_status(
+    server: Recorded, perminute: Terminal, tmp_path: Path
+) -> None:
+    (tmp_path / "file.csv").write_text("leg\n")
+    command = ("reconcile", "file.csv", "--mapping", "perminute", "--account", "contoso", "--csv")
+    for rows, code in (("", 0), ('missing_here,"a\r\nb"\r\n', 1)):
+        server.stated["post_reconciliation"] = lambda _, rows=rows: httpx.Response(  # type: ignore[misc]
+            200, headers={"content-type": "text/csv"}, text=f"outcome,fields\r\n{rows}"
+        )
+        ran = perminute(*command)
+        assert (ran.code, ran.out) == (code, f"outcome,fields\r\n{rows}")
+        assert ("1 call differs." in ran.err) == bool(code)
+
+
+def test_a_secret_that_is_made_is_shown_as_json_too(perminute: Terminal) -> None:
+    create = ("bridges", "create", "studio", "--dialect", "perminute", "--account", "contoso")
+    assert perminute(*create, "--yes", "--json").json["auth"]["secrets"][0].startswith("whsec_")
 
 
 def test_a_leg_that_just_ended_is_awaited_as_long_as_is_stated(

@@ -1,6 +1,8 @@
 """Texts, servers and streams that mean harm; whatever comes, two lines and no traceback."""
 
 import json
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import pytest
 from rich.cells import cell_len
 
 from perminute_cli import terminal
+from perminute_cli.commands.dial_out import CHECKS
 from perminute_cli.connection import Connection, config_file, find, store_login
 from perminute_cli.failures import Failure
 from tests.cli.fakes import KEY, URL, Recorded, Terminal, problem
@@ -40,6 +43,16 @@ def test_json_escapes_what_would_steer_and_keeps_the_value() -> None:
     ran = answering(accounts(STEERING))("accounts", "--json")
     assert not {"\x1b", "\x9b", "\u202e", "\u2066"} & set(ran.out)
     assert ran.json["items"][0]["name"] == STEERING
+
+
+def test_colors_keep_the_columns_of_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(terminal, "is_terminal", lambda _: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    rows = [{"check": "balance", "outcome": each, "detail": "Enough."} for each in ("pass", "fail")]
+    text, _ = terminal.table(rows, CHECKS)
+    assert "\x1b[32mpass" in text
+    title, _, *lines = re.sub("\x1b\\[[0-9]+m", "", text).splitlines()
+    assert {line.index("Enough.") for line in lines} == {title.index("Detail")}
 
 
 def test_letters_from_right_to_left_are_isolated_on_a_terminal(
@@ -146,6 +159,13 @@ def test_login_reads_the_key_from_standard_input_and_never_prints_it() -> None:
     assert not config_file().exists()
 
 
+def test_login_takes_the_url_of_the_environment() -> None:
+    store_login("https://calls.example.net", KEY)
+    ran = Terminal(httpx.MockTransport(Recorded()))("login", stdin=f"{KEY}\n")
+    assert ran.code == 0, ran.err
+    assert json.loads(config_file().read_text())["url"] == URL
+
+
 def test_a_key_that_is_refused_is_not_stored() -> None:
     server = Recorded({"get_caller": lambda _: problem(401, "not_authenticated", "No.")})
     ran = Terminal(httpx.MockTransport(server))("login", "--url", URL, stdin=f"{KEY}\n")
@@ -160,7 +180,9 @@ def test_what_is_no_key_is_a_usage_error(stdin: str) -> None:
     assert len(ran.err.splitlines()) == 2
 
 
-def test_ten_thousand_parked_legs_are_listed_in_part_and_swept_whole() -> None:
+def test_ten_thousand_parked_legs_are_listed_in_part_and_swept_whole(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     item = {"leg": "b~1", "bridge": "b", "reason": "rate_missing", "detail": "No rate.",
             "received_at": "2026-11-23T10:00:00Z", "original": {"to": "+442079460123"},
             "attempts": 1, "status": "open"}  # fmt: skip
@@ -193,6 +215,82 @@ def test_ten_thousand_parked_legs_are_listed_in_part_and_swept_whole() -> None:
     swept = perminute("parked", "replay", "--reason", "rate_missing", "--yes")
     assert "10,000 open parked legs" in swept.err
     assert swept.out == "10,000 replayed\n"
+    monkeypatch.setenv("PERMINUTE_ACCOUNT", "contoso")
+    assert ", account contoso" in perminute("parked", "replay", "--all", "--yes").err
+    assert json.loads(server.sent("replay_parked_legs")[-1].content)["account"] == "contoso"
+    perminute("parked")
+    assert server.requests[-1][1].url.params["account"] == "contoso"
+    assert perminute("parked", "replay", "--yes").code == 2
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("usage", "--account", "contoso", "--group-by", "region"),
+        ("statement", "--account", "contoso", "--month", "2026-11"),
+        ("accounts", "show", "contoso"),
+        ("status",),
+    ],
+    ids=" ".join,
+)
+def test_a_file_gets_all_that_is_printed(
+    command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    perminute = Terminal(httpx.MockTransport(Recorded()))
+    printed = perminute(*command)
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+    written = perminute(*command, "--output", str(tmp_path / "link"))
+    assert (written.code, written.out) == (printed.code, "")
+    assert (tmp_path / "target").read_text() == printed.out
+    assert (tmp_path / "link").is_symlink()
+    assert perminute(*command, "--output", "/dev/null").code == printed.code
+    assert Path("/dev/null").is_char_device()
+
+
+def test_characters_that_two_chunks_share_are_shown_on_a_terminal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    content = "name,amount\r\nZoë \x1b[2J,1.00\r\n".encode()
+
+    class Bytes(httpx.SyncByteStream):
+        def __iter__(self) -> Iterator[bytes]:
+            yield from (content[at : at + 1] for at in range(len(content)))
+
+    server = httpx.MockTransport(
+        lambda _: httpx.Response(200, headers={"content-type": "text/csv"}, stream=Bytes())
+    )
+    monkeypatch.setattr("perminute_cli.app.is_terminal", lambda _: True)
+    ran = Terminal(server)("accounts", "--csv")
+    assert ran.out == "name,amount\nZoë \\x1b[2J,1.00\n"
+
+
+def test_a_limit_above_a_page_cuts_the_csv() -> None:
+    rows = "".join(f'{n},"two\n""lines"""\r\n' for n in range(3000))
+    answers = [problem(429, "rate_limited", "Wait."), None]
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        assert "limit" not in request.url.params
+        busy = answers.pop(0)
+        csv = httpx.Response(200, headers={"content-type": "text/csv"}, text=f"id,name\r\n{rows}")
+        return busy or csv
+
+    ran = Terminal(httpx.MockTransport(answer))("accounts", "--csv", "--limit", "2000")
+    assert ran.code == 0, ran.err
+    assert ran.out.count("\r\n") == 2001
+    assert ran.out.endswith('1999,"two\n""lines"""\r\n')
+
+
+def test_options_that_exclude_each_other_are_a_usage_error() -> None:
+    perminute = Terminal(httpx.MockTransport(Recorded()))
+    for command in (
+        ("accounts", "--json", "--csv"),
+        ("accounts", "--all", "--limit", "3"),
+        ("cards", "list", "default", "--csv"),
+        ("parked", "list", "--summary", "--csv"),
+        ("calls", "--account", "contoso", "--conference", "3001", "--csv"),
+    ):
+        ran = perminute(*command)
+        assert (ran.code, ran.out, len(ran.err.splitlines())) == (2, "", 2), command
 
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:

@@ -175,6 +175,16 @@ def test_a_terminal_without_unicode_gets_ascii_and_a_width_that_fits(
         assert b"Traceback" not in ran.stderr
 
 
+def test_a_full_disk_is_two_lines(environment: dict[str, str]) -> None:
+    script = '"$0" -m perminute_cli accounts > /dev/full'
+    ran = subprocess.run(
+        ["sh", "-c", script, sys.executable],
+        env=environment, capture_output=True, text=True, timeout=110, check=False,
+    )  # fmt: skip
+    assert ran.returncode == 1
+    assert len(ran.stderr.splitlines()) == 2, ran.stderr
+
+
 def test_the_key_is_in_no_argument_of_a_process_and_in_no_output(
     server: Server, environment: dict[str, str], tmp_path: Path
 ) -> None:

@@ -84,7 +84,7 @@ def test_work_of_more_than_a_second_shows_progress_on_a_terminal(
             shown.append(text)
 
     class Console:
-        def status(self, text: str) -> Status:
+        def status(self, text: str, **_: str) -> Status:
             shown.append(text)
             return Status()
 

@@ -11,7 +11,7 @@ from perminute_cli.calls import Call
 from perminute_cli.failures import DECIDED, USAGE, Failure, Problem
 from perminute_cli.money import amount_of, shown
 from perminute_cli.pending import pending_key
-from perminute_cli.terminal import local_time, safe
+from perminute_cli.terminal import day_start, local_time, safe
 
 _KEY = click.option(
     "--idempotency-key", metavar="K", help="The key under which it is booked once; made if absent."
@@ -33,7 +33,11 @@ def register(root: click.Group) -> None:
     @click.argument("amount")
     @click.option("--kind", type=click.Choice(["purchased", "granted"]), help="Of the credits.")
     @click.option("--reference", help="An invoice or order, which the ledger keeps.")
-    @click.option("--expires-at", metavar="TIME", help="When the credits expire.")
+    @click.option(
+        "--expires-at",
+        metavar="TIME",
+        help="When the credits expire; a date is its midnight in the account's zone.",
+    )
     @_KEY
     def top_up(
         app: App,
@@ -90,6 +94,8 @@ def _book(
     account = app.account
     before: Any = app.fetch(api.get_account(account))
     currency = before["currency"]
+    if "expires_at" in body:
+        body = {**body, "expires_at": day_start(body["expires_at"], before.get("time_zone"))}
     signed = amount_of(amount)
     after = shown(amount_of(before["balance"]) + signed)
     path = call(account, body).path

@@ -144,7 +144,8 @@ def _create(bridges: click.Group) -> None:
         shown: str = "" if more["secret_file"] else auth["secrets"][0]
         is_kept = bool(shown and more["save_secret"]) and _kept(more["save_secret"], shown)
         if app.is_json:
-            app.json(made)
+            once = {} if is_kept or not shown else {"secrets": [shown]}
+            app.json({**made, "auth": {**made["auth"], **once}})
             return
         app.say(f"The bridge {bridge} is registered. It posts to:")
         app.text(f"  {app.connection.base_url}/api/v1/bridges/{bridge}/call-ended")

@@ -5,13 +5,14 @@ from typing import Any
 import click
 
 from perminute_cli import api
-from perminute_cli.app import App, command, note, state
+from perminute_cli.app import App, command, note
 from perminute_cli.failures import Failure
 from perminute_cli.terminal import Column, duration, safe, text_column
 
+_STYLES = {"pass": "green", "fail": "red"}
 CHECKS = (
     text_column("Check", "check", 1),
-    Column("Outcome", "outcome", 1, show=state),
+    Column("Outcome", "outcome", 1, style=lambda word: _STYLES.get(word, "dim")),
     text_column("Reason", "reason", 3),
     text_column("Detail", "detail", 2),
 )

@@ -50,6 +50,7 @@ def register(root: click.Group) -> None:
         root,
         "calls",
         account=True,
+        csv=True,
         examples="perminute calls --account contoso\nperminute calls --conference 3001",
     )
     @click.option("--conference", help="Of this conference, with the cost of its ended legs.")
@@ -60,6 +61,11 @@ def register(root: click.Group) -> None:
             if conference is None
             else api.get_conference_cost(app.account, conference)
         )
+        if app.is_csv:
+            if conference is not None:
+                raise click.UsageError("--csv can't be combined with --conference.")
+            app.csv(call)
+            return
         found: Any = app.fetch(call)
         if app.is_json:
             app.json(found)

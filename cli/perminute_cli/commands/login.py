@@ -1,6 +1,7 @@
 """`perminute login`, `perminute logout` and `perminute completion`."""
 
 import getpass
+import os
 import sys
 from typing import Any
 
@@ -35,7 +36,7 @@ def register(root: click.Group) -> None:
 
         The key is read without echo, or from standard input.
         """
-        url = app.url or (stored_login() or {}).get("url")
+        url = app.url or os.environ.get("PERMINUTE_URL") or (stored_login() or {}).get("url")
         if not url:
             raise Failure("No server is stated.", "Add --url https://HOST.", USAGE)
         url = checked_url(url)
@@ -53,7 +54,7 @@ def register(root: click.Group) -> None:
         app.say(f"Logged in to {url} as {safe(found.get('name'))} ({roles}).")
         app.say(f"The key is kept in {place}.")
 
-    @command(root, "logout", json=False, examples="perminute logout")
+    @command(root, "logout", json=False, server=False, examples="perminute logout")
     def logout(app: App) -> None:
         """Remove the stored server and its key."""
         app.say("The login is removed." if forget_login() else "There was no login.")

@@ -43,6 +43,7 @@ REASONS = (
     *("authorization_used", "settings_unreadable"),
 )
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_ACCOUNT = "The account; PERMINUTE_ACCOUNT, else all accounts."
 _NUMBERS = frozenset({"talk_seconds"})
 _BULK = 100
 _POSTED_BYTES_SHOWN = 2000
@@ -60,7 +61,7 @@ def register(root: click.Group) -> None:
     @command(
         parked,
         "walk",
-        account=True,
+        account=_ACCOUNT,
         csv=True,
         rows=True,
         examples="perminute parked\nperminute parked --reason number_invalid",
@@ -79,7 +80,7 @@ def register(root: click.Group) -> None:
     @command(
         parked,
         "list",
-        account=True,
+        account=_ACCOUNT,
         csv=True,
         rows=True,
         examples="""perminute parked list --reason rate_missing
@@ -92,6 +93,8 @@ def register(root: click.Group) -> None:
     def list_parked(app: App, reason: str | None, status: str, summary: bool) -> None:
         """Parked legs, the oldest first."""
         if summary:
+            if app.is_csv:
+                raise click.UsageError("--summary can't be combined with --csv.")
             _summary(app, reason, status)
         else:
             _list(app, reason, status)
@@ -139,7 +142,7 @@ def _bulk(parked: click.Group) -> None:
     @command(
         parked,
         "replay",
-        account=True,
+        account=_ACCOUNT,
         writes=True,
         examples="""perminute parked replay studio~9f2c-3
         perminute parked replay --reason rate_missing --account contoso --yes""",
@@ -167,7 +170,7 @@ def _bulk(parked: click.Group) -> None:
     @command(
         parked,
         "dismiss",
-        account=True,
+        account=_ACCOUNT,
         writes=True,
         examples="""perminute parked dismiss studio~9f2c-3 --note "A test call"
         perminute parked dismiss --reason authorization_used --note "Twins of transfers" --yes""",
@@ -196,7 +199,7 @@ def _bulk(parked: click.Group) -> None:
 
 
 def _list(app: App, reason: str | None, status: str) -> None:
-    call = api.list_parked_legs(account=app.account_option, reason=reason, status=status)
+    call = api.list_parked_legs(account=app.stated_account, reason=reason, status=status)
     if app.is_json or app.is_csv:
         app.show_list(call, COLUMNS, "")
         return
@@ -211,7 +214,7 @@ def _list(app: App, reason: str | None, status: str) -> None:
 
 
 def _summary(app: App, reason: str | None, status: str) -> None:
-    found = _counts(app, {"account": app.account_option, "reason": reason, "status": status})
+    found = _counts(app, {"account": app.stated_account, "reason": reason, "status": status})
     if app.is_json:
         app.json(found)
         return
@@ -235,7 +238,7 @@ def _count(app: App, where: Any) -> int:
 
 
 def _where(app: App, reason: str | None) -> dict[str, str]:
-    stated = {"account": app.account_option, "reason": reason}
+    stated = {"account": app.stated_account, "reason": reason}
     return {name: value for name, value in stated.items() if value is not None}
 
 
@@ -359,7 +362,7 @@ def _sweep(app: App, where: Any, call: Callable[..., Call[Any]], doing: str) -> 
 
 
 def _walk(app: App, reason: str | None) -> None:
-    counts = _counts(app, {"account": app.account_option, "reason": reason})
+    counts = _counts(app, {"account": app.stated_account, "reason": reason})
     if not counts["total"]:
         app.say("No leg is parked.")
         return
@@ -371,7 +374,7 @@ def _walk(app: App, reason: str | None) -> None:
 
 
 def _open(app: App, reason: str) -> Iterator[Any]:
-    call = api.list_parked_legs(account=app.account_option, reason=reason, status="open")
+    call = api.list_parked_legs(account=app.stated_account, reason=reason, status="open")
     return app.client.items(call)
 
 

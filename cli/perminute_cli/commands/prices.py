@@ -1,7 +1,6 @@
 """`perminute quote`, and `perminute cards`: what a call costs, and rate cards."""
 
 import json
-import re
 import secrets
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +13,15 @@ from perminute_cli.app import App, command, group, without_mark
 from perminute_cli.calls import Call
 from perminute_cli.commands.legs import show_charge
 from perminute_cli.failures import USAGE, Failure
-from perminute_cli.terminal import Column, counted, money_column, safe, text_column, time_column
+from perminute_cli.terminal import (
+    Column,
+    counted,
+    day_start,
+    money_column,
+    safe,
+    text_column,
+    time_column,
+)
 
 CARDS = (text_column("Rate card", "id", 1),)
 VERSIONS = (
@@ -51,10 +58,9 @@ def _in_money(callback: Callable[..., None]) -> Callable[..., None]:
 
 def _instant(_context: click.Context, _option: click.Parameter, text: str) -> str:
     """A date is its midnight in UTC; the server checks everything else."""
-    return f"{text}T00:00:00Z" if _DATE.fullmatch(text) else text
+    return day_start(text, "UTC")
 
 
-_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _FROM = click.option(
     "--from",
     "effective_from",
@@ -123,6 +129,8 @@ def _reads(cards: click.Group) -> None:
         if card is None:
             app.show_list(api.list_rate_cards(), CARDS, "There is no rate card.")
             return
+        if app.is_csv:
+            raise click.UsageError("The versions of a card have no CSV; use --json.")
         found: Any = app.fetch(api.get_rate_card(card))
         if app.is_json:
             app.json(found)

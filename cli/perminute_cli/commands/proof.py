@@ -9,7 +9,6 @@ import zlib
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ import perminute_cli
 from perminute_cli import api
 from perminute_cli.app import App, command, note
 from perminute_cli.failures import Failure, Problem
-from perminute_cli.terminal import is_terminal, safe
+from perminute_cli.terminal import is_terminal, progress, safe
 
 _PACKAGE = Path(perminute_cli.__file__).resolve().parent
 _PLACES = (_PACKAGE / "verifiers", _PACKAGE.parents[1] / "tools")
@@ -94,7 +93,7 @@ def register(root: click.Group) -> None:
     @click.option("--output", "out", type=_OUT, help="ACCOUNT-MONTH.jsonl.gz without it.")
     def export(app: App, month: str | None, interim: bool, persons: bool, out: Path | None) -> None:
         """All that verifies a month, as one file: entries, charges, rates, signed roots."""
-        month = month or f"{datetime.now().astimezone():%Y-%m}"
+        month = month or app.present_month()
         call = api.get_month_file(
             app.account, month, interim=interim or None, persons=persons or None
         )
@@ -133,7 +132,9 @@ def _verify_files(app: App, files: tuple[Path, ...], keys: Path | None, *, prese
             note(
                 "The keys are the server's own answer: a proof needs keys kept beforehand (--keys)."
             )
-        answers = _present(app, files, folder) if present else []
+        with progress("Reading the files"):
+            claims = _claims(files) if present else None
+        answers = _present(app, claims, folder) if claims else []
         _run(app, [*files, *answers], keys, folder)
         if present:
             app.say("The files agree with the present ledger.")
@@ -144,7 +145,8 @@ def _run(app: App, files: list[Path], keys: Path, folder: Path) -> None:
     folder."""
     script = next(each for each in _PLACES if each.is_dir()) / "verify_receipt.py"
     command_line = [sys.executable, str(script), *map(str, files), "--keys", str(keys)]
-    ran = subprocess.run(command_line, capture_output=True, text=True, check=False)  # noqa: S603
+    with progress("Verifying"):
+        ran = subprocess.run(command_line, capture_output=True, text=True, check=False)  # noqa: S603
     out, err = (text.replace(f"{folder}/", "") for text in (ran.stdout, ran.stderr))
     for line in out.splitlines():
         app.text(safe(line))
@@ -207,9 +209,9 @@ def _roots(path: Path) -> Iterator[tuple[Any, list[int]]]:
         )
 
 
-def _present(app: App, files: tuple[Path, ...], folder: Path) -> list[Path]:
+def _present(app: App, claims: _Claims, folder: Path) -> list[Path]:
     """The server's answers about all that the files claim: roots of days, receipts of entries."""
-    claims, answers = _claims(files), []
+    answers = []
     for (account, _), days in claims.days.items():
         call = api.list_proofs(account, from_=min(days), to=max(days))
         answer: Any = app.fetch(call, "Reading the present roots")

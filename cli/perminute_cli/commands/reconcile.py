@@ -1,5 +1,6 @@
 """`perminute reconcile`: the account's legs against a carrier's invoice."""
 
+import csv
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from perminute_cli import api
 from perminute_cli.app import App, command, without_mark
 from perminute_cli.commands.prices import form
 from perminute_cli.failures import Failure
-from perminute_cli.terminal import Column, counted, money_column, text_column
+from perminute_cli.terminal import Column, counted, money_column, progress, text_column
 
 PRESETS = ("teams-pstn", "twilio-calls", "perminute")
 COLUMNS = (
@@ -60,7 +61,10 @@ def register(root: click.Group) -> None:
         )
         call = api.post_reconciliation(app.account, body, **app.span(), content_type=kind)
         if app.is_csv:
-            app.csv(call)
+            with progress("Comparing"):
+                content = b"".join(app.client.chunks(call, "text/csv"))
+            app.bytes(iter([content]))
+            _judge(len(list(csv.reader(content.decode("utf-8", "replace").splitlines(True)))) - 1)
             return
         found: Any = app.fetch(call, "Comparing")
         rows = _rows(found)
@@ -79,11 +83,16 @@ def register(root: click.Group) -> None:
             )
             app.text("")
             app.table(rows, COLUMNS, "Nothing differs.")
-        if rows:
-            raise Failure(
-                f"{counted(len(rows), 'call differs', 'calls differ')}.",
-                "--csv has every field; docs/reconciliation.md.",
-            )
+        _judge(len(rows))
+
+
+def _judge(count: int) -> None:
+    """Raises Failure where calls differ."""
+    if count > 0:
+        raise Failure(
+            f"{counted(count, 'call differs', 'calls differ')}.",
+            "--csv has every field; docs/reconciliation.md.",
+        )
 
 
 def _rows(found: Any) -> list[dict[str, Any]]:

@@ -1,6 +1,5 @@
 """`perminute statement`, `perminute alerts` and `perminute audit-log`."""
 
-from datetime import datetime
 from typing import Any
 
 import click
@@ -56,7 +55,7 @@ def register(root: click.Group) -> None:
     @click.option("--language", type=click.Choice(["en", "fr"]), help="Of the page.")
     def statement(app: App, month: str | None, html: bool, language: str | None) -> None:
         """The statement of a month: opening and closing balance, and what makes the difference."""
-        month = month or f"{datetime.now().astimezone():%Y-%m}"
+        month = month or app.present_month()
         kind = "html" if html else None
         call = api.get_statement(app.account, month, format=kind, language=language)
         if html:
