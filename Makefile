@@ -2,6 +2,8 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
+# Tests and stacks start many processes: without kept bytecode, each compiles all sources again.
+unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help setup demo run test test-all durations check bench cost docs mutate bridges infra package requirements sim soak planted reliability
 PY := .venv/bin/python
 PYTEST := $(PY) -m pytest -n 2 --dist worksteal
