@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from shared.adapters.bridges.fields import (
+    EARLIER_CONFERENCE,
+    FIRST_CONFERENCE_MAX,
     authorization_in,
     distinct,
     end_of,
@@ -26,9 +28,10 @@ from shared.adapters.bridges.fields import (
     time_text,
     whole_seconds,
 )
+from shared.adapters.bridges.xml_bodies import elements
 from shared.domain.common.errors import BadRequest, TooLarge
 from shared.domain.common.kinds import LegKind
-from shared.domain.common.limits import CALL_ENDED_LEGS_MAX
+from shared.domain.common.limits import CALL_ENDED_LEGS_MAX, LEG_SECONDS_MAX
 from shared.domain.legs.assembly import (
     CONFERENCE,
     Assembled,
@@ -80,13 +83,16 @@ _CHANNEL_EVENTS = frozenset(
     }
 )
 _CONFERENCES = frozenset({"confbridge", "meetme", "conference"})
-_AMI_TEXT = re.compile(rb"Event:", re.IGNORECASE)
+_AMI_TEXT = re.compile(rb"(?:Event|Response):", re.IGNORECASE)
+_VARIABLE = re.compile(r"chanvariable(?:-[0-9]+)?", re.ASCII | re.IGNORECASE)
 _FORM = re.compile(rb"[\w%+.()-]+=")
 _LOCAL_FIRST = re.compile(r"Local/.*;1", re.ASCII | re.DOTALL)
 _CREATED = re.compile(r"(?:.*-)?(\d{9,11})\.\d+", re.ASCII | re.DOTALL)
 _DIALLED = re.compile(r"\+?[0-9]{3,20}", re.ASCII)
 _CLID = re.compile(r"<([^<>]{1,64})>\s*$")
+_MARKS = frozenset({"is_together", "is_bridged"})
 _FIRST_LATE_MAX = timedelta(seconds=2)
+_CHANNEL_MAX = timedelta(seconds=LEG_SECONDS_MAX)
 _NOT_A_LEG = "The channel reached no conference, and no event shows that it was dialled."
 
 
@@ -98,6 +104,9 @@ def parse(post: BridgePayload) -> list[Posted]:
         items = json_values(post.body)
     elif _AMI_TEXT.match(body):
         items = _ami_text(post.body)
+    elif body[:1] == b"<":  # the manager interface over HTTP (mxml)
+        found = [each.attributes for each in elements(body) if each.path[-1] == "generic"]
+        items = _ami_events([[*each.items()] for each in found])
     elif is_form and _FORM.match(body):  # the type that curl states for any body
         items = [form_fields(post.body)]
     else:
@@ -110,10 +119,20 @@ def _ami_text(body: bytes) -> list[object]:
     """Events as the manager interface writes them: lines of a name and a value, an empty line
     between events."""
     blocks = re.split(r"(?:\r?\n){2,}", body.decode("utf-8", "replace").strip())
-    if len(blocks) > CALL_ENDED_LEGS_MAX:
+    lines = [[line.partition(":") for line in block.splitlines()] for block in blocks]
+    return _ami_events([[(name, value) for name, _, value in each] for each in lines])
+
+
+def _ami_events(events: Sequence[Sequence[tuple[str, str]]]) -> list[object]:
+    """Events as objects. A channel variable is a line each, in XML with a number (`-2`)."""
+    if len(events) > CALL_ENDED_LEGS_MAX:
         raise TooLarge(f"The post has more than {CALL_ENDED_LEGS_MAX} events. Send smaller posts.")
-    pairs = [[line.partition(":") for line in block.splitlines()] for block in blocks]
-    return [{name.strip(): value.strip() for name, _, value in each} for each in pairs]
+    made: list[object] = []
+    for pairs in events:
+        fields: dict[str, object] = {name.strip(): value.strip() for name, value in pairs}
+        variables = [text.strip() for name, text in pairs if _VARIABLE.fullmatch(name.strip())]
+        made.append({**fields, "chanvariable": variables} if variables else fields)
+    return made
 
 
 def _csv(post: BridgePayload) -> list[Posted]:
@@ -169,6 +188,8 @@ def _item(post: BridgePayload, item: object) -> Posted:
     name = fields.get("event")
     if name is not None and str(name).lower() != "cdr":
         return _ami(post, fields, str(name))
+    if name is None and "response" in fields and "uniqueid" not in fields:
+        return Ignored("-", "The item is the response to an action of the manager interface.")
     return _record(post, {_OTHER_NAMES.get(key, key): fields[key] for key in fields})
 
 
@@ -194,6 +215,7 @@ def _record(post: BridgePayload, record: Mapping[str, object]) -> Posted:
     elif application in _CONFERENCES and data:
         more["conference"] = data.partition(",")[0]
     times = _record_times(record)
+    is_bridged = bool(text_of(record.get("dstchannel")))
     source = number_text(record.get("src"))
     if source is None and (match := _CLID.search(text_of(record.get("clid")) or "")):
         source = number_text(match[1])
@@ -205,9 +227,10 @@ def _record(post: BridgePayload, record: Mapping[str, object]) -> Posted:
         "from": source,
         "to": number_text(record.get("dst")),
         "context": text_of(record.get("dcontext")),
-        "has_pair": application in _CONFERENCES and bool(text_of(record.get("dstchannel"))),
+        "has_pair": is_bridged and application in _CONFERENCES,
         **{name: time_text(moment) for name, moment in times.items()},
         "seconds": whole_seconds(record.get("billsec")),
+        **({"is_bridged": True} if is_bridged and application not in _CONFERENCES else {}),
         **more,
     }
     return CallEvent(channel_id, channel_id, facts, ends=True)
@@ -343,7 +366,7 @@ def _of_records(settings: DialectSettings, records: Sequence[CallEvent]) -> list
     ended_by = min(uses)
     call = records[0].call
     without_mark = [
-        {name: value for name, value in record.facts.items() if name != "is_together"}
+        {name: value for name, value in record.facts.items() if name not in _MARKS}
         for record in records
     ]
     facts = sorted(distinct(without_mark), key=lambda each: str(each["start"] or "~"))
@@ -389,12 +412,14 @@ def _of_records(settings: DialectSettings, records: Sequence[CallEvent]) -> list
         hangup_cause=text_of(counted[-1]["cause"]),
     )
     # No record states how many a channel has. Those in one post are all of them, unless the first
-    # is missing: the channel was created with it.
+    # is missing: the channel was created with it. A caller who was bridged may be transferred.
     is_apart = not any(record.facts.get("is_together") for record in records)
     created = _created(call)
-    is_apart = is_apart or (created is not None and first_start - created > _FIRST_LATE_MAX)
-    is_pair = any(each["has_pair"] for each in facts)
-    lacks = (FURTHER_RECORDS,) if is_apart and answered and is_pair else ()
+    is_late = created is not None and _FIRST_LATE_MAX < first_start - created < _CHANNEL_MAX
+    is_transferable = leg.kind is None and any(each.facts.get("is_bridged") for each in records)
+    is_pair = answered_at is not None and any(each["has_pair"] for each in facts)
+    waits = (is_apart and (is_pair or is_transferable)) or (answered_at is not None and is_late)
+    lacks = (FURTHER_RECORDS,) if waits else ()
     return [Complete(_decided(leg), uses, ended_by, lacks)]
 
 
@@ -427,6 +452,7 @@ def _of_events(
     elif kind is LegKind.DIAL_OUT:  # a channel that was originated: its caller id is the callee
         from_number, to_number = connected, caller
     conferences = [each for each in ordered[1:] if each["type"] == "conference"]
+    stated = {each.get("conference") for each in ordered if each["type"] != "conference"}
     conference = first_of([*ordered, *conferences], "conference")
     leg = EndedLeg(
         bridge=settings.bridge,
@@ -443,9 +469,14 @@ def _of_events(
         authorization=first_of(ordered, "authorization"),
         hangup_cause=text_of(last["cause"]),
     )
-    lacks = (CONFERENCE,) if answered_at is not None and conference is None else ()
-    if answered_at is None and last["state"] is None:
-        lacks = (STATE,)
+    lacks: tuple[str, ...] = ()
+    if answered_at is None:
+        lacks = (STATE,) if last["state"] is None else ()
+    elif conference is None:
+        lacks = (CONFERENCE,)
+    elif conferences and conference not in stated:
+        first = min(_times(conferences, "at"), default=answered_at)
+        lacks = (EARLIER_CONFERENCE,) if first - answered_at > FIRST_CONFERENCE_MAX else ()
     return Complete(_decided(leg), uses, end.id, lacks)
 
 

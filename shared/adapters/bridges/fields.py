@@ -23,6 +23,9 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _RFC3339 = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:)(\d\d)(\.\d{1,6})?\d{0,12}([Zz]|[+-]\d\d:\d\d)", re.ASCII
 )
+EARLIER_CONFERENCE = "an earlier conference of the call"
+FIRST_CONFERENCE_MAX = timedelta(seconds=30)
+"""A call that enters a conference later than this after its answer may have left another one."""
 # Wide of every real call, and far from where adding months or zones overflows
 _YEAR_MIN = 1970
 _YEAR_MAX = 9998

@@ -1,4 +1,4 @@
-"""Dialect `freeswitch`: the records of mod_json_cdr, one per channel that hung up."""
+"""Dialect `freeswitch`: records of mod_json_cdr or mod_xml_cdr, one per channel that hung up."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -11,7 +11,7 @@ from shared.adapters.bridges.freeswitch_body import RecordObject, read_body
 from shared.domain.common.errors import BadRequest
 from shared.domain.common.ids import is_foreign_id, is_id
 from shared.domain.common.kinds import LegKind
-from shared.domain.common.limits import FREESWITCH_PROFILES_MAX
+from shared.domain.common.limits import CALL_ENDED_LEGS_MAX, FREESWITCH_PROFILES_MAX
 from shared.domain.legs.bridge_payloads import (
     BridgePayload,
     Ignored,
@@ -42,30 +42,38 @@ class _RecordError(Exception):
 
 
 def parse(post: BridgePayload) -> list[ParsedLeg]:
-    """The leg of a post: an EndedLeg if it can be read, else Ignored or Unreadable. Never raises:
+    """The legs of a post: an EndedLeg if it can be read, else Ignored or Unreadable. Never raises:
     FreeSWITCH would not send the record again."""
     url_uuid = _url_uuid(post.query)
     try:
         value = read_body(post.body)
     except BadRequest as error:
         return [Unreadable(url_uuid, error.detail, post.body)]
+    if not isinstance(value, list):
+        return [_read(post, url_uuid, value)]
+    if not 0 < len(value) <= CALL_ENDED_LEGS_MAX:
+        return [Unreadable(url_uuid, "The post has no record, or too many.", post.body)]
+    return [_read(post, url_uuid if len(value) == 1 else None, each) for each in value]
+
+
+def _read(post: BridgePayload, url_uuid: str | None, value: object) -> ParsedLeg:
     try:
         record = _ParsedRecord.read(value)
         leg_id = record.leg_id() or url_uuid
     except _RecordError as error:
-        return [Unreadable(url_uuid, str(error), post.body)]
+        return Unreadable(url_uuid, str(error), post.body)
     if leg_id is None:
-        return [Unreadable(None, "The record has no uuid.", post.body)]
+        return Unreadable(None, "The record has no uuid.", post.body)
     if record.is_loopback():
-        return [Ignored(leg_id, "It is a loopback channel, which is no phone leg.")]
+        return Ignored(leg_id, "It is a loopback channel, which is no phone leg.")
     try:
         why = _why_ignored(record)
         if why is not None and not (record.answered() and record.direction() != "outbound"):
-            return [Ignored(leg_id, why)]
+            return Ignored(leg_id, why)
         leg = _leg(post, leg_id, record)
     except _RecordError as error:
-        return [Unreadable(leg_id, str(error), post.body)]
-    return [leg if why is None else Undecided(leg, why)]
+        return Unreadable(leg_id, str(error), post.body)
+    return leg if why is None else Undecided(leg, why)
 
 
 def _url_uuid(query: Mapping[str, str]) -> str | None:

@@ -1,4 +1,4 @@
-"""The three encodings in which mod_json_cdr posts a record, and their known damage."""
+"""The encodings in which mod_json_cdr and mod_xml_cdr post records, and their known damage."""
 
 import base64
 import binascii
@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from urllib.parse import unquote_to_bytes
 
+from shared.adapters.bridges import xml_bodies
 from shared.domain.common.errors import BadRequest
 from shared.domain.common.strict_json import loads
 
@@ -15,15 +16,19 @@ type RecordObject = dict[str, object]
 # Stands for a variable whose text can't be distinguished from its neighbours
 AMBIGUOUS = object()
 
-# How `{` begins in percent-encoding and in base64
-_ENCODED = (b"%7", b"ey", b"ew", b"ex", b"ez")
+# How `{` and `<` begin in percent-encoding and in base64
+_ENCODED = (b"%7", b"ey", b"ew", b"ex", b"ez", b"%3C", b"%3c", b"PD")
+_DOCUMENT_END = re.compile(rb"(?<=</cdr>)\s*(?=<)")
+_PARTS = frozenset({"channel_data", "variables"})
+_PROFILE_PARTS = frozenset({"caller_profile", "times"})
 _VARIABLES = '"variables":{'
 _VARIABLES_END = re.compile(r'\},"(?:app_log|callflow)":')
 _PAIR_START = re.compile(r'(?:^|,)"([A-Za-z0-9_.-]{1,100})":"')
 
 
 def read_body(body: bytes) -> object:
-    """The JSON value of a post: raw, percent-encoded, or base64; the latter two after `cdr=`.
+    """The record of a post, or a list of records: JSON or XML, raw, percent-encoded, or base64; the
+    latter two after `cdr=`.
 
     The content type is not read: `disable-100-continue` makes FreeSWITCH drop it. The
     files that it writes after a failed post lack `cdr=`. Raises BadRequest if no form can be read.
@@ -31,7 +36,10 @@ def read_body(body: bytes) -> object:
     text = body.strip()
     if not text.startswith((b"cdr=", *_ENCODED)):
         return _loads(text)
-    value = text.removeprefix(b"cdr=").partition(b"&")[0]
+    value = text.removeprefix(b"cdr=")
+    if value.startswith(b"<"):  # mod_xml_cdr with encode=false: `&` begins a character reference
+        return _loads(value)
+    value = value.partition(b"&")[0]
     if not value.startswith((b"%", b"{")):
         return _loads(_base64(value))
     plain = unquote_to_bytes(value)
@@ -49,9 +57,34 @@ def read_body(body: bytes) -> object:
 
 
 def _loads(text: bytes) -> object:
+    if text.startswith(b"<"):
+        return [_xml_record(each) for each in _DOCUMENT_END.split(text)]
     # Names of callers come in any encoding; nothing that is read depends on a byte that is lost.
     clean = text.decode("utf-8", "replace").encode()
     return loads(clean, nan_as_null=True, gather_repeats=True)
+
+
+def _xml_record(document: bytes) -> RecordObject:
+    """A record of mod_xml_cdr in the form of mod_json_cdr: a variable that occurs twice is a list,
+    profiles are newest first."""
+    channel_data: RecordObject = {}
+    variables: RecordObject = {}
+    profiles: list[RecordObject] = []
+    profile: dict[str, RecordObject] = {}
+    record: RecordObject = {}
+    for path, _, text in xml_bodies.elements(document):
+        match path[1:]:
+            case (part, name) if part in _PARTS:
+                found = channel_data if part == "channel_data" else variables
+                found[name] = [found[name], text] if name in found else text
+            case ("callflow", part, name) if part in _PROFILE_PARTS:
+                profile.setdefault(part, {})[name] = text
+            case ("callflow",):
+                profiles.append(dict(profile))
+                profile = {}
+            case ("variables",):
+                record = {"channel_data": channel_data, "variables": variables}
+    return {**record, "callflow": profiles}
 
 
 def _base64(value: bytes) -> bytes:

@@ -36,6 +36,7 @@ from shared.domain.legs.assembly import (
 from shared.domain.legs.bridge_payloads import BridgePayload, Ignored, Unreadable
 from shared.domain.legs.leg import EndedLeg
 
+NUMBER = "number"
 _SIP_KINDS = frozenset({"sip", "3"})
 _UNANSWERED = frozenset(
     {"USER_UNAVAILABLE", "USER_REJECTED", "SIP_TRUNK_FAILURE", "11", "12", "13"}
@@ -149,16 +150,21 @@ def _leg(
     if end.facts["is_unanswered"]:  # costs nothing: it needs no arrival, and one changes nothing
         joined_at = read_time(end.facts["joined"]) or ended_at
     phone, trunk = first_of(facts, "phone"), first_of(facts, "trunk")
+    authorization = first_of(facts, "authorization")
+    kind = _kind(facts, authorization)
+    is_hidden = phone is None and kind is LegKind.DIAL_IN  # a dispatch rule may hide the caller
     missing = [
         name
-        for name, value in (("createdAt", ended_at), ("joinedAt", joined_at), ("number", phone))
-        if value is None
+        for name, is_missing in (
+            ("createdAt", ended_at is None),
+            ("joinedAt", joined_at is None),
+            (NUMBER, phone is None and not is_hidden),
+        )
+        if is_missing
     ]
     if ended_at is None or joined_at is None or missing:
         fields = {"conference": first_of(facts, "room"), "from": phone, "to": trunk}
         return Waiting(leg_id, tuple(missing), uses, end.id, fields)
-    authorization = first_of(facts, "authorization")
-    kind = _kind(facts, authorization)
     numbers = (trunk, phone) if kind is LegKind.DIAL_OUT else (phone, trunk)
     if numbers[1] is None:
         return Waiting(leg_id, ("sip.trunkPhoneNumber",), uses, end.id, {"from": phone})
@@ -180,6 +186,8 @@ def _leg(
         hangup_cause=text_of(end.facts["cause"]),
     )
     lacks = (CONFERENCE,) if room is None and answered_at is not None else ()
+    if is_hidden and len(facts) == 1:  # the event of the arrival may name the caller
+        lacks = (*lacks, NUMBER)
     return Complete(leg, uses, end.id, lacks)
 
 

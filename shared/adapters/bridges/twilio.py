@@ -10,6 +10,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from shared.adapters.bridges.fields import (
+    EARLIER_CONFERENCE,
+    FIRST_CONFERENCE_MAX,
     authorization_in,
     distinct,
     form_fields,
@@ -146,8 +148,15 @@ def _legs(
     )
     authorization = leg.authorization or (named if isinstance(named, str) else None)
     whole = replace(leg, conference_id=conference, authorization=authorization)
-    lacks = () if conference is not None or leg.kind is LegKind.VOIP else (CONFERENCE,)
+    is_known = leg.conference_id is not None or (joined and _is_first(leg, joined))
+    lacks = () if is_known else (EARLIER_CONFERENCE if conference else CONFERENCE,)
     return [Complete(whole, uses, final.id, lacks)]
+
+
+def _is_first(leg: EndedLeg, joined: Sequence[Mapping[str, object]]) -> bool:
+    """False if a call may have left another conference before the first one that is known."""
+    first = min((at for each in joined if (at := read_time(each["at"]))), default=None)
+    return first is None or first - leg.started_at <= FIRST_CONFERENCE_MAX
 
 
 def _leg(

@@ -1,13 +1,14 @@
 """Dialect `zoom`: phone participants of meetings, and calls of Zoom Phone.
 
-A participant with a phone number that joined and left is a leg. The events of a call-out of the
-same meeting and number make it a dial-out; without them it called the bridge's service number. All
-phone events of a meeting are one call, since a call-out names no participant.
+A participant with a phone number that joined and left is a leg; one who joins again is another leg.
+The events of a call-out of the same meeting and number make it a dial-out; without them it called
+the bridge's service number. All phone events of a meeting are one call, since a call-out names no
+participant.
 """
 
 import re
-from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 
 from shared.adapters.bridges.fields import (
     end_of,
@@ -33,6 +34,7 @@ from shared.domain.legs.bridge_payloads import BridgePayload, Ignored, Unreadabl
 from shared.domain.legs.leg import EndedLeg
 
 CALL_OUT = "an event of a call-out"
+EARLIER = "an earlier arrival of the phone"
 SERVICE_NUMBER = "the called number (setting service_number)"
 _MEETING = re.compile(r"(?:meeting|webinar)\.participant_(joined|left)", re.ASCII)
 _CALL_OUT = re.compile(r"meeting\.participant_phone_callout_(\w+)", re.ASCII)
@@ -40,6 +42,8 @@ _NOBODY = frozenset({"rejected", "missed"})
 _PHONE = re.compile(r"phone\.(caller|callee)_(ended|rejected|missed)", re.ASCII)
 _PUNCTUATION = re.compile(r"^\+|[ ().-]", re.ASCII)
 _BEFORE_JOINING = timedelta(minutes=5)
+_RINGS_MAX = timedelta(seconds=90)
+_CLOCKS_DIFFER = timedelta(seconds=10)
 
 
 def parse(post: BridgePayload) -> list[Posted]:
@@ -69,9 +73,9 @@ def _participant(post: BridgePayload, what: str, meeting: Mapping[str, object]) 
     uuid = identifier(meeting.get("uuid")) or identifier(meeting.get("id"))
     # A user_id is unique in its meeting only.
     member = identifier(participant.get("user_id"))
-    leg_id = identifier(participant.get("participant_uuid")) or identifier(
-        f"{uuid}.{member}" if uuid and member else member
-    )
+    own = identifier(participant.get("participant_uuid"))
+    at_place = f"{uuid}.{member}" if uuid and member else member
+    leg_id = _leg_id(own, member) if own else identifier(at_place)
     phone = _number(participant.get("phone_number"))
     if phone is None:
         return Ignored(leg_id or "-", "The participant is no phone participant.")
@@ -79,7 +83,8 @@ def _participant(post: BridgePayload, what: str, meeting: Mapping[str, object]) 
         return Unreadable(leg_id, "The event names no meeting or no participant.", post.body)
     facts = {
         "type": what,
-        "leg": leg_id,
+        "leg": own or leg_id,
+        "member": member if own else None,
         "at": time_text(
             read_time(participant.get("join_time" if what == "joined" else "leave_time"))
         ),
@@ -140,11 +145,25 @@ def assemble(settings: DialectSettings, events: Sequence[CallEvent]) -> list[Ass
     made: list[Assembled] = [
         _call(settings, each) for each in events if each.facts["type"] == "phone"
     ]
-    legs = sorted({str(each.facts["leg"]) for each in events if "leg" in each.facts})
-    for leg_id in legs:
-        own = [each for each in events if each.facts.get("leg") == leg_id]
-        made += _sessions(settings, leg_id, own, events)
+    participants: dict[str, list[CallEvent]] = {}
+    for each in events:
+        if "leg" in each.facts:
+            participants.setdefault(str(each.facts["leg"]), []).append(each)
+    for leg_id, all_own in sorted(participants.items()):
+        if not all("member" in each.facts for each in all_own):  # some are of an earlier version
+            made += _sessions(settings, leg_id, all_own, events)
+            continue
+        for member in sorted({str(each.facts["member"] or "") for each in all_own}):
+            own = [each for each in all_own if str(each.facts["member"] or "") == member]
+            made += _sessions(settings, _leg_id(leg_id, member), own, events)
     return made
+
+
+def _leg_id(participant: str, member: str | None) -> str:
+    """The id of a leg. After a participant joined again, `participant_uuid` is the same and `user_id`
+    is another one."""
+    is_other = member and member != participant
+    return (identifier(f"{participant}.{member}") if is_other else None) or participant
 
 
 def _call(settings: DialectSettings, event: CallEvent) -> Assembled:
@@ -178,46 +197,51 @@ def _sessions(
     own: Sequence[CallEvent],
     events: Sequence[CallEvent],
 ) -> list[Assembled]:
-    joins = [each for each in own if each.facts["type"] == "joined"]
+    joins = sorted(_times(each for each in own if each.facts["type"] == "joined"))
     lefts = [each for each in own if each.facts["type"] == "left"]
+    lefts.sort(key=lambda each: (str(each.facts["at"]), each.id))
     uses = frozenset(each.id for each in own)
     if not lefts:
         return [Waiting(leg_id, ("participant_left",), uses)]
+    began = {
+        left.id: max((each for each in joins if each <= ended_at), default=None)
+        for left in lefts
+        for ended_at in _times([left])
+    }
+    first = min((each for each in began.values() if each), default=None)
+    callouts = [each for each in events if each.facts["type"] == "callout"]
+    # A call-out that arrives late may change the leg, so that the leg uses all of them.
+    seen = uses | {each.id for each in callouts}
     made: list[Assembled] = []
     for left in lefts:
-        ended_at = read_time(left.facts["at"])
-        begun = [
-            moment
-            for each in joins
-            if (moment := read_time(each.facts["at"])) and (ended_at is None or moment <= ended_at)
-        ]
-        fields = {"from": left.facts["phone"], "conference": left.facts["conference"]}
-        if ended_at is None or not begun:
+        joined_at, ended_at = began.get(left.id), read_time(left.facts["at"])
+        phone = str(left.facts["phone"])
+        fields = {"from": phone, "conference": left.facts["conference"]}
+        slot = leg_id if left is lefts[0] else f"{leg_id}.{left.id[:12]}"
+        if ended_at is None or joined_at is None:
             lacking = "leave_time" if ended_at is None else "participant_joined"
-            made.append(Waiting(leg_id, (lacking,), uses, left.id, fields))
+            made.append(Waiting(slot, (lacking,), uses, left.id, fields))
             continue
-        joined_at = max(begun)
-        callouts = [
+        of_phone = _times(
             each
             for each in events
-            if each.facts["type"] == "callout"
-            and each.facts["phone"] == left.facts["phone"]
-            and (at := read_time(each.facts["at"])) is not None
-            and joined_at - _BEFORE_JOINING <= at <= ended_at
+            if each.facts["type"] == "joined" and each.facts["phone"] == phone
+        )
+        dialled = [
+            at
+            for at in _times(each for each in callouts if each.facts["phone"] == phone)
+            if _is_called_out(at, joined_at, ended_at, of_phone)
         ]
-        # A call-out that arrives late may change the leg, so all call-outs are read.
-        seen = uses | {each.id for each in events if each.facts["type"] == "callout"}
-        phone = str(left.facts["phone"])
-        if not callouts and settings.service_number is None:
-            made.append(Waiting(leg_id, (SERVICE_NUMBER,), seen, left.id, fields))
+        if not dialled and settings.service_number is None:
+            made.append(Waiting(slot, (SERVICE_NUMBER,), seen, left.id, fields))
             continue
         leg = EndedLeg(
             bridge=settings.bridge,
-            leg_id=leg_id,
+            leg_id=leg_id if joined_at == first else f"{leg_id}.{int(joined_at.timestamp())}",
             conference_id=text_of(left.facts["conference"]),
-            kind=LegKind.DIAL_OUT if callouts else LegKind.DIAL_IN,
-            from_number=settings.service_number if callouts else phone,
-            to_number=phone if callouts else settings.service_number,
+            kind=LegKind.DIAL_OUT if dialled else LegKind.DIAL_IN,
+            from_number=settings.service_number if dialled else phone,
+            to_number=phone if dialled else settings.service_number,
             started_at=joined_at,
             answered_at=joined_at,
             ended_at=ended_at,
@@ -225,8 +249,28 @@ def _sessions(
             organizer=text_of(left.facts["organizer"]),
             authorization=text_of(left.facts.get("authorization")),
         )
-        made.append(Complete(leg, seen, left.id, () if callouts else (CALL_OUT,)))
+        lacks: tuple[str, ...] = ()
+        if not dialled:
+            lacks = (CALL_OUT,)
+        elif max(dialled) < joined_at - _RINGS_MAX:
+            lacks = (EARLIER,)
+        made.append(Complete(leg, seen, left.id, lacks, slot if slot != leg.leg_id else None))
     return made
+
+
+def _times(events: Iterable[CallEvent]) -> list[datetime]:
+    return [moment for each in events if (moment := read_time(each.facts["at"]))]
+
+
+def _is_called_out(
+    at: datetime, joined_at: datetime, ended_at: datetime, joins: Sequence[datetime]
+) -> bool:
+    """True if an event of a call-out belongs to a stay: it happened during the stay or before it,
+    with no other arrival of the phone between them."""
+    if joined_at <= at <= ended_at:
+        return True
+    is_before = joined_at - _BEFORE_JOINING <= at < joined_at
+    return is_before and not any(at - _CLOCKS_DIFFER <= each < joined_at for each in joins)
 
 
 def _number(value: object) -> str | None:

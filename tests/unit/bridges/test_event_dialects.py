@@ -165,7 +165,7 @@ def test_a_phone_participant_called_the_service_number() -> None:
     assert isinstance(found, Complete)
     leg = found.ended_leg
     assert found.lacks == (CALL_OUT,)
-    assert (leg.leg_id, leg.kind, leg.organizer) == ("P1", LegKind.DIAL_IN, "host1")
+    assert (leg.leg_id, leg.kind, leg.organizer) == ("P1.u1", LegKind.DIAL_IN, "host1")
     assert (leg.from_number, leg.to_number) == (LONDON, TRUNK)
     assert leg.ended_at - leg.answered_at == timedelta(seconds=60)
 
