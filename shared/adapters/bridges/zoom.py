@@ -160,8 +160,8 @@ def assemble(settings: DialectSettings, events: Sequence[CallEvent]) -> list[Ass
 
 
 def _leg_id(participant: str, member: str | None) -> str:
-    """The id of a leg. After a participant joined again, `participant_uuid` is the same and `user_id`
-    is another one."""
+    """The id of a leg. A participant who joins again has the same `participant_uuid` and another
+    `user_id`."""
     is_other = member and member != participant
     return (identifier(f"{participant}.{member}") if is_other else None) or participant
 
