@@ -1,6 +1,6 @@
 """Dialect `zoom`: phone participants of meetings, and calls of Zoom Phone.
 
-A participant with a phone number that joined and left is a leg; one who joins again is another leg.
+A participant with a phone number that joined and left is a leg. A second stay is another leg.
 The events of a call-out of the same meeting and number make it a dial-out; without them it called
 the bridge's service number. All phone events of a meeting are one call, since a call-out names no
 participant.
