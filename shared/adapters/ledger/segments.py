@@ -42,7 +42,7 @@ async def history(tables: TableStore, account: str, *, after: int) -> list[Commi
     )
     if rows_page:
         commits = []
-        for commit in commits_in(rows_page[0]):
+        for commit in commits_in(rows_page[0], after):
             await yield_to_others()
             if commit.number > after:
                 commits.append(commit)
@@ -126,9 +126,9 @@ def _document(commit: Commit) -> dict[str, object]:
     }
 
 
-def commits_in(row: Row) -> Iterator[Commit]:
+def commits_in(row: Row, after: int = 0) -> Iterator[Commit]:
     """The commits in a segment, one by one: a whole segment is megabytes of JSON. Settings and
-    events are in the journal rows only."""
+    events are in the journal rows only. Commits up to `after` come without their entries."""
     check_schema(row, SCHEMA)
     text = inflated(joined("data", row.values)).decode()
     decoder = json.JSONDecoder()
@@ -138,12 +138,13 @@ def commits_in(row: Row) -> Iterator[Commit]:
         document, at = decoder.raw_decode(text, at)
         at += 1  # the comma, or the end of the list
         each = cast("dict[str, Any]", document)
+        named: list[str | None] = next(organizers, [])
         yield Commit(
             number=each["number"],
             at=parse_time(each["at"]),
             balance_micros=each["balance"],
             first=each["first"],
-            entries=tuple(_entries(each["entries"], next(organizers, []))),
+            entries=tuple(_entries(each["entries"], named)) if each["number"] > after else (),
         )
 
 

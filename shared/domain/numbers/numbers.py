@@ -313,15 +313,16 @@ def _classify(text: str) -> NumberFacts:
         number = phonenumbers.parse(text, None)
     except phonenumbers.NumberParseException:
         return _NOT_A_NUMBER
-    region = phonenumbers.region_code_for_number(number)
-    if not phonenumbers.is_valid_number_for_region(number, region):  # `is_valid_number`, once
+    kind = phonenumbers.number_type(number)
+    if kind == phonenumbers.PhoneNumberType.UNKNOWN:  # `is_valid_number`, once
         return _NOT_A_NUMBER
+    region = phonenumbers.region_code_for_number(number)
     e164 = str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
     if not _E164.fullmatch(e164):
         return _NOT_A_NUMBER
     digits = e164[1:]
     own_class = longest_prefix(digits, CLASS_OVERRIDES)
-    name = phonenumbers.PhoneNumberType.to_string(phonenumbers.number_type(number))
+    name = phonenumbers.PhoneNumberType.to_string(kind)
     number_class = (
         CLASS_OVERRIDES[own_class] if own_class else _CLASS_NAMES.get(name, NumberClass.UNKNOWN)
     )
