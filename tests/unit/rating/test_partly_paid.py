@@ -18,6 +18,10 @@ FREE_MINUTE = Band(
     1, (slot("1", "0"),), from_second_of_day=36_060, until_second_of_day=36_120
 )  # from 53 to 113 s after the answer at 10:00:07
 FREE_IN_BETWEEN = rate(slot("1", "1"), bands=(FREE_MINUTE,))
+FREE_LATER = Band(
+    2, (slot("1", "0"),), from_second_of_day=36_180, until_second_of_day=36_240
+)  # from 173 to 233 s after the answer
+FREE_TWICE = rate(slot("1", "1"), bands=(FREE_MINUTE, FREE_LATER))
 
 
 def capped(*slots: str, cap: str, fee: str = "0") -> Rate:
@@ -79,6 +83,9 @@ def test_seconds_that_credits_would_pay(priced: Rate, talk: int, paid: int) -> N
         (FREE_IN_BETWEEN, 180, 60, 120, (60, 1_000_000)),
         (FREE_IN_BETWEEN, 180, 120, 180, None),
         (FREE_IN_BETWEEN, 110, 53, 110, None),
+        (FREE_TWICE, 300, 112, 172, (128, 1_133_300)),
+        (FREE_TWICE, 300, 113, 233, (67, 1_116_700)),
+        (FREE_TWICE, 300, 120, 240, (60, 1_000_000)),
     ],
 )
 def test_the_rest_is_a_call_of_its_own(
