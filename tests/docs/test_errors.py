@@ -77,18 +77,20 @@ def raised() -> tuple[Raised, ...]:
 
 
 def _raised() -> Iterator[Raised]:
+    kinds = KINDS.keys() - INTERNAL
+    constructions = re.compile(rf"\b(?:{'|'.join(kinds)})\(")
     for folder in ("shared", "functions"):
         for path in sorted((ROOT / folder).rglob("*.py")):
-            tree = ast.parse(path.read_text("utf-8"))
-            for node in ast.walk(tree):
-                if not isinstance(node, ast.Call):
-                    continue
-                kind = ast.unparse(node.func)
-                if kind in KINDS and kind not in INTERNAL and node.args:
-                    codes = [each.value for each in node.keywords if each.arg == "code"]
-                    code = _text(codes[0]) if codes else KINDS[kind].code
-                    place = f"{path.relative_to(ROOT)}:{node.lineno}"
-                    yield Raised(place, kind, code, _text(node.args[0]))
+            source = path.read_text("utf-8")
+            if not constructions.search(source):
+                continue
+            for node in ast.walk(ast.parse(source)):
+                match node:
+                    case ast.Call(func=ast.Name(id=kind), args=[first, *_]) if kind in kinds:
+                        codes = [each.value for each in node.keywords if each.arg == "code"]
+                        code = _text(codes[0]) if codes else KINDS[kind].code
+                        place = f"{path.relative_to(ROOT)}:{node.lineno}"
+                        yield Raised(place, kind, code, _text(first))
 
 
 def _status(kind: str) -> str:

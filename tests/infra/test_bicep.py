@@ -13,12 +13,14 @@ from tests.infra.bicep import (
     MODULES,
     NO_COMPILER,
     PARAMETER_FILES,
+    ROOT,
     TEST_SECONDS_MAX,
     bicep,
     compiler,
     take_snapshot,
     templates,
 )
+from tests.infra.test_safety import SECRET
 
 pytestmark = [
     pytest.mark.skipif(compiler() is None, reason=NO_COMPILER),
@@ -65,6 +67,28 @@ def test_modules_and_their_parameters_state_what_they_are_for() -> None:
     ]
 
     assert (silent, undocumented) == ([], [])
+
+
+def test_no_output_or_default_holds_a_secret() -> None:
+    for name, built in templates().items():
+        text = json.dumps([built.get("outputs"), built.get("parameters"), built.get("variables")])
+        assert not SECRET.search(text), name
+
+
+def test_azd_the_pipeline_and_the_runbook_get_the_outputs_that_they_use() -> None:
+    outputs = set(templates()["main"]["outputs"])
+
+    assert outputs == {
+        "AZURE_RESOURCE_GROUP",
+        "DEPLOYER_CLIENT_ID",
+        "FUNCTION_APP_NAME",
+        "KEY_VAULT_NAME",
+        "LEDGER_STORAGE_NAMES",
+        "PERMINUTE_URL",
+        "PROOF_STORAGE_NAME",
+    }
+    runbook = (ROOT / "docs" / "operations.md").read_text("utf-8")
+    assert all(f"`{name}`" in runbook or f"output {name})" in runbook for name in outputs)
 
 
 @pytest.mark.parametrize(
