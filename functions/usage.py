@@ -14,7 +14,7 @@ from functions.http import (
     result_too_large,
 )
 from shared.bootstrap import container
-from shared.contracts.common.queries import FORMAT, PAGE, SPAN, Query, QueryKind, one_of
+from shared.contracts.common.queries import FORMAT, PAGE, SPAN, Query, QueryKind, one_of, read_names
 from shared.domain.common.canonical import format_time
 from shared.domain.common.errors import Invalid
 from shared.domain.common.kinds import LegKind
@@ -41,6 +41,11 @@ _FILTERS = (
     Query("number", "Legs from or to this number only, E.164 with its plus percent-encoded."),
     Query("bridge", "Legs of this bridge only."),
     Query("flag", "Legs with this flag only, such as `overrun`."),
+    Query(
+        "without",
+        "Legs without these only, separated by commas: organizer, cost_center, conference, region, "
+        "destination.",
+    ),
     Query("min_amount", "Legs that cost at least this, net of corrections."),
 )
 
@@ -71,12 +76,12 @@ _FILTERS = (
 async def get_usage(call: ApiCall) -> func.HttpResponse:
     """Legs, seconds and amounts of a span by group, net of corrections, as JSON or CSV; without a
     span of the present month."""
-    from shared.contracts.usage.usage import read_groups, usage_body, usage_columns, usage_items
+    from shared.contracts.usage.usage import usage_body, usage_columns, usage_items
     from shared.domain.usage.leg_facts import UsageTime
-    from shared.domain.usage.usage import Order
+    from shared.domain.usage.usage import GROUPS, Order
 
     account = call.path("account")
-    groups = read_groups(call.query("group_by"))
+    groups = read_names("group_by", call.query("group_by"), GROUPS)
     by = UsageTime(call.query("time") or UsageTime.BOOKED)
     since, until = await call.span()
     usage = await container().read_usage(account, since, until, by, groups)

@@ -1724,6 +1724,7 @@ def list_legs(
     number: str | int | None = None,
     bridge: str | int | None = None,
     flag: str | int | None = None,
+    without: str | int | None = None,
     min_amount: str | int | None = None,
     order: str | int | None = None,
 ) -> Listing[ListLegsItem]:
@@ -1749,6 +1750,7 @@ def list_legs(
             number=number,
             bridge=bridge,
             flag=flag,
+            without=without,
             min_amount=min_amount,
             order=order,
         ),

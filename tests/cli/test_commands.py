@@ -238,6 +238,22 @@ def test_a_version_takes_effect_at_midnight_utc_of_a_date(
     assert paths == {"/api/v1/rate-cards/carrier/versions/2026-12-01T00:00:00Z"}
 
 
+def test_usage_names_the_command_that_lists_the_legs_without_a_group(
+    server: Recorded, perminute: Terminal
+) -> None:
+    usage = recorded()["get_usage"]["response"]
+    items = [{"kind": "dial_in", "organizer": None, **usage["total"]}]
+    server.stated["get_usage"] = lambda _: httpx.Response(200, json={**usage, "items": items})
+
+    ran = perminute("usage", "--account", "contoso", "--group-by", "kind,organizer")
+
+    assert ran.out.splitlines()[3].split()[:2] == ["dial_in", "(none)"]
+    assert ran.err == "(none): perminute legs --without organizer lists these legs.\n"
+    perminute("legs", "--account", "contoso", "--without", "organizer")
+    sent = [request.url.params for name, request in server.requests if name == "list_legs"]
+    assert {each["without"] for each in sent} == {"organizer"}
+
+
 PROBLEMS: dict[str, tuple[dict[str, object], str]] = {
     "a stuck queue": ({"queue": {"messages": 7, "oldest_seconds": 900}}, "! Queue        7 legs"),
     "dead letters": (
@@ -254,6 +270,14 @@ PROBLEMS: dict[str, tuple[dict[str, object], str]] = {
     "a quiet bridge": (
         {"bridges": [{"bridge": "studio", "last_leg_at": "2026-01-01T00:00:00Z"}]},
         "1 bridge; no leg for 24 h: studio",
+    ),
+    "many quiet bridges": (
+        {
+            "bridges": [
+                {"bridge": f"site-{at}", "last_leg_at": "2026-01-01T00:00:00Z"} for at in range(12)
+            ]
+        },
+        "12 bridges; no leg for 24 h: site-0, site-1, site-2 and 9 more\n",
     ),
     "everything": (
         {"status": "failing", "reasons": [{"code": "storage", "detail": "No storage."}] * 30},

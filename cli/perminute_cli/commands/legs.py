@@ -7,6 +7,7 @@ import click
 
 from perminute_cli import api
 from perminute_cli.app import App, command, group, note
+from perminute_cli.commands.usage import WITHOUT
 from perminute_cli.failures import Problem
 from perminute_cli.parking import way_out
 from perminute_cli.terminal import (
@@ -57,6 +58,7 @@ def register(root: click.Group) -> None:
     @click.option("--conference")
     @click.option("--region", metavar="FR")
     @click.option("--destination")
+    @click.option("--without", metavar="A,B", help=f"Legs without {', '.join(WITHOUT)}.")
     @click.option("--number", metavar="+44…")
     @click.option("--bridge")
     @click.option("--flag")

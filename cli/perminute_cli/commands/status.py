@@ -1,6 +1,6 @@
 """`perminute status`: present problems."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -11,6 +11,7 @@ from perminute_cli.failures import Failure, Problem
 from perminute_cli.terminal import counted, duration, local_time, one_line, safe, width
 
 ACCOUNTS_MAX = 20
+NAMES_MAX = 3
 ALERTS_MAX = 100
 """Alerts of an account that are read, the newest."""
 
@@ -57,7 +58,7 @@ def _alerts(app: App) -> tuple[str, bool]:
     count = sum(map(len, found.values()))
     more = f" (of the first {ACCOUNTS_MAX} accounts)" if len(accounts) > ACCOUNTS_MAX else ""
     texts = [f"{account} {', '.join(dict.fromkeys(kinds))}" for account, kinds in found.items()]
-    return f"{count:,} open{more}{safe(': ' + '; '.join(texts)) if texts else ''}", count > 0
+    return f"{count:,} open{more}{safe(': ' + _some(texts, '; ')) if texts else ''}", count > 0
 
 
 def _lines(found: Any, alerts: tuple[str, bool]) -> list[tuple[str, str, bool]]:
@@ -71,8 +72,8 @@ def _lines(found: Any, alerts: tuple[str, bool]) -> list[tuple[str, str, bool]]:
     bridges = "; ".join(
         [
             counted(len(known), "bridge"),
-            *([f"no leg yet: {', '.join(new)}"] if new else []),
-            *([f"no leg for 24 h: {', '.join(quiet)}"] if quiet else []),
+            *([f"no leg yet: {_some(new)}"] if new else []),
+            *([f"no leg for 24 h: {_some(quiet)}"] if quiet else []),
         ]
     )
     is_ok = found["status"] == "ok"
@@ -104,6 +105,13 @@ def _lines(found: Any, alerts: tuple[str, bool]) -> list[tuple[str, str, bool]]:
             False,
         ),
     ]
+
+
+def _some(texts: Sequence[str], separator: str = ", ") -> str:
+    """The first texts of a list, and the number of the others."""
+    others = len(texts) - NAMES_MAX
+    more = f" and {others:,} more" if others > 0 else ""
+    return separator.join(texts[:NAMES_MAX]) + more
 
 
 def _is_quiet(bridge: Mapping[str, Any]) -> bool:

@@ -3,7 +3,7 @@
 import click
 
 from perminute_cli import api
-from perminute_cli.app import App, command
+from perminute_cli.app import App, command, note
 from perminute_cli.terminal import (
     local_time,
     money_column,
@@ -15,6 +15,9 @@ GROUPS = (
     *("organizer", "cost_center", "conference", "kind", "region", "destination", "number_class"),
     *("bridge", "day", "week", "month", "hour"),
 )
+WITHOUT = ("organizer", "cost_center", "conference", "region", "destination")
+"""The groups whose absence `perminute legs --without` selects."""
+NONE = "(none)"
 
 
 def register(root: click.Group) -> None:
@@ -62,7 +65,10 @@ def register(root: click.Group) -> None:
             seconds_column("Included", "pool_seconds", 4),
             money_column(f"Amount {found['currency']}", "amount", 1),
         ]
-        items = found["items"] if groups else []
+        items = [
+            {**each, **{name: NONE for name in groups if each[name] is None}}
+            for each in (found["items"] if groups else [])
+        ]
         total = {**found["total"], **({groups[0]: "Total"} if groups else {})}
         zone = found.get("time_zone")
         since, until = (local_time(found[name], zone=zone) for name in ("from", "to"))
@@ -73,6 +79,11 @@ def register(root: click.Group) -> None:
             _nothing(found),
             total if groups and items else None,
         )
+        absent = [
+            name for name in WITHOUT if any(each.get(name, "") is None for each in found["items"])
+        ]
+        if absent:
+            note(f"{NONE}: perminute legs --without {absent[0]} lists these legs.")
 
 
 def _nothing(found: "api.GetUsage") -> str:

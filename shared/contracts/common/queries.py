@@ -152,6 +152,17 @@ def query_invalid(*faults: tuple[str, str]) -> Invalid:
     return Invalid(f"{sentences[0]} Correct the query.", errors, code="query_invalid")
 
 
+def read_names(name: str, text: str | None, choices: Iterable[str]) -> tuple[str, ...]:
+    """Names separated by commas, none where the parameter is left out. Raises Invalid
+    `query_invalid`."""
+    names = tuple(each.strip() for each in text.split(",")) if text else ()
+    if not set(names) <= set(choices):
+        raise query_invalid((name, f"takes, separated by commas, {', '.join(choices)}"))
+    if len(set(names)) < len(names):
+        raise query_invalid((name, "has a name twice"))
+    return names
+
+
 def shown(name: str) -> str:
     """A name that a caller chose, short and printable."""
     return "".join(each if each.isprintable() else "?" for each in name[:100]) or "without a name"

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from shared.contracts.common.queries import query_invalid
+from shared.contracts.common.queries import query_invalid, read_names
 from shared.domain.common.calendar import zone
 from shared.domain.common.canonical import format_time, parse_time
 from shared.domain.common.money import format_amount, parse_amount
@@ -16,6 +16,7 @@ LEG_COLUMNS = (
     *("pool_seconds", "amount", "currency", "charged", "prefix", "version", "entry", "flags"),
     *("corrections", "booked_at", *(f"{name}_local" for name in (*_TIMES, "booked_at"))),
 )
+_WITHOUT = ("organizer", "cost_center", "conference", "region", "destination")
 _TEXTS = ("organizer", "cost_center", "conference", "region", "destination", "bridge", "flag")
 
 
@@ -27,12 +28,15 @@ def read_filter(values: Mapping[str, str]) -> LegFilter:
     except ValueError as error:
         raise query_invalid(("min_amount", str(error))) from None
     number = values.get("number")
+    without = read_names("without", values.get("without"), _WITHOUT)
+    if both := [name for name in without if values.get(name)]:
+        raise query_invalid(("without", f"has {both[0]}, which also has a value"))
     return LegFilter(
         kind=values.get("kind"),
         status=values.get("status"),
         number=f"+{number.strip().removeprefix('+')}" if number else None,
         min_amount_micros=min_amount_micros,
-        **{name: values.get(name) for name in _TEXTS},
+        **{name: "" if name in without else values.get(name) for name in _TEXTS},
     )
 
 

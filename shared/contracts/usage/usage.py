@@ -2,11 +2,9 @@
 
 from collections.abc import Sequence
 
-from shared.contracts.common.queries import query_invalid
 from shared.domain.common.canonical import format_time
 from shared.domain.common.money import format_amount
 from shared.domain.usage.usage import (
-    GROUPS,
     GroupKey,
     Order,
     UsageSpan,
@@ -18,16 +16,6 @@ _SUMS = ("legs", "answered_legs", "talk_seconds", "billed_seconds", "pool_second
 _CARRIER = ("carrier_amount", "margin", "carrier_legs")
 OTHER = "other"
 """The name of the groups beyond a limit."""
-
-
-def read_groups(text: str | None) -> tuple[str, ...]:
-    """The groups of `group_by`, none where it is left out. Raises Invalid `query_invalid`."""
-    names = tuple(name.strip() for name in text.split(",")) if text else ()
-    if not set(names) <= set(GROUPS):
-        raise query_invalid(("group_by", f"takes, separated by commas, {', '.join(GROUPS)}"))
-    if len(set(names)) < len(names):
-        raise query_invalid(("group_by", "names a group twice"))
-    return names
 
 
 def usage_columns(groups: Sequence[str], total: UsageTotal) -> tuple[str, ...]:

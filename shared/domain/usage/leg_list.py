@@ -75,7 +75,8 @@ class ListedLeg:
 
 @dataclass(frozen=True, slots=True)
 class LegFilter:
-    """The filter of legs; None: any. `number` is the caller or the called number."""
+    """The filter of legs; None: any, "": those without a value. `number` is the caller or the
+    called number."""
 
     kind: str | None = None
     status: str | None = None

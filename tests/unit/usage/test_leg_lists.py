@@ -121,6 +121,24 @@ def test_filters_select(app: _App, time: str) -> None:
         assert sorted(found) == sorted(expected), query
 
 
+def test_a_row_of_usage_without_a_group_is_the_legs_without_it(app: _App) -> None:
+    app.put("/api/v1/accounts/contoso/organizers/ken", {"cost_center": "sales"})
+    for name, room in (("ken", "a"), ("ken", None), (None, "a"), (None, None), ("amy", None)):
+        app.leg(to=LONDON, organizer=name, conference_id=room)
+    groups = ("organizer", "cost_center", "conference")
+    for names in (groups[:1], groups[1:2], groups[2:], groups[:2], groups):
+        found = app.get(f"/api/v1/accounts/contoso/usage?group_by={','.join(names)}").json["items"]
+        (row,) = (each for each in found if all(each[name] is None for name in names))
+        listed = legs(app, f"?without={','.join(names)}")
+        assert len(listed) == row["legs"]
+        assert {leg[name] for leg in listed for name in names} == {None}
+    assert legs(app, "?without=region,destination") == []
+    (one,) = legs(app, "?without=organizer&conference=a&order=amount")
+    assert (one["organizer"], one["conference"]) == (None, "a")
+    rows = app.get(f"{LEGS}?without=organizer,conference&format=csv").body.decode().splitlines()
+    assert len(rows) == 1 + 1
+
+
 def test_filters_are_combined_and_json_and_csv_agree(app: _App) -> None:
     """Each pair of filters, in each order and by either time, against the fields of the items."""
     app.put("/api/v1/accounts/contoso/organizers/ken", {"cost_center": "sales"})
@@ -219,7 +237,13 @@ def test_a_cursor_is_bound_to_account_and_query(app: _App) -> None:
         assert (answer.status, answer.code) == (422, "cursor_invalid")
 
 
-@pytest.mark.parametrize("query", ["min_amount=x", "order=x", "status=x", "kind=x", "colour=red"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        *("min_amount=x", "order=x", "status=x", "kind=x", "colour=red", "without=number"),
+        *("without=region,region", "without=organizer&organizer=ken"),
+    ],
+)
 def test_what_a_list_does_not_take_is_refused(app: _App, query: str) -> None:
     answer = app.get(f"{LEGS}?{query}")
     assert (answer.status, answer.code) == (422, "query_invalid")
