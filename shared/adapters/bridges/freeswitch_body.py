@@ -37,8 +37,11 @@ def read_body(body: bytes) -> object:
     if not text.startswith((b"cdr=", *_ENCODED)):
         return _loads(text)
     value = text.removeprefix(b"cdr=")
-    if value.startswith(b"<"):  # mod_xml_cdr with encode=false: `&` begins a character reference
+    if value.startswith(b"<"):  # not encoded: an `&` is part of the record
         return _loads(value)
+    if value.startswith(b"{"):
+        with contextlib.suppress(BadRequest):
+            return _loads(value)
     value = value.partition(b"&")[0]
     if not value.startswith((b"%", b"{")):
         return _loads(_base64(value))

@@ -37,6 +37,7 @@ from shared.domain.legs.bridge_payloads import BridgePayload, Ignored, Unreadabl
 from shared.domain.legs.leg import EndedLeg
 
 NUMBER = "number"
+SOURCE = "sip.ruleID or sip.trunkID"
 _SIP_KINDS = frozenset({"sip", "3"})
 _UNANSWERED = frozenset(
     {"USER_UNAVAILABLE", "USER_REJECTED", "SIP_TRUNK_FAILURE", "11", "12", "13"}
@@ -186,8 +187,9 @@ def _leg(
         hangup_cause=text_of(end.facts["cause"]),
     )
     lacks = (CONFERENCE,) if room is None and answered_at is not None else ()
-    if is_hidden and len(facts) == 1:  # the event of the arrival may name the caller
-        lacks = (*lacks, NUMBER)
+    if len(facts) == 1:  # the event of the arrival may name the caller, the rule or the trunk
+        lacks = (*lacks, NUMBER) if is_hidden else lacks
+        lacks = (*lacks, SOURCE) if kind is None else lacks
     return Complete(leg, uses, end.id, lacks)
 
 

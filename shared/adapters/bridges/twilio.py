@@ -38,7 +38,8 @@ from shared.domain.legs.bridge_payloads import BridgePayload, Ignored, Unreadabl
 from shared.domain.legs.leg import EndedLeg
 
 _UNANSWERED = frozenset({"busy", "no-answer", "failed", "canceled", "cancelled"})
-_NO_NUMBER = re.compile(r"(?:client|sips?):", re.ASCII | re.IGNORECASE)
+# An address that is no number: `client:`, `sip:`, `whatsapp:`
+_NO_NUMBER = re.compile(r"(?!tel:)[a-z][a-z0-9+.-]*:", re.ASCII | re.IGNORECASE)
 
 
 def parse(post: BridgePayload) -> list[Posted]:

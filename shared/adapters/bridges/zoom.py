@@ -34,7 +34,7 @@ from shared.domain.legs.bridge_payloads import BridgePayload, Ignored, Unreadabl
 from shared.domain.legs.leg import EndedLeg
 
 CALL_OUT = "an event of a call-out"
-EARLIER = "an earlier arrival of the phone"
+OTHER_ARRIVAL = "another arrival of the phone"
 SERVICE_NUMBER = "the called number (setting service_number)"
 _MEETING = re.compile(r"(?:meeting|webinar)\.participant_(joined|left)", re.ASCII)
 _CALL_OUT = re.compile(r"meeting\.participant_phone_callout_(\w+)", re.ASCII)
@@ -230,7 +230,7 @@ def _sessions(
         dialled = [
             at
             for at in _times(each for each in callouts if each.facts["phone"] == phone)
-            if _is_called_out(at, joined_at, ended_at, of_phone)
+            if _arrival(at, of_phone, default=(joined_at, ended_at)) == joined_at
         ]
         if not dialled and settings.service_number is None:
             made.append(Waiting(slot, (SERVICE_NUMBER,), seen, left.id, fields))
@@ -252,8 +252,8 @@ def _sessions(
         lacks: tuple[str, ...] = ()
         if not dialled:
             lacks = (CALL_OUT,)
-        elif max(dialled) < joined_at - _RINGS_MAX:
-            lacks = (EARLIER,)
+        elif not any(-_RINGS_MAX <= at - joined_at <= _CLOCKS_DIFFER for at in dialled):
+            lacks = (OTHER_ARRIVAL,)
         made.append(Complete(leg, seen, left.id, lacks, slot if slot != leg.leg_id else None))
     return made
 
@@ -262,15 +262,16 @@ def _times(events: Iterable[CallEvent]) -> list[datetime]:
     return [moment for each in events if (moment := read_time(each.facts["at"]))]
 
 
-def _is_called_out(
-    at: datetime, joined_at: datetime, ended_at: datetime, joins: Sequence[datetime]
-) -> bool:
-    """True if an event of a call-out belongs to a stay: it happened during the stay or before it,
-    with no other arrival of the phone between them."""
-    if joined_at <= at <= ended_at:
-        return True
-    is_before = joined_at - _BEFORE_JOINING <= at < joined_at
-    return is_before and not any(at - _CLOCKS_DIFFER <= each < joined_at for each in joins)
+def _arrival(
+    at: datetime, joins: Sequence[datetime], default: tuple[datetime, datetime]
+) -> datetime | None:
+    """The arrival to which an event of a call-out belongs: the one that it reports, else the next
+    one, else that of the stay during which it happened."""
+    reported = [each for each in joins if at - _CLOCKS_DIFFER <= each <= at]
+    following = [each for each in joins if at < each <= at + _BEFORE_JOINING]
+    if reported or following:
+        return max(reported) if reported else min(following)
+    return default[0] if default[0] <= at <= default[1] else None
 
 
 def _number(value: object) -> str | None:

@@ -52,6 +52,7 @@ from tests.unit.bridges.test_vendor_payloads import (
     member,
     phone,
     record,
+    rfc2822,
     row,
     utc,
     zoom,
@@ -741,11 +742,519 @@ FREESWITCH: dict[str, Call] = {
         [],
     ),
 }
+FURTHER: dict[str, Call] = {
+    "twilio: a call of WhatsApp": (
+        "twilio",
+        [member("participant-join", 8), {**COMPLETED, "To": "whatsapp:" + LONDON}],
+        [("voip", "whatsapp:" + LONDON, "weekly", 60)],
+        [],
+    ),
+    "twilio: a SIP address in capitals": (
+        "twilio",
+        [
+            member("participant-join", 8),
+            {**COMPLETED, "Direction": "inbound", "From": "SIP:ann@x.example", "To": OURS},
+        ],
+        [("voip", OURS, "weekly", 60)],
+        [],
+    ),
+    "twilio: a tel: address": (
+        "twilio",
+        [member("participant-join", 8), {**COMPLETED, "To": "tel:" + LONDON}],
+        [("dial_out", "tel:" + LONDON, "weekly", 60)],
+        [],
+    ),
+    "twilio: the action of Dial, with a final status": (
+        "twilio",
+        [
+            {
+                "CallSid": CALL,
+                "CallStatus": "completed",
+                "DialCallSid": "CA9",
+                "DialCallStatus": "completed",
+                "DialCallDuration": "55",
+                "From": LONDON,
+                "To": OURS,
+                "Direction": "inbound",
+                "Timestamp": rfc2822(66),
+            },
+            member("participant-join", 8),
+            {**COMPLETED, "Direction": "inbound", "From": LONDON, "To": OURS},
+        ],
+        [("dial_in", OURS, "weekly", 60)],
+        [],
+    ),
+    "twilio: a request of TwiML with a final status": (
+        "twilio",
+        [
+            {
+                "CallSid": CALL,
+                "CallStatus": "completed",
+                "From": LONDON,
+                "To": OURS,
+                "Direction": "inbound",
+                "Digits": "1",
+            },
+            member("participant-join", 8),
+            {**COMPLETED, "Direction": "inbound", "From": LONDON, "To": OURS},
+        ],
+        [("dial_in", OURS, "weekly", 60)],
+        [],
+    ),
+    "twilio: completed twice, with another SequenceNumber": (
+        "twilio",
+        [member("participant-join", 8), COMPLETED, {**COMPLETED, "SequenceNumber": "4"}],
+        [MINUTE],
+        [],
+    ),
+    "twilio: a time of ISO 8601": (
+        "twilio",
+        [member("participant-join", 8), {**COMPLETED, "Timestamp": utc(67)}],
+        [MINUTE],
+        [],
+    ),
+    "twilio: a departure with CallStatus": (
+        "twilio",
+        [
+            member("participant-join", 8),
+            COMPLETED,
+            member(
+                "participant-leave", 67, CallStatus="completed", ParticipantCallStatus="completed"
+            ),
+        ],
+        [MINUTE],
+        [],
+    ),
+    "twilio: busy, then dialled again": (
+        "twilio",
+        [
+            call("busy", 10, CallDuration="0"),
+            member("participant-join", 28, CallSid="CA2"),
+            call("completed", 87, CallSid="CA2", CallDuration="60"),
+        ],
+        [("dial_out", LONDON, None, 0), MINUTE],
+        [],
+    ),
+    "twilio: no conference": ("twilio", [COMPLETED], [("dial_out", LONDON, None, 60)], []),
+    "twilio: no end": ("twilio", [member("participant-join", 8)], [], ["incomplete"]),
+    "twilio: two conferences of one name": (
+        "twilio",
+        [
+            member("participant-join", 8),
+            member("participant-leave", 30),
+            member("participant-join", 32, ConferenceSid="CF" + "4" * 32),
+            COMPLETED,
+        ],
+        [MINUTE],
+        [],
+    ),
+    "twilio: callbacks in an array of JSON": (
+        "twilio",
+        [json.dumps([member("participant-join", 8), COMPLETED]).encode()],
+        [MINUTE],
+        [],
+    ),
+    "twilio: a duration with a zero before it": (
+        "twilio",
+        [member("participant-join", 8), {**COMPLETED, "CallDuration": "060"}],
+        [MINUTE],
+        [],
+    ),
+    "livekit: the arrival names the trunk": (
+        "livekit",
+        [
+            livekit("participant_left", 67, attributes={"sip.trunkID": None, "sip.ruleID": None}),
+            livekit("participant_joined", 7),
+        ],
+        [MINUTE],
+        [],
+    ),
+    "livekit: two participants": (
+        "livekit",
+        [
+            livekit("participant_joined", 7),
+            livekit(
+                "participant_joined",
+                9,
+                sid="PA_2",
+                joinedAt=str(EPOCH + 9),
+                attributes={"sip.callID": "SCL_2", "sip.phoneNumber": PARIS},
+            ),
+            livekit("participant_left", 67),
+            livekit(
+                "participant_left",
+                39,
+                sid="PA_2",
+                joinedAt=str(EPOCH + 9),
+                attributes={"sip.callID": "SCL_2", "sip.phoneNumber": PARIS},
+            ),
+        ],
+        [MINUTE, ("dial_out", PARIS, "weekly", 30)],
+        [],
+    ),
+    "livekit: no sid and no call id": (
+        "livekit",
+        [
+            livekit("participant_joined", 7, sid=None, attributes={"sip.callID": None}),
+            livekit("participant_left", 67, sid=None, attributes={"sip.callID": None}),
+        ],
+        [MINUTE],
+        [],
+    ),
+    "livekit: attributes change": (
+        "livekit",
+        [
+            livekit("participant_joined", 7),
+            livekit("participant_attributes_changed", 8),
+            livekit("participant_left", 67),
+        ],
+        [MINUTE],
+        [],
+    ),
+    "livekit: the departure has no attributes": (
+        "livekit",
+        [
+            livekit("participant_joined", 7),
+            livekit(
+                "participant_left",
+                67,
+                attributes=dict.fromkeys(
+                    (
+                        "sip.callID",
+                        "sip.callIDFull",
+                        "sip.callStatus",
+                        "sip.hostname",
+                        "sip.phoneNumber",
+                        "sip.trunkPhoneNumber",
+                        "sip.trunkID",
+                        "sip.ruleID",
+                    )
+                ),
+            ),
+        ],
+        [MINUTE],
+        [],
+    ),
+    "livekit: times in nanoseconds": (
+        "livekit",
+        [
+            livekit("participant_joined", 7, joinedAt=str((EPOCH + 7) * 10**9)),
+            {
+                **livekit("participant_left", 67, joinedAt=str((EPOCH + 7) * 10**9)),
+                "createdAt": str((EPOCH + 67) * 10**9),
+            },
+        ],
+        [MINUTE],
+        [],
+    ),
+    "livekit: joinedAt is zero": (
+        "livekit",
+        [
+            livekit(
+                "participant_left",
+                31,
+                joinedAt="0",
+                joinedAtMs="0",
+                disconnectReason="USER_UNAVAILABLE",
+            )
+        ],
+        [("dial_out", LONDON, "weekly", 0)],
+        [],
+    ),
+    "livekit: an agent": (
+        "livekit",
+        [
+            livekit(
+                "participant_joined",
+                7,
+                kind="AGENT",
+                sid="PA_A",
+                identity="agent",
+                attributes=dict.fromkeys(
+                    (
+                        "sip.callID",
+                        "sip.callIDFull",
+                        "sip.callStatus",
+                        "sip.hostname",
+                        "sip.phoneNumber",
+                        "sip.trunkPhoneNumber",
+                        "sip.trunkID",
+                        "sip.ruleID",
+                    )
+                ),
+            )
+        ],
+        [],
+        [],
+    ),
+    "acs: the call to a phone is busy": (
+        "acs",
+        [
+            acs(
+                "CreateCallFailed",
+                9,
+                operationContext=AUTHORIZATIONS[0],
+                resultInformation={"code": 486, "subCode": 10560486, "message": "busy"},
+            )
+        ],
+        [("dial_out", None, ROOM, 0)],
+        [],
+    ),
+    "acs: the caller leaves first": (
+        "acs",
+        [
+            acs("IncomingCall", 0, **{"to": phone(OURS), "from": phone(PARIS)}),
+            CONNECTED,
+            listed(0, 1, PARIS),
+            added(7, AUTHORIZATIONS[0]),
+            listed(7, 2, PARIS, LONDON),
+            listed(20, 3, LONDON),
+            listed(67, 4),
+            OVER,
+        ],
+        [("dial_in", OURS, ROOM, 20), ("dial_out", LONDON, ROOM, 60)],
+        [],
+    ),
+    "acs: the call ends with the phone in it": (
+        "acs",
+        [
+            CONNECTED,
+            listed(0, 1),
+            added(7, AUTHORIZATIONS[0]),
+            listed(7, 2, LONDON),
+            acs("CallDisconnected", 67),
+        ],
+        [("dial_out", LONDON, ROOM, 60)],
+        [],
+    ),
+    "acs: the call ends after the last list": (
+        "acs",
+        [
+            CONNECTED,
+            listed(0, 1),
+            added(7, AUTHORIZATIONS[0]),
+            listed(7, 2, LONDON),
+            listed(67, 3),
+            acs("CallDisconnected", 68),
+            acs("CallEnded", 68, grid=True, callDurationInSeconds=68),
+        ],
+        [("dial_out", LONDON, ROOM, 60)],
+        [],
+    ),
+    "acs: times with Z": (
+        "acs",
+        [
+            {**each, "time": each["time"].replace("+00:00", "Z")}
+            for each in (
+                CONNECTED,
+                listed(0, 1),
+                added(7, AUTHORIZATIONS[0]),
+                listed(7, 2, LONDON),
+                listed(67, 3),
+                OVER,
+            )
+        ],
+        [("dial_out", LONDON, ROOM, 60)],
+        [],
+    ),
+    "zoom: a number of JSON": (
+        "zoom",
+        [*stay(7, 67, phone_number=int(LONDON[1:]))],
+        [("dial_in", OURS, IN_ZOOM, 60)],
+        [],
+    ),
+    "zoom: the departure twice": (
+        "zoom",
+        [*stay(7, 67), stay(7, 67)[1]],
+        [("dial_in", OURS, IN_ZOOM, 60)],
+        [],
+    ),
+    "zoom: two phones, one of them called out": (
+        "zoom",
+        [
+            callout(5),
+            *stay(7, 67),
+            *stay(9, 39, user_id="2", participant_uuid="P66", phone_number=PARIS[1:]),
+        ],
+        [("dial_out", LONDON, IN_ZOOM, 60), ("dial_in", OURS, IN_ZOOM, 30)],
+        [],
+    ),
+    "zoom: one number twice at once": (
+        "zoom",
+        [
+            *stay(0, 100),
+            callout(20, "ringing"),
+            callout(29),
+            *stay(30, 90, user_id="2", participant_uuid="P66"),
+        ],
+        [("dial_in", OURS, IN_ZOOM, 100), ("dial_out", LONDON, IN_ZOOM, 60)],
+        [],
+    ),
+    "zoom: a masked number": (
+        "zoom",
+        [*stay(7, 67, phone_number="4420****0011")],
+        [("dial_in", OURS, IN_ZOOM, 60)],
+        [],
+    ),
+    "zoom: a withheld number": (
+        "zoom",
+        [*stay(7, 67, phone_number="Anonymous")],
+        [("dial_in", OURS, IN_ZOOM, 60)],
+        [],
+    ),
+    "asterisk: a channel event of AMI": (
+        "asterisk",
+        [{"Event": "CEL", "EventName": "ANSWER", "UniqueID": "1.2", "Channel": "PJSIP/x"}],
+        [],
+        [],
+    ),
+    "asterisk: times in milliseconds": (
+        "asterisk",
+        [record(start=EPOCH * 1000, answer=(EPOCH + 7) * 1000, end=(EPOCH + 67) * 1000)],
+        [TO_US],
+        [],
+    ),
+    "asterisk: times with an offset": (
+        "asterisk",
+        [
+            record(
+                start="2026-11-23T11:00:00+01:00",
+                answer="2026-11-23T11:00:07+01:00",
+                end="2026-11-23T11:01:07+01:00",
+            )
+        ],
+        [TO_US],
+        [],
+    ),
+    "asterisk: NOANSWER": (
+        "asterisk",
+        [record(disposition="NOANSWER", answer="", billsec=0)],
+        [("dial_out", OURS, None, 0)],
+        [],
+    ),
+    "asterisk: small letters": ("asterisk", [record(disposition="answered")], [TO_US], []),
+    "asterisk: an empty line": (
+        "asterisk",
+        [row(USUAL) + b"\n\n" + row(USUAL, uniqueid="1795428000.7") + b"\n"],
+        [TO_US, TO_US],
+        [],
+    ),
+    "asterisk: a channel that was never up": (
+        "asterisk",
+        [ami("Hangup", 9, ChannelStateDesc="Down", Cause="21")],
+        [("dial_out", OURS, None, 0)],
+        [],
+    ),
+    "asterisk: two channels": (
+        "asterisk",
+        [
+            ami("Newstate", 7),
+            ami("Newstate", 9, Uniqueid=f"ast1-{EPOCH}.62"),
+            ami("ConfbridgeJoin", 8, Conference="weekly"),
+            ami("ConfbridgeJoin", 9, Conference="weekly", Uniqueid=f"ast1-{EPOCH}.62"),
+            ami("Hangup", 67, Cause="16"),
+            ami("Hangup", 39, Cause="16", Uniqueid=f"ast1-{EPOCH}.62"),
+        ],
+        [TO_US, ("dial_out", OURS, "weekly", 30)],
+        [],
+    ),
+    "asterisk: MeetMe": ("asterisk", [record(lastapp="MeetMe", lastdata="weekly,dM")], [TO_US], []),
+    "asterisk: answered, outside of a conference": (
+        "asterisk",
+        [record(lastapp="Hangup", lastdata="")],
+        [("dial_out", OURS, None, 60)],
+        [],
+    ),
+    "asterisk: billsec above duration": (
+        "asterisk",
+        [record(billsec=61)],
+        [("dial_out", OURS, "weekly", 61)],
+        [],
+    ),
+    "asterisk: transferred twice": (
+        "asterisk",
+        [
+            json.dumps(
+                [
+                    part(0, 20, **TALK | {"userfield": "account=contoso"}),
+                    part(20, 30, **TALK | {"userfield": "account=contoso"}),
+                    part(30, 90, userfield="account=contoso"),
+                ]
+            ).encode()
+        ],
+        [("None", OURS, "weekly", 83)],
+        [],
+    ),
+    "freeswitch: JSON after cdr= with &": (
+        "freeswitch",
+        [b"cdr=" + json.dumps(channel(caller_id_name="A & B")).encode()],
+        [MINUTE],
+        [],
+    ),
+    "freeswitch: XML without a direction in channel_data": (
+        "freeswitch",
+        [
+            XML.replace(
+                "<direction>outbound</direction>\n  </channel_data>", "</channel_data>"
+            ).encode()
+        ],
+        [MINUTE],
+        [],
+    ),
+    "freeswitch: XML with repeated variables": (
+        "freeswitch",
+        [
+            XML.replace(
+                "<duration>67</duration>",
+                "<duration>67</duration><duration>68</duration><sip_x>a</sip_x><sip_x>b</sip_x>",
+            ).encode()
+        ],
+        [MINUTE],
+        [],
+    ),
+    "freeswitch: XML with character references": (
+        "freeswitch",
+        [XML.replace("A &amp; B", "&#65;&lt;&gt;").encode()],
+        [MINUTE],
+        [],
+    ),
+    "freeswitch: XML with a byte order mark": (
+        "freeswitch",
+        [b"\xef\xbb\xbf" + XML.encode()],
+        [MINUTE],
+        [],
+    ),
+    "freeswitch: XML in Latin-1": (
+        "freeswitch",
+        [XML.replace("A &amp; B", "Jürgen").encode("latin1")],
+        [MINUTE],
+        [],
+    ),
+    "freeswitch: XML with + for spaces": (
+        "freeswitch",
+        [b"cdr=" + quote(XML, safe="").replace("%20", "+").encode()],
+        [MINUTE],
+        [],
+    ),
+    "freeswitch: XML in a form with other fields": (
+        "freeswitch",
+        [urlencode({"cdr": XML, "x": "1"}).encode()],
+        [MINUTE],
+        [],
+    ),
+    "freeswitch: HTML": ("freeswitch", [b"<html><body>x</body></html>"], [], ["unreadable"]),
+    "freeswitch: answered for zero seconds": (
+        "freeswitch",
+        [channel(billsec="0", end_epoch=str(EPOCH + 7), end_uepoch=f"{EPOCH + 7}480000")],
+        [("dial_out", LONDON, "weekly", 0)],
+        [],
+    ),
+}
 CALLS: dict[str, Call] = {
     f"{call[0]}: {name}": call
     for calls in (ZOOM, TWILIO, LIVEKIT, ACS_CALLS, ASTERISK, FREESWITCH)
     for name, call in calls.items()
-}
+} | FURTHER
 
 
 def read(dialect: str, event: object) -> list[Any]:
@@ -817,7 +1326,7 @@ def orders(name: str, events: list[Any]) -> Iterable[list[Any]]:
     yield events
     yield events[::-1]
     draw = random.Random(name)
-    for _ in range(20 if len(events) > 1 else 0):
+    for _ in range(5 if len(events) > 1 else 0):
         yield [*draw.sample(events, len(events)), *draw.sample(events, 1)]
 
 
