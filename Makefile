@@ -134,8 +134,8 @@ test: setup
 # three at a time on two cores: browsers and brokers mostly wait.
 test-all: setup $(SITE_STAMP)
 	@$(PY) -m pytest -ra -m extended --junitxml=build/bridges.xml tests/bridges/test_asterisk.py
-	@$(PY) -m pytest -n 3 --dist worksteal -m extended --junitxml=build/test-all.xml \
-	  --ignore=tests/bridges/test_asterisk.py tests
+	@$(PY) -m pytest -n 3 --dist loadscope --no-loadscope-reorder -m extended \
+	  --junitxml=build/test-all.xml --ignore=tests/bridges/test_asterisk.py tests
 	@$(PY) -m tests.planted
 
 # Says so and skips where Asterisk can not be installed; REQUIRE_ASTERISK=1 fails there instead.

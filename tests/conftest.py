@@ -5,6 +5,7 @@ import inspect
 import os
 import signal
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -24,6 +25,31 @@ for name, examples in (("ci", 100), ("soak", 5_000)):
         print_blob=True,
     )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+TOGETHER = "tests/e2e/"
+LONGEST = (
+    "tests/sim/test_sim.py",
+    "tests/console/test_console.py",
+    TOGETHER,
+    "tests/console/test_hostile.py",
+    "tests/model/test_usage_model.py",
+    "tests/proof/test_histories.py",
+    "tests/faults/test_four_processes.py",
+    "tests/faults/test_killed.py",
+    "tests/demo/test_demo.py",
+    "tests/cli/test_stack.py",
+    "tests/demo/test_pages.py",
+    "tests/unit/credits/test_year.py",
+    "tests/bridges/test_freeswitch_script.py",
+    "tests/infra/test_deployments.py",
+    "tests/infra/test_runbook.py",
+    "tests/archive/test_drill.py",
+    "tests/infra/test_kql.py",
+    "tests/cli/test_processes.py",
+    "tests/integration/test_stack.py",
+    "tests/unit/rate_cards/test_deck_bombs.py",
+)
+"""The files, or folders, that take longest in `make test-all`, as `make durations` has them."""
 
 
 transact = MemoryTables.transact
@@ -57,11 +83,38 @@ def pytest_configure() -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest tests come first, those that are allowed ten minutes and more, so that none of
-    them begins when the others have ended."""
-    marks = {item: item.get_closest_marker("timeout") for item in items}
-    allowed = {item: mark.args[0] if mark else 0 for item, mark in marks.items()}
-    items.sort(key=lambda item: -allowed[item] if allowed[item] >= 600 else 0)
+    """The longest files come first, so that none of them begins when the others have ended."""
+    places = {name: place for place, name in enumerate(LONGEST)}
+    order = {path: places.get(_unit(path), len(places)) for path in {_path(each) for each in items}}
+    items.sort(key=lambda item: order[_path(item)])
+
+
+def _path(item: pytest.Item) -> str:
+    return item.nodeid.partition("::")[0]
+
+
+def _unit(path: str) -> str:
+    """The file, or the folder whose tests share a stack."""
+    return TOGETHER if path.startswith(TOGETHER) else path
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """For `--dist loadscope`: one worker runs a file, so that the file's fixtures are made once."""
+    if config.getoption("dist") != "loadscope":
+        return None
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return _unit(nodeid.partition("::")[0])
+
+        def _reschedule(self, node: Any) -> None:
+            """A worker needs the test after the present one, and no further one."""
+            if not self.workqueue or self._pending_of(self.assigned_work[node]) < 2:
+                super()._reschedule(node)
+
+    return ByFile(config, log)
 
 
 @pytest.hookimpl(tryfirst=True)

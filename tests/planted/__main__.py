@@ -1,7 +1,10 @@
-"""Plant every bug, one at a time, in a copy of the tree, and see that the tests turn red.
+"""Plant every bug, one at a time, in a process of its own, and see that the tests turn red.
 
     python -m tests.planted              all of them: `make planted`
     python -m tests.planted claimed      those whose name has this in it
+
+Each process is forked from one that has the product imported. There the functions that the changed
+source defines replace those of the product; a bug that changes anything else raises ValueError.
 
 Each has a test that must turn red by an assertion or an error of the product's own, not by a module
 that can't be imported nor by running out of time; some have a seed of the simulator that must show
@@ -9,30 +12,25 @@ it, too. Prints a table; exits 1 if a bug was not found.
 """
 
 import json
-import os
+import multiprocessing
 import re
-import shutil
-import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.planted.bugs import BUGS, UNIT, Bug
+from tests.planted.bugs import BUGS, Bug
+from tests.planted.process import OUTPUT, ROOT, apart, run_seeds, run_test
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 JOBS = 2
-SIM_SEEDS = 120
 TIMEOUT_SECONDS = 300
 NO_REASONS = re.compile(
     r"(Timeout|Failed: Timeout|ImportError|ModuleNotFound|SyntaxError|NameError)"
 )
-COPIED = (
-    *("functions", "infra", "local", "shared", "tests"),
-    *("function_app.py", "host.json", "pyproject.toml"),
-)
+FORKS = multiprocessing.get_context("forkserver")
 
 
 @dataclass(frozen=True)
@@ -58,6 +56,7 @@ def main() -> int:
         print(f"No bug is named {' '.join(sys.argv[1:])}. tests/planted/bugs.py has the names.")
         return 1
     started = time.monotonic()
+    FORKS.set_forkserver_preload(["tests.planted.preloaded"])
     with ThreadPoolExecutor(JOBS) as pool:
         found = []
         for each in pool.map(_try, wanted):
@@ -78,79 +77,40 @@ def main() -> int:
 
 def _try(bug: Bug) -> Found:
     started = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="planted-") as folder:
-        tree = Path(folder)
-        for name in COPIED:
-            source = ROOT / name
-            if source.is_dir():
-                shutil.copytree(source, tree / name, ignore=_ignored)
-            else:
-                shutil.copy(source, tree / name)
-        _plant(bug, tree)
-        red, reason = _first_red(bug, tree)
-        seed = None if bug.seed is None else _seed(bug.seed, tree)
+    red, reason = _first_red(bug)
+    seed = None if bug.seed is None else _seed(bug)
     return Found(bug, red, reason, seed, time.monotonic() - started)
 
 
-def _ignored(_: str, names: list[str]) -> set[str]:
-    return {name for name in names if name == "node_modules"}  # what is compiled saves time
-
-
-def _plant(bug: Bug, tree: Path) -> None:
-    path = tree / bug.file
-    text = path.read_text("utf-8")
-    if text.count(bug.old) != 1:
-        raise ValueError(f"{bug.name}: its place stands {text.count(bug.old)} times in {bug.file}")
-    path.write_text(text.replace(bug.old, bug.new), "utf-8")
-
-
-def _first_red(bug: Bug, tree: Path) -> tuple[str, str]:
+def _first_red(bug: Bug) -> tuple[str, str]:
     """The test that fails, and its error; twice "" if it is green or has no end."""
-    options = [
-        "-x",
-        "-q",
-        "-p",
-        "no:randomly",
-        "-p",
-        "no:cacheprovider",
-        "--hypothesis-seed",
-        "0",
-    ]
-    done = _run(tree, "-m", "pytest", *options, f"{UNIT}{bug.tests}::{bug.test}")
-    if done is None:
-        return "", ""
-    match = re.search(r"^FAILED (.+?)(?: - (.*))?$", done.stdout, re.MULTILINE)
+    code, output = _in_process(run_test, bug)
+    match = re.search(r"^FAILED (.+?)(?: - (.*))?$", output, re.MULTILINE)
     if match:
         return match[1].partition("::")[2], match[2] or ""
-    if done.returncode:  # nothing is found by tests that can't be read
-        raise RuntimeError(f"{bug.name}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
+    if code:  # nothing is found by tests that can't be read
+        raise RuntimeError(f"{bug.name}: {output[-4000:]}")
     return "", ""
 
 
-def _seed(first: int, tree: Path) -> int | None:
-    """The seed that shows it: `first`, or else, as workloads change, another one; None if none."""
-    for start, end in ((first, first + 1), (0, SIM_SEEDS)):
-        done = _run(tree, "-m", "tests.sim", "--stop", "--seeds", str(start), str(end))
-        match = re.search(r"^make sim SEED=([0-9]+)", done.stdout if done else "", re.MULTILINE)
-        if match:
-            return int(match[1])
-    return None
+def _seed(bug: Bug) -> int | None:
+    """A seed that shows it; None if there is none."""
+    _, output = _in_process(run_seeds, bug)
+    match = re.search(r"^seed ([0-9]+)$", output, re.MULTILINE)
+    return int(match[1]) if match else None
 
 
-def _run(tree: Path, *arguments: str) -> subprocess.CompletedProcess[str] | None:
-    environment = {**os.environ, "PYTHONPATH": str(tree), "COLUMNS": "300"}
-    try:
-        return subprocess.run(
-            [sys.executable, *arguments],
-            cwd=tree,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=TIMEOUT_SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return None
+def _in_process(run: Callable[[Bug], int], bug: Bug) -> tuple[int | None, str]:
+    """Exit code and output of a process that runs this; no code if it has no end."""
+    with tempfile.TemporaryDirectory(prefix="planted-") as folder:
+        process = FORKS.Process(target=apart, args=(folder, run, bug))
+        process.start()
+        process.join(TIMEOUT_SECONDS)
+        process.kill()
+        process.join()
+        if process.exitcode is not None and process.exitcode < 0:
+            return None, ""
+        return process.exitcode, (Path(folder) / OUTPUT).read_text("utf-8", "replace")
 
 
 def _line(found: Found) -> str:

@@ -89,7 +89,7 @@ BUGS = (
         "return True",
         "ledger/test_committer.py",
         "test_a_leg_is_debited_once_whatever_the_store_answers",
-        seed=6,
+        seed=0,
     ),
     Bug(
         "a refusal from a cached state is given",
@@ -181,7 +181,7 @@ BUGS = (
         "    owed = 0\n",
         "ledger/test_lots.py",
         "test_new_credits_first_pay_what_is_owed",
-        seed=14,
+        seed=5,
     ),
     Bug(
         "expiry takes held credit",
@@ -206,7 +206,7 @@ BUGS = (
         "moment = now",
         "ledger/test_decide.py",
         "test_times_never_run_back_an_earlier_now_counts_as_the_last_time",
-        seed=1,
+        seed=2,
     ),
     Bug(
         "an alert is armed again without a margin",
@@ -219,8 +219,8 @@ BUGS = (
     Bug(
         "the chain does not hash the balance",
         "shared/adapters/ledger/rows.py",
-        '"entries", "balance", "previous")',
-        '"entries", "previous")',
+        "for name in _CHAINED}",
+        'for name in _CHAINED if name != "balance"}',
         "ledger/test_chain.py",
         "test_every_journal_row_bears_the_hash_that_is_documented",
     ),
@@ -269,7 +269,7 @@ BUGS = (
         "                await self.notices.keep(account, row)\n",
         "delivery/test_publishing.py",
         "test_a_crash_between_publishing_and_deleting_publishes_the_same_id_again",
-        seed=14,
+        seed=7,
     ),
     Bug(
         "the message id is the leg's key alone",
@@ -278,7 +278,7 @@ BUGS = (
         "return leg_key_hash(self.leg.key)",
         "charging/test_delivery.py",
         "test_the_broker_drops_what_was_posted_twice_and_keeps_other_content",
-        seed=0,
+        seed=1,
     ),
     Bug(
         "a leg that is sent again has its former message id",
@@ -287,7 +287,7 @@ BUGS = (
         "again = QueuedLeg(leg.leg, leg.received_at, leg.attempt)",
         "charging/test_delivery.py",
         "test_what_fails_for_now_comes_again_later_and_later",
-        seed=0,
+        seed=4,
     ),
     Bug(
         "of two attempts in a batch the first continues",
@@ -312,7 +312,7 @@ BUGS = (
         'return f"{leg_key_hash(leg.key)[:32]}.{leg_key_hash(leg.key)[:32]}"',
         "legs/test_parking.py",
         "test_two_contents_of_one_leg_are_two_parked_legs",
-        seed=12,
+        seed=43,
     ),
     Bug(
         "a parked leg that was replayed is opened again by who comes later",
@@ -333,7 +333,7 @@ BUGS = (
         "        await self.queue.send(waiting)\n",
         "charging/test_delivery.py",
         "test_while_the_queue_is_away_legs_wait_in_the_inbox_and_go_on_once",
-        seed=29,
+        seed=3,
     ),
     Bug(
         "a webhook is answered 2xx although no store has the leg",
@@ -387,7 +387,7 @@ BUGS = (
         "    if amount_micros < 0:",
         "credits/test_recharges.py",
         "test_an_answer_that_does_not_fit_is_kept_and_credits_nothing",
-        seed=14,
+        seed=71,
     ),
     Bug(
         "the payment side is answered by records that are behind the ledger",
@@ -396,7 +396,7 @@ BUGS = (
         "        if after is None:",
         "credits/test_recharges.py",
         "test_an_answer_is_answered_by_the_ledger_while_our_records_are_behind",
-        seed=14,
+        seed=4,
     ),
     Bug(
         "an event that its receiver did not take counts as delivered",
