@@ -1,6 +1,7 @@
 """What all tests share: coroutine tests, and the emulator of Table storage."""
 
 import asyncio
+import gc
 import inspect
 import os
 import signal
@@ -26,6 +27,7 @@ for name, examples in (("ci", 100), ("soak", 5_000)):
     )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
+COLLECTED_OBJECTS = 50_000
 TOGETHER = "tests/e2e/"
 LONGEST = (
     "tests/sim/test_sim.py",
@@ -71,6 +73,12 @@ async def described(
             )
             known.update(operation.values)
     return await transact(self, table, partition, operations)
+
+
+def pytest_collection_finish() -> None:
+    """What was imported and collected stays: the collector of garbage leaves it out."""
+    gc.freeze()
+    gc.set_threshold(COLLECTED_OBJECTS)
 
 
 def pytest_configure() -> None:
