@@ -1,4 +1,4 @@
-"""Plant every bug, one at a time, in a process of its own, and see that the tests turn red.
+"""Plant every bug, one at a time, in a separate process, and see that the tests turn red.
 
     python -m tests.planted              all of them: `make planted`
     python -m tests.planted claimed      those whose name has this in it
