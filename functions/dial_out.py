@@ -72,6 +72,7 @@ def _authorisation_request(
 def _reply_decision(
     call: ApiCall, request: "CallRequest", answer: Mapping[str, object], *, is_dial_out: bool
 ) -> func.HttpResponse:
+    container().backlog.call_requested()
     event(
         "dial_out_answered" if is_dial_out else "dial_in_answered",
         bridge=call.bridge.id,

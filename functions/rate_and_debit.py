@@ -10,6 +10,8 @@ import azure.functions as func
 
 from functions.http import new_blueprint
 from shared.bootstrap import container
+from shared.domain.common import limits
+from shared.domain.common.errors import Unavailable
 from shared.domain.ledger.stored_charge import ChargeRecord
 from shared.domain.legs.leg import QueuedLeg, read_queued_legs
 from shared.ports.activity import CHARGE, PostCounts
@@ -52,9 +54,10 @@ async def rate_and_debit(messages: List[func.ServiceBusMessage]) -> None:
     seconds = services.settings.batch_deadline_seconds
     received = [leg.received_at for leg in legs.values()]
     age_seconds = (services.clock.now() - min(received)).total_seconds() if received else None
-    outcomes, _ = await asyncio.gather(
+    outcomes, *_ = await asyncio.gather(
         services.charge_legs(list(legs.values()), seconds=seconds),
         _note_age(services, age_seconds, seconds),
+        _set_pace(services, len(legs), seconds),
     )
     now = services.clock.now()
     for outcome in outcomes:
@@ -83,6 +86,16 @@ async def _note_age(services: "Container", age_seconds: float | None, seconds: f
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await services.backlog.seen(age_seconds)
+
+
+async def _set_pace(services: "Container", legs: int, seconds: float) -> None:
+    """Charge many legs at full speed if no bridge requests calls."""
+    if legs <= limits.GROUP_COMMIT_LEGS_MAX:
+        return
+    with contextlib.suppress(TimeoutError, Unavailable):
+        async with asyncio.timeout(seconds):
+            if not await services.backlog.are_calls_requested():
+                services.pace.run_at_full_speed()
 
 
 def _report_outcome(outcome: "Charged", now: datetime) -> None:

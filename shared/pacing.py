@@ -13,9 +13,11 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import Context, ContextVar, copy_context
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 
 from shared.domain.common import limits
 from shared.domain.common.errors import RateLimited
+from shared.ports.clock import Clock
 from shared.ports.tables import Row
 from shared.telemetry import event
 
@@ -199,6 +201,31 @@ def _busy() -> RateLimited:
         "Too many reports are in progress.",
         retry_after_seconds=limits.REPORT_WAIT_SECONDS_MAX,
     )
+
+
+@dataclass(slots=True)
+class BulkPace:
+    """The pace of bulk transactions in this process: short ones with pauses, so that calls find a
+    free store; full speed for a moment after it was certain that no bridge requests calls."""
+
+    clock: Clock
+    full_until: datetime = datetime.min.replace(tzinfo=UTC)
+
+    def run_at_full_speed(self) -> None:
+        """No bridge requests calls at present."""
+        self.full_until = self.clock.now() + timedelta(seconds=limits.BULK_FULL_SPEED_SECONDS)
+
+    @property
+    def gives_way(self) -> bool:
+        """True if bridges may request calls."""
+        return self.clock.now() >= self.full_until
+
+    @property
+    def legs_max(self) -> int:
+        """The legs or claims of one transaction."""
+        if self.gives_way:
+            return limits.GROUP_COMMIT_LEGS_MAX
+        return limits.FULL_SPEED_LEGS_MAX
 
 
 @dataclass(slots=True)

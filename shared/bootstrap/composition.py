@@ -52,7 +52,7 @@ from shared.domain.directory.entities import Bridge
 from shared.domain.legs.assembly import Posted
 from shared.domain.legs.bridge_payloads import BridgePayload
 from shared.domain.legs.dead_letters import DeadLetterSource
-from shared.pacing import CallerBudgets, RefusalLog, WorkScheduler
+from shared.pacing import BulkPace, CallerBudgets, RefusalLog, WorkScheduler
 from shared.ports.activity import BridgePosts, KeyUses, Runs
 from shared.ports.archive import Archive
 from shared.ports.clock import Clock, Ids
@@ -165,7 +165,8 @@ def _tables(c: "Container") -> TableStore:
         settings = await c.facts.account(account)
         return settings.shard if settings else None
 
-    return PacedTables(stores[0] if len(stores) == 1 else ShardedTables(stores, shard_of))
+    store = stores[0] if len(stores) == 1 else ShardedTables(stores, shard_of)
+    return PacedTables(store, c.pace)
 
 
 def _bus(settings: Settings) -> BusConnection:
@@ -262,6 +263,7 @@ class Container:
     budgets = _Lazy(lambda _: CallerBudgets())
     refusals = _Lazy(lambda _: RefusalLog())
     turns = _Lazy(lambda _: WorkScheduler())
+    pace = _Lazy(lambda c: BulkPace(c.clock))
 
     tables = _Lazy[TableStore](_tables)
     audit_log = _Lazy(lambda c: TableAuditLog(c.tables, c.clock, c.ids))
@@ -282,7 +284,7 @@ class Container:
     delivery_marks = _Lazy[DueMarks](lambda c: TableDueMarks(c.tables, DELIVERIES_TABLE))
     notices = _Lazy[Notices](lambda c: TableNotices(c.tables))
     ledger = _Lazy[Ledger](
-        lambda c: TableLedger(c.tables, c.due, c.clock, c.ids, c.settings.chain_key)
+        lambda c: TableLedger(c.tables, c.due, c.clock, c.ids, c.settings.chain_key, c.pace)
     )
     bridge_posts = _Lazy[BridgePosts](lambda c: TableBridgePosts(c.tables, c.clock, c.ids))
     runs = _Lazy[Runs](lambda c: TableRuns(c.tables, c.clock))
@@ -297,7 +299,7 @@ class Container:
             c.tables, c.ledger, c.due, c.backlog, c.clock, c.ids, log=c.audit_log
         )
     )
-    claims = _Lazy[Claims](lambda c: TableClaims(c.tables, c.clock))
+    claims = _Lazy[Claims](lambda c: TableClaims(c.tables, c.clock, c.pace))
     parking = _Lazy[ParkingLot](lambda c: TableParkingLot(c.tables))
     inbox = _Lazy[Inbox](lambda c: TableInbox(c.tables))
     rate_cards = _Lazy[RateCardStore](lambda c: TableRateCards(c.tables, c.clock, c.audit_log))

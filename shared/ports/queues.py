@@ -71,8 +71,9 @@ class Inbox(Protocol):
 
 
 class Backlog(Protocol):
-    """The age of the oldest queued leg. As long as the queue is behind, no hold expires: its leg
-    may be waiting there."""
+    """The age of the oldest queued leg, and whether bridges request calls. As long as the queue is
+    behind, no hold expires: its leg may be waiting there. While bridges request calls, a backlog is
+    charged at a pace that leaves the store free for them."""
 
     async def seen(self, oldest_seconds: float) -> None:
         """A batch came whose oldest leg was posted so long ago. Never raises."""
@@ -80,6 +81,14 @@ class Backlog(Protocol):
 
     async def seconds(self) -> int:
         """The age of the leg that is processed now; 0 when the queue keeps up or none is known."""
+        ...
+
+    def call_requested(self) -> None:
+        """A bridge requests a call now: noted soon, without errors; frequent ones are left out."""
+        ...
+
+    async def are_calls_requested(self) -> bool:
+        """Whether a call was requested in the last minute or so. Raises StoreUnavailable."""
         ...
 
 

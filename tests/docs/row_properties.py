@@ -350,6 +350,7 @@ PROPERTIES: dict[tuple[str, str], dict[str, Property]] = {
                                 "limit `BACKLOG_SECONDS_MIN`."),
         "at": Property(TIME, "The time of the batch."),
     },
+    ("backlog", "calls"): {"at": Property("time, UTC", "The time of the request.")},
     ("backlog", "{name}"): {"at": Property("time, UTC", "The time of the last success.")},
     ("backlog", "{hour}|{process}"): {
         "ignored": Property(f"{JSON}: count by reason", "The posts that had no leg."),

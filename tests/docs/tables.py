@@ -31,7 +31,8 @@ TABLES = {
     "deliveries": "Deliveries to webhooks and by mail.",
     "due": "Marks of a timer: the account and the time of its next work.",
     "deliverydue": "Marks of the timer of deliveries.",
-    "backlog": "The age of the queue, the last runs of timers, and counts of posts.",
+    "backlog": "The age of the queue, the last requested call, the last runs of timers, and counts of "
+    "posts.",
 }
 NUMBER = re.compile(r"(?<=[a-z])\d+$")
 """The number of a part of long content, in the name of a property."""
@@ -170,6 +171,7 @@ KINDS = (
          rf"{_TIME}[|].*"),
     Kind("backlog", "call-ended", "age", "The age of the oldest leg of a batch.", "call-ended",
          "age"),
+    Kind("backlog", "call-ended", "calls", "The last request of a call.", "call-ended", "calls"),
     Kind("backlog", "runs", "{name}", "The last success of a timer, or the last charge.", "runs",
          ".*"),
     Kind("backlog", "posts|{bridge}", "{hour}|{process}", "Counts of the posts of an hour.",

@@ -9,6 +9,7 @@ from shared.adapters.credits.due_marks import TableDueMarks
 from shared.adapters.ledger.store import TableLedger
 from shared.domain.common.errors import OutcomeUnknown, PerminuteError, StoreError
 from shared.domain.credits.alerts import AlertRule
+from shared.pacing import BulkPace
 from shared.ports.ledger import CommitResult
 from shared.ports.tables import Operation, Row
 from tests.support.ledger import configure, top_up
@@ -104,7 +105,8 @@ class LedgerProcess:
     def __post_init__(self) -> None:
         ids = CountedIds(self.name)
         due = TableDueMarks(self.tables)
-        self.ledger = TableLedger(self.tables, due, self.clock, ids, CHAIN_KEY)
+        self.pace = BulkPace(self.clock)
+        self.ledger = TableLedger(self.tables, due, self.clock, ids, CHAIN_KEY, self.pace)
 
     async def open(self, *rules: AlertRule, micros: int = 0) -> "LedgerProcess":
         await self.ledger.submit(ACCOUNT, configure(1, *rules))

@@ -74,7 +74,7 @@ class TableHoldBook:
         self._clock = clock
         self._refreshed_at: dict[str, datetime] = {}
         self._refreshes: dict[str, asyncio.Task[None]] = {}
-        self._placed = Coalescer(self._placed_for, items_max=limits.LEG_HOLDS_READ_MAX)
+        self._placed = Coalescer(self._placed_for, items_max=lambda: limits.LEG_HOLDS_READ_MAX)
         self._book = HoldBookRows(tables, ledger, due, backlog, clock)
         self._committer: GroupCommitter[HoldPartitionState, HoldCommand, HoldResult] = (
             GroupCommitter(tables, self._book, clock, ids)

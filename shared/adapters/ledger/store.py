@@ -45,7 +45,7 @@ from shared.domain.ledger.model import (
 )
 from shared.domain.ledger.statements import ClosedMonth
 from shared.domain.usage.usage import UsageSpan
-from shared.pacing import yield_to_others
+from shared.pacing import BulkPace, yield_to_others
 from shared.ports.clock import Clock, Ids
 from shared.ports.ledger import (
     AuthorizationUse,
@@ -81,11 +81,17 @@ class TableLedger:
     """Implements the port `Ledger` on a TableStore."""
 
     def __init__(
-        self, tables: TableStore, due: DueMarks, clock: Clock, ids: Ids, chain_key: bytes
+        self,
+        tables: TableStore,
+        due: DueMarks,
+        clock: Clock,
+        ids: Ids,
+        chain_key: bytes,
+        pace: BulkPace | None = None,
     ) -> None:
         self._tables = tables
         self._chain_key = chain_key
-        self._book = LedgerPartition(tables, due, chain_key)
+        self._book = LedgerPartition(tables, due, chain_key, pace or BulkPace(clock))
         self._committer = GroupCommitter(tables, self._book, clock, ids, plans_ahead=True)
 
     async def state(self, account: str) -> LedgerState | None:
@@ -303,12 +309,17 @@ class LedgerPartition:
     """A ledger partition for the group committer."""
 
     table = rows.TABLE
-    commands_max = limits.GROUP_COMMIT_LEGS_MAX
 
-    def __init__(self, tables: TableStore, due: DueMarks, chain_key: bytes) -> None:
+    def __init__(self, tables: TableStore, due: DueMarks, chain_key: bytes, pace: BulkPace) -> None:
+        self._pace = pace
         self._tables = tables
         self._due = due
         self._chain_key = chain_key
+
+    @property
+    def commands_max(self) -> int:
+        """Commands of one transaction."""
+        return self._pace.legs_max
 
     async def load(self, partition: str) -> LoadedPartition[_Head]:
         row = await self._tables.get(self.table, partition, rows.STATE)

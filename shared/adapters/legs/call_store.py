@@ -64,7 +64,7 @@ class TableCallEvents:
     def __init__(self, tables: TableStore) -> None:
         self._tables = tables
         self._calls: OrderedDict[str, _StoredCall] = OrderedDict()
-        self._arrivals = Coalescer(self._add, items_max=_EVENTS_AT_ONCE)
+        self._arrivals = Coalescer(self._add, items_max=lambda: _EVENTS_AT_ONCE)
         self._later: dict[tuple[str, str], dict[str, Value] | None] = {}
         self._flush: asyncio.Task[None] | None = None
 

@@ -15,6 +15,7 @@ from shared.concurrency import gather_bounded
 from shared.domain.common import limits
 from shared.domain.common.errors import OutcomeUnknown, RowExists, StoreUnavailable
 from shared.domain.legs.leg import leg_key_hash
+from shared.pacing import BulkPace
 from shared.ports.clock import Clock
 from shared.ports.legs import Claim
 from shared.ports.tables import Insert, Row, TableStore
@@ -28,11 +29,12 @@ _TODAYS = "~"  # sorts behind every bridge id
 class TableClaims:
     """Implements the port `Claims` on a TableStore."""
 
-    def __init__(self, tables: TableStore, clock: Clock) -> None:
+    def __init__(self, tables: TableStore, clock: Clock, pace: BulkPace | None = None) -> None:
+        pace = pace or BulkPace(clock)
         self._tables = tables
         self._clock = clock
-        self._claims = Coalescer(self._claim, items_max=limits.CLAIMS_PER_TRANSACTION_MAX)
-        self._checks = Coalescer(self._check, items_max=limits.TRANSACTION_OPERATIONS_MAX)
+        self._claims = Coalescer(self._claim, items_max=lambda: pace.legs_max)
+        self._checks = Coalescer(self._check, items_max=lambda: limits.TRANSACTION_OPERATIONS_MAX)
         self._has_earlier = False
         self._checked_at = datetime.min.replace(tzinfo=UTC)
 

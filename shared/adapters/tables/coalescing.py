@@ -9,8 +9,8 @@ _JOIN_PASSES = 2  # of the event loop, in which others may join before the first
 
 
 class Coalescer[Item, Result]:
-    """Calls `run(partition, items)` for all items that wait, at most `items_max` at a time and one
-    request to a partition at a time. A request begins after each of its items was submitted.
+    """Calls `run(partition, items)` for all items that wait, at most `items_max()` at a time, and
+    one request to a partition at a time. A request begins after each of its items was submitted.
 
     `run` returns a result or an exception for each item, in order.
     """
@@ -19,7 +19,7 @@ class Coalescer[Item, Result]:
         self,
         run: Callable[[str, Sequence[Item]], Awaitable[Sequence[Result | BaseException]]],
         *,
-        items_max: int,
+        items_max: Callable[[], int],
     ) -> None:
         self._run = run
         self._items_max = items_max
@@ -44,7 +44,8 @@ class Coalescer[Item, Result]:
         while waiting:
             for _ in range(_JOIN_PASSES):
                 await asyncio.sleep(0)
-            batch, waiting[:] = waiting[: self._items_max], waiting[self._items_max :]
+            count = self._items_max()
+            batch, waiting[:] = waiting[:count], waiting[count:]
             results: Sequence[Result | BaseException]
             try:
                 results = await self._run(partition, [item for item, _ in batch])

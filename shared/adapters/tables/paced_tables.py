@@ -1,5 +1,5 @@
 """Tables whose reads are counted as work of the request that needs them (shared/pacing.py), and
-whose bulk transactions take turns with pauses, so that a backlog delays no single write."""
+whose bulk transactions take turns with pauses while bridges request calls."""
 
 import asyncio
 import time
@@ -12,12 +12,13 @@ from shared.ports.tables import Operation, QueryOptions, Row, RowPage, ScanOptio
 
 
 class PacedTables(TableStore):
-    """Another store. Each read is counted, and a report gives way before it. Of the transactions of
-    many operations only a few run at a time, and after each the store is free for a share of the
-    time that it took."""
+    """Another store. Each read is counted, and a report gives way before it. While the pace gives
+    way, only a few transactions of many operations run at a time, and after each the store is free
+    for a share of the time that it took."""
 
-    def __init__(self, tables: TableStore) -> None:
+    def __init__(self, tables: TableStore, pace: pacing.BulkPace) -> None:
         self._tables = tables
+        self._pace = pace
         self._bulk_after = 0.0
         self._bulk = asyncio.Semaphore(limits.BULK_TRANSACTIONS_AT_ONCE)
 
@@ -42,7 +43,7 @@ class PacedTables(TableStore):
     async def transact(
         self, table: str, partition: str, operations: Sequence[Operation]
     ) -> tuple[str, ...]:
-        if len(operations) < limits.BULK_OPERATIONS_MIN:
+        if len(operations) < limits.BULK_OPERATIONS_MIN or not self._pace.gives_way:
             return await self._tables.transact(table, partition, operations)
         async with self._bulk:
             await asyncio.sleep(self._bulk_after - time.monotonic())

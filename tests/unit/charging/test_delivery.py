@@ -280,6 +280,24 @@ async def test_a_batch_ends_by_its_deadline_whatever_it_has_to_report(
     assert not deployment.queue.scheduled
 
 
+@pytest.mark.parametrize("is_call_requested", [False, True])
+async def test_many_legs_are_charged_at_full_speed_unless_a_call_was_requested(
+    is_call_requested: bool,
+) -> None:
+    deployment = Deployment()
+    process = deployment.process()
+    await process.set_up()
+    if is_call_requested:
+        process.container.backlog.call_requested()
+    legs = [leg_json(f"{number}") for number in range(limits.GROUP_COMMIT_LEGS_MAX + 1)]
+    await process.receive(*legs[1:])
+    await process.drain()
+    assert process.container.pace.gives_way  # few legs: it was not evaluated
+    await process.receive(*legs)
+    await process.drain()
+    assert process.container.pace.gives_way == is_call_requested
+
+
 # What fails for now
 
 

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from shared.adapters.bus.backlog import TableBacklog
 from shared.adapters.dial_out import rows as hold_rows
 from shared.domain.common import limits
 from shared.domain.common.errors import LedgerCorrupt, OutcomeUnknown, StoreUnavailable
@@ -320,6 +321,23 @@ def test_a_backlog_that_nobody_repeats_is_forgotten() -> None:
         await books.backlog.seen(400)
         books.clock.advance(limits.BACKLOG_KEPT_SECONDS)
         assert await books.backlog.seconds() == 0
+
+    play(scenario)
+
+
+def test_a_process_that_debits_reads_whether_a_call_was_requested_in_the_last_minute() -> None:
+    async def scenario(books: HoldBooks) -> None:
+        debiting = TableBacklog(books.tables, books.clock)
+        assert not await debiting.are_calls_requested()
+        for _ in range(2):
+            books.backlog.call_requested()
+            for _ in range(20):
+                await asyncio.sleep(0)
+            assert await debiting.are_calls_requested()
+            books.clock.advance(limits.CALLS_REQUESTED_SECONDS)
+            assert await debiting.are_calls_requested()
+            books.clock.advance(1)
+            assert not await debiting.are_calls_requested()
 
     play(scenario)
 

@@ -22,7 +22,7 @@ from shared.domain.common.errors import RateLimited
 from shared.pacing import CallerBudgets, RequestQuota, Work, WorkScheduler
 from shared.ports.tables import Insert
 from tests.support.memory_tables import MemoryTables
-from tests.support.product import SETTINGS, Answer, Product
+from tests.support.product import SETTINGS, Answer, ManualClock, Product
 
 SECRET = base64.b64encode(b"k" * 32).decode()
 
@@ -57,7 +57,7 @@ def app(monotonic: Monotonic) -> Iterator[Product]:
     """A process whose reads are counted and whose callers have small budgets."""
     made = Product(CountedReads())
     container = made.container
-    container.tables = PacedTables(made.tables)
+    container.tables = PacedTables(made.tables, pacing.BulkPace(ManualClock()))
     container.budgets = CallerBudgets(monotonic)
     container.settings = replace(
         SETTINGS, caller_allowance=RequestQuota(1, 100), bridge_allowance=RequestQuota(1, 100)
@@ -279,7 +279,9 @@ async def test_a_report_ends_at_its_deadline(monkeypatch: pytest.MonkeyPatch) ->
         with pytest.raises(RateLimited):
             await pacing.yield_to_others()
         with pytest.raises(RateLimited):
-            await PacedTables(MemoryTables()).query("ledger", "contoso")
+            await PacedTables(MemoryTables(), pacing.BulkPace(ManualClock())).query(
+                "ledger", "contoso"
+            )
 
 
 @pytest.mark.parametrize(
@@ -305,16 +307,22 @@ async def test_after_a_bulk_transaction_the_next_leaves_the_store_free(
 
     monkeypatch.setattr(paced_tables.time, "monotonic", monotonic)
     monkeypatch.setattr(paced_tables.asyncio, "sleep", sleep)
-    tables = PacedTables(SlowTables())
+    pace = pacing.BulkPace(ManualClock())
+    tables = PacedTables(SlowTables(), pace)
     rows = [Insert(f"{number}", {}) for number in range(limits.BULK_OPERATIONS_MIN)]
     await tables.transact("ledger", "a", rows)
     await tables.transact("ledger", "b", rows[:1])  # a single write does not wait
     await tables.transact("ledger", "c", rows)
     assert began == pytest.approx([0.0, took_seconds, took_seconds + pause_seconds])
+    pace.run_at_full_speed()
+    ended = monotonic()
+    await tables.transact("ledger", "d", rows)
+    await tables.transact("ledger", "e", rows)
+    assert began[3:] == pytest.approx([ended, ended + took_seconds])
 
 
 async def test_a_task_that_serves_several_requests_is_nobodys_work() -> None:
-    tables, budgets = PacedTables(MemoryTables()), CallerBudgets()
+    tables, budgets = PacedTables(MemoryTables(), pacing.BulkPace(ManualClock())), CallerBudgets()
     work = Work(budgets, "a", WorkScheduler(), deadline=0.0)
     with pacing.working(work):
         task = asyncio.create_task(tables.get("ledger", "a", "b"), context=pacing.NO_REQUEST())

@@ -172,11 +172,14 @@ async def test_what_waits_together_is_committed_together() -> None:
     await app.sound()
 
 
-async def test_a_full_group_with_an_event_is_still_a_transaction() -> None:
+@pytest.mark.parametrize("legs", [limits.GROUP_COMMIT_LEGS_MAX, limits.FULL_SPEED_LEGS_MAX])
+async def test_a_full_group_with_an_event_is_still_a_transaction(legs: int) -> None:
     app = await LedgerProcess().open(AlertRule("low", below_micros=50), micros=60)
-    await _all(app, limits.GROUP_COMMIT_LEGS_MAX)
+    if legs > limits.GROUP_COMMIT_LEGS_MAX:
+        app.pace.run_at_full_speed()
+    await _all(app, legs)
     (operations,) = app.tables.transactions
-    assert len(operations) == 3 + limits.GROUP_COMMIT_LEGS_MAX <= limits.TRANSACTION_OPERATIONS_MAX
+    assert len(operations) == 3 + legs <= limits.TRANSACTION_OPERATIONS_MAX
     await app.sound()
 
 

@@ -139,7 +139,7 @@ async def test_an_error_of_one_item_is_raised_for_it_alone() -> None:
         assert items == [1, 2]
         return [1, ValueError("two")]
 
-    both = Coalescer[int, int](run, items_max=10)
+    both = Coalescer[int, int](run, items_max=lambda: 10)
     found = await asyncio.gather(both.submit("p", 1), both.submit("p", 2), return_exceptions=True)
     assert found[0] == 1
     assert isinstance(found[1], ValueError)
@@ -154,7 +154,7 @@ async def test_an_error_of_the_request_is_raised_for_all_and_the_next_one_goes_o
             raise StoreUnavailable("away")
         return items
 
-    both = Coalescer[int, int](run, items_max=2)  # type: ignore[arg-type]
+    both = Coalescer[int, int](run, items_max=lambda: 2)  # type: ignore[arg-type]
     calls = (both.submit("p", number) for number in range(5))
     found = await asyncio.gather(*calls, return_exceptions=True)
     assert [isinstance(each, StoreUnavailable) for each in found] == [True, True, *[False] * 3]
