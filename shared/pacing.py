@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import Context, ContextVar, copy_context
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from shared.domain.common import limits
 from shared.domain.common.errors import RateLimited
@@ -209,7 +209,7 @@ class BulkPace:
     free store; full speed for a moment after it was certain that no bridge requests calls."""
 
     clock: Clock
-    full_until: datetime = datetime.min.replace(tzinfo=UTC)
+    full_until: datetime | None = None
 
     def run_at_full_speed(self) -> None:
         """No bridge requests calls at present."""
@@ -218,7 +218,7 @@ class BulkPace:
     @property
     def gives_way(self) -> bool:
         """True if bridges may request calls."""
-        return self.clock.now() >= self.full_until
+        return self.full_until is None or self.clock.now() >= self.full_until
 
     @property
     def legs_max(self) -> int:

@@ -31,8 +31,7 @@ TABLES = {
     "deliveries": "Deliveries to webhooks and by mail.",
     "due": "Marks of a timer: the account and the time of its next work.",
     "deliverydue": "Marks of the timer of deliveries.",
-    "backlog": "The age of the queue, the last requested call, the last runs of timers, and counts of "
-    "posts.",
+    "backlog": "The age of the queue, the last requested call, runs of timers, counts of posts.",
 }
 NUMBER = re.compile(r"(?<=[a-z])\d+$")
 """The number of a part of long content, in the name of a property."""
