@@ -40,7 +40,11 @@ class Partition[State, Command, Result](Protocol):
     """A kind of partition for the committer."""
 
     table: str
-    commands_max: int
+
+    @property
+    def commands_max(self) -> int:
+        """The commands of one transaction."""
+        ...
 
     async def load(self, partition: str) -> LoadedPartition[State]:
         """The stored state."""
