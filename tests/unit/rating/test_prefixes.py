@@ -175,6 +175,17 @@ def test_matches_are_all_prefixes_of_a_number_longest_first() -> None:
     assert list(version.index.matches(OUT, "777")) == []
 
 
+def test_a_parent_is_a_shorter_prefix_and_never_another_origin() -> None:
+    version = card(*map(row, DECK))
+    texts = [rate.destination for rate in version.rates()]
+    parents = {text: version.index.parent(at) for at, text in enumerate(texts)}
+
+    assert {text: texts[at] for text, at in parents.items() if at >= 0} == {
+        "out 1242": "out 1", "out 447": "out 44", "out 4477": "out 447", "out 490": "out 49",
+        "out 4900": "out 490", "in 18005550100 CA": "in 1800555 US", "in 4420": "in 4 FR",
+    }  # fmt: skip
+
+
 def test_fifty_thousand_prefixes_hold_in_two_megabytes() -> None:
     """Packed rows, not objects: a cache can hold many decks."""
     slots = [(Slot(0, price, 60, 60),) for price in range(1000)]
