@@ -183,12 +183,14 @@ def _problem(response: "httpx.Response", base_url: str) -> Failure:
             return NoAnswer(what, advice("unavailable", 503), request_id=request_id)
         return Problem(what, advice("", status), request_id=request_id, status=status)
     code = str(document.get("code", ""))
-    places = tuple(
-        f"{_place(str(each.get('pointer') or '/'))}: {each.get('detail')}"
-        for each in document.get("errors") or []
-        if isinstance(each, dict)
-    )
     detail = str(document.get("detail") or document.get("title") or "The request failed.")
+    places = tuple(
+        f"{_place(str(each['pointer']))}: {each.get('detail')}"
+        if each.get("pointer")
+        else str(each.get("detail"))
+        for each in document.get("errors") or []
+        if isinstance(each, dict) and (each.get("pointer") or str(each.get("detail")) not in detail)
+    )
     one = places[0] if len(places) == 1 else ""
     what = f"{detail} {one}".strip() + f" ({status} {code})"
     to_do = advice(code, status)

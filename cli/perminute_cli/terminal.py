@@ -246,7 +246,8 @@ def _drawn(
     *,
     has_total: bool,
 ) -> str:
-    lines = [_line(columns, [[each.title] for each in columns], widths, bold=True)]
+    titles = [fold(each.title, widths[each.title]) for each in columns]
+    lines = [_line(columns, titles, widths, bold=True)]
     rule = styled((" " * _GAP).join("─" * widths[each.title] for each in columns), "dim")
     lines.append(rule)
     for number in range(count):

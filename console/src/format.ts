@@ -55,11 +55,36 @@ export function minutes(seconds: number | null | undefined): string {
   return t("{n} min", { n: integer(Math.round(seconds / 60)) });
 }
 
+/** The zone, or UTC where the browser does not know it. */
+function known(zone: string): string {
+  try {
+    new Intl.DateTimeFormat("en", { timeZone: zone });
+    return zone;
+  } catch {
+    return "UTC";
+  }
+}
+
+/** The RFC 3339 time at which a date, `YYYY-MM-DD`, begins in a zone. */
+export function midnight(date: string, zone: string): string {
+  const parts = new Intl.DateTimeFormat("en-US", { timeZone: known(zone), hourCycle: "h23", year: "numeric", month: "numeric", day: "numeric", hour: "numeric", minute: "numeric", second: "numeric" });
+  const offset = (at: number): number => {
+    const { year = 0, month: number = 1, day: of = 1, hour = 0, minute = 0, second = 0 } = Object.fromEntries(parts.formatToParts(at).map((each) => [each.type, Number(each.value)]));
+    return Date.UTC(year, number - 1, of, hour, minute, second) - at;
+  };
+  const utc = Date.parse(`${date}T00:00:00Z`);
+  const first = utc - offset(utc);
+  const second = utc - offset(first);
+  // Where clocks skip midnight, the day begins at the change.
+  const start = second + offset(second) < utc ? first : second;
+  return new Date(start).toISOString().replace(".000Z", "Z");
+}
+
 /** A time in a zone, with the zone's short name. */
 export function time(text: string | null | undefined, zone: string): string {
   if (!text) return "–";
   return new Date(text).toLocaleString(language() === "fr" ? "fr-FR" : "en-GB", {
-    timeZone: zone,
+    timeZone: known(zone),
     year: "numeric",
     month: "short",
     day: "numeric",
@@ -73,7 +98,7 @@ export function time(text: string | null | undefined, zone: string): string {
 export function day(text: string | null | undefined, zone: string): string {
   if (!text) return "–";
   return new Date(text).toLocaleDateString(language() === "fr" ? "fr-FR" : "en-GB", {
-    timeZone: zone,
+    timeZone: known(zone),
     year: "numeric",
     month: "short",
     day: "numeric",
@@ -82,7 +107,7 @@ export function day(text: string | null | undefined, zone: string): string {
 
 /** The present month in a zone, `YYYY-MM`, moved by some months. */
 export function month(zone: string, moved = 0): string {
-  const parts = new Intl.DateTimeFormat("en-CA", { timeZone: zone, year: "numeric", month: "2-digit" });
+  const parts = new Intl.DateTimeFormat("en-CA", { timeZone: known(zone), year: "numeric", month: "2-digit" });
   const [year = 2000, number = 1] = parts.format(new Date()).split("-").map(Number);
   return shift(`${year}-${String(number).padStart(2, "0")}`, moved);
 }

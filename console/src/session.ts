@@ -1,4 +1,5 @@
 /** Who is signed in. An API key is kept in memory, in sessionStorage only on request. */
+import { forgetInTab, keepInTab, keptInTab } from "./remembered";
 
 export type Role = "reader" | "finance" | "operator" | "payments" | "admin";
 export type Caller = { name: string; roles: string[]; accounts: string[] };
@@ -28,15 +29,14 @@ export function takeKeyFromAddress(): boolean {
 }
 
 export function restoreKey(): boolean {
-  key = sessionStorage.getItem(STORED);
+  key = keptInTab(STORED);
   return key !== null;
 }
 
 export function useKey(value: string, keep: boolean): void {
   token = null;
   key = value;
-  if (keep) sessionStorage.setItem(STORED, value);
-  else sessionStorage.removeItem(STORED);
+  keepInTab(STORED, keep ? value : null);
 }
 
 export function useToken(source: () => Promise<string>): void {
@@ -51,7 +51,7 @@ export function whenSignedOut(listener: (isExpired: boolean) => void): void {
 /** Forget the key or token. `isExpired`: the API no longer accepts it. */
 export function signedOut(isExpired = false): void {
   key = token = null;
-  for (const name of Object.keys(sessionStorage)) if (name === STORED || name.startsWith("msal.")) sessionStorage.removeItem(name);
+  forgetInTab((name) => name === STORED || name.startsWith("msal."));
   onSignOut(isExpired);
 }
 

@@ -57,7 +57,10 @@ export function useAction(): {
 } {
   const [isBusy, setBusy] = useState(false);
   const [error, setError] = useState<ApiError | undefined>();
+  const isRunning = useRef(false);
   const run = async (work: () => Promise<void>): Promise<void> => {
+    if (isRunning.current) return; // a second click before the button is disabled
+    isRunning.current = true;
     setBusy(true);
     setError(undefined);
     try {
@@ -65,6 +68,7 @@ export function useAction(): {
     } catch (problem) {
       setError(asApiError(problem));
     } finally {
+      isRunning.current = false;
       setBusy(false);
     }
   };

@@ -186,6 +186,11 @@ test("a parked leg is corrected in place and charged", async () => {
   await page.click(`button:has-text("Rate missing")`);
   await settled(page);
   await page.click("text=Correct… >> nth=0");
+  const seconds = await page.inputValue("dialog input[name=talk_seconds]");
+  await page.fill("dialog input[name=talk_seconds]", "an hour");
+  await page.click("dialog button[type=submit]");
+  await page.waitForSelector("dialog [role=alert] code:has-text('talk_seconds')");
+  await page.fill("dialog input[name=talk_seconds]", seconds);
   await page.fill("dialog input[name=to]", "+442079460123");
   assert.deepEqual(await findings(page), []);
   await page.click("dialog button[type=submit]");
@@ -196,7 +201,7 @@ test("a parked leg is corrected in place and charged", async () => {
   await heading(page, "Leg");
   await becomes(() => value(page, ".figures data"), amount);
   await becomes(missing, open - 1);
-  assert.deepEqual(wrong, []);
+  assert.deepEqual(wrong.filter((each) => !each.includes("422")), []);
   await context.close();
 });
 

@@ -74,7 +74,7 @@ export async function visit(page, place) {
 export function address(place, key) {
   const [page, query = ""] = place.split("?");
   const fields = new URLSearchParams(query);
-  fields.set("account", account);
+  if (!fields.has("account")) fields.set("account", account);
   return `${base}/console/${page}?${fields}${key ? `#key=${key}` : ""}`;
 }
 

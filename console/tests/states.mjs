@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { account, address, api, base, becomes, closed, findings, heading, send, settled, signedIn, stack, tab, visit } from "./harness.mjs";
+import { account, address, api, base, becomes, closed, count, findings, heading, send, settled, signedIn, stack, tab, visit } from "./harness.mjs";
 
 const leg = (await api(`/accounts/${account}/legs?limit=50&status=charged`)).items.find((each) => each.corrections.length === 0).leg;
 const LEG = `leg?leg=${encodeURIComponent(leg)}`;
@@ -220,6 +220,7 @@ const VIEWS = [
   ["usage", [type("From", "2026-01-02"), type("Before", "2030-01-02"), click("Apply")]],
   ["legs", [choose("Kind", "dial_out"), choose("Order", "amount"), type("Region", "GB"), type("At least", "0.01"), click("Search")]],
   ["legs", [choose("Status", "parked"), choose("Counted by", "answered"), click("Search")]],
+  ["legs", [type("From", "2026-01-02"), type("Before", "2030-01-02"), click("Search")]],
   ["legs", [click("Next page")]],
   ["credits", [choose("Kind", "debit"), click("Next page")]],
   ["statement", [click("Earlier month")]],
@@ -252,6 +253,7 @@ test("a link reproduces every view, and so do the buttons back and forward", asy
       await settled(page);
     }
     const [shown, url] = [await view(page), page.url()];
+    assert.equal(await count(page, "main [role=alert]"), 0, url);
     await other.page.goto(`${url}#key=${stack.admin_key}`);
     await settled(other.page);
     await becomes(() => view(other.page), shown, url);
@@ -263,6 +265,102 @@ test("a link reproduces every view, and so do the buttons back and forward", asy
   assert.deepEqual([...wrong, ...other.wrong], []);
   await context.close();
   await other.context.close();
+});
+
+test("every choice of a list is one that the API takes", async () => {
+  const { page, context, wrong } = await signedIn();
+  const LISTS = { legs: `/accounts/${account}/legs`, usage: `/accounts/${account}/usage`, credits: `/accounts/${account}/entries`, parked: "/parked-legs", status: "/audit-log" };
+  const NAMES = { "Group by": "group_by", "Then by": "group_by", Order: "order", "Counted by": "time", Kind: "kind", Status: "status" };
+  for (const [place, path] of Object.entries(LISTS)) {
+    await visit(page, place);
+    const fields = await page.$$eval("main .field:has(select)", (found) => found.map((each) => [each.querySelector("label").textContent, [...each.querySelectorAll("option")].map((option) => option.value)]));
+    for (const [label, values] of fields) for (const each of NAMES[label] ? values.filter(Boolean) : []) await api(`${path}?limit=1&${NAMES[label]}=${each}`);
+  }
+  assert.deepEqual(wrong, []);
+  await context.close();
+});
+
+/** Accounts without a leg, in zones and currencies of every kind: the browser does not know each zone. */
+const EMPTY = [
+  ["auckland", { currency: "JPY", time_zone: "Pacific/Auckland", name: `<img src=x onerror=alert(1)>💥${"עברית".repeat(20)}` }],
+  ["factory", { currency: "KWD", time_zone: "Factory" }],
+];
+
+test("an account without a leg has every page, with the days of its own zone", async () => {
+  const { page, context, wrong } = await signedIn();
+  for (const [id, settings] of EMPTY) {
+    assert.equal((await send("PUT", `/api/v1/accounts/${id}`, settings)).status, 201);
+    for (const place of PAGES.filter((each) => each !== LEG && each !== BRIDGE)) {
+      await visit(page, `${place}${place.includes("?") ? "&" : "?"}account=${id}`);
+      assert.equal(await count(page, "main [role=alert]"), 0, `${id}, ${place}`);
+      assert.equal(await count(page, "main img"), 0);
+    }
+    await visit(page, `credits?account=${id}`);
+    await page.click(button("Top up…"));
+    await page.fill("dialog input[name=amount]", "1000.5");
+    await page.fill("dialog input[name=expires]", "2030-01-01");
+    // Two clicks before the page is drawn again are one booking.
+    await page.$eval("dialog button[type=submit]", (each) => (each.click(), each.click()));
+    await closed(page);
+    const { lots } = await api(`/accounts/${id}`);
+    assert.deepEqual(lots.map((each) => [each.amount, each.expires_at]), [["1000.50", id === "auckland" ? "2029-12-31T11:00:00Z" : "2030-01-01T00:00:00Z"]]);
+    await page.waitForSelector("td:has-text('1 Jan 2030')");
+    assert.equal((await api(`/accounts/${id}/entries`)).items.length, 1);
+  }
+  assert.deepEqual(wrong, []);
+  await context.close();
+});
+
+test("a name that no address can hold is refused, and a part that does not exist is the first", async () => {
+  const { page, context, requests } = await signedIn();
+  for (const name of ["..", "."]) {
+    requests.clear();
+    await visit(page, `leg?leg=${name}`);
+    await page.waitForSelector("main [role=alert]:has-text('No such name')");
+    assert.ok(![...requests].some((each) => each.endsWith(`/${account}/`) || each.endsWith("/legs/")));
+  }
+  await visit(page, "directory?kind=nothing");
+  await page.waitForSelector("main h2:text('Organizers')");
+  await context.close();
+});
+
+test("two people change the same settings: the second is refused, sees the present ones, and goes on", async () => {
+  const { page, context } = await signedIn({}, "credits");
+  const refused = () => page.waitForSelector("dialog [role=alert]:has-text('412')");
+  await page.click(`${card("Automatic recharge")} ${button("Change…")}`);
+  const rename = async (name) => assert.equal((await send("PATCH", `/api/v1/accounts/${account}`, { name })).status, 200);
+  const { name } = await api(`/accounts/${account}`);
+  await rename("Renamed");
+  await page.fill("dialog input[name=trigger]", "1.25");
+  await page.fill("dialog input[name=amount]", "50");
+  await page.click("dialog button[type=submit]");
+  await refused();
+  await page.keyboard.press("Escape");
+  await closed(page);
+  await settled(page);
+  await page.click(`${card("Automatic recharge")} ${button("Change…")}`);
+  await page.fill("dialog input[name=trigger]", "1.25");
+  await page.fill("dialog input[name=amount]", "50");
+  await page.click("dialog button[type=submit]");
+  await closed(page);
+  assert.equal((await api(`/accounts/${account}`)).auto_recharge.trigger, "1.25");
+  assert.equal((await send("PATCH", `/api/v1/accounts/${account}`, { name, auto_recharge: null })).status, 200);
+  await visit(page, "directory");
+  const first = page.locator("tbody button.link").first();
+  const organizer = await first.textContent();
+  await first.click();
+  await send("PATCH", `/api/v1/accounts/${account}/organizers/${encodeURIComponent(organizer)}`, { cost_center: "theirs" });
+  await page.click("dialog button[type=submit]");
+  await refused();
+  await page.keyboard.press("Escape");
+  await closed(page);
+  await page.waitForSelector("tbody tr:has-text('theirs')");
+  await settled(page);
+  await first.click();
+  assert.equal(await page.inputValue("dialog input[name=cost_center]"), "theirs");
+  await page.click("dialog button[type=submit]");
+  await closed(page);
+  await context.close();
 });
 
 // Failures
@@ -420,7 +518,9 @@ test("a one-time sign-in in a tab that is open is taken, and removed from the ad
 
 test("a browser that stores nothing shows the console", async () => {
   const { page, context } = await tab();
-  await page.addInitScript(() => Object.defineProperty(window, "localStorage", { get: () => { throw new DOMException("denied", "SecurityError"); } }));
+  await page.addInitScript(() => {
+    for (const name of ["localStorage", "sessionStorage"]) Object.defineProperty(window, name, { get: () => { throw new DOMException("denied", "SecurityError"); } });
+  });
   await page.goto(address("usage", stack.admin_key));
   await settled(page);
   await page.click("text=Dark or light");

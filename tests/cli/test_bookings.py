@@ -154,6 +154,9 @@ def test_a_stated_key_books_once(app: Product) -> None:
     other = perminute("top-up", "8", *command[2:])
     assert other.code == 1
     assert "idempotency_key_reused" in other.err
+    for key in ("", "é", "a b", "a\nb"):
+        odd = perminute("top-up", "8", *command[2:-1], key)
+        assert (odd.code, len(odd.err.splitlines())) == (2, 2), key
 
 
 def test_without_a_terminal_nothing_is_changed_unless_yes(app: Product) -> None:

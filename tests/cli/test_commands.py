@@ -202,6 +202,16 @@ def test_each_reason_of_a_parked_leg_leads_to_a_command_that_exists(reason: Park
         assert (leg, set(options[::2]) - known) == ("studio~1", set())
 
 
+def test_a_place_without_a_pointer_is_not_repeated(server: Recorded, perminute: Terminal) -> None:
+    errors = [{"pointer": "", "detail": "month must be a month"}]
+    detail = "The query parameter month must be a month. Correct the query."
+    server.stated["list_legs"] = lambda _: problem(422, "query_invalid", detail, errors=errors)
+
+    ran = perminute("legs", "--account", "contoso", "--month", "2026-13")
+
+    assert ran.err.splitlines()[0] == f"Error: {detail} (422 query_invalid)"
+
+
 def test_several_places_of_a_problem_are_a_line_each_and_at_most_ten(
     server: Recorded, perminute: Terminal, tmp_path: Path
 ) -> None:

@@ -53,6 +53,12 @@ def test_colors_keep_the_columns_of_a_table(monkeypatch: pytest.MonkeyPatch) -> 
     assert "\x1b[32mpass" in text
     title, _, *lines = re.sub("\x1b\\[[0-9]+m", "", text).splitlines()
     assert {line.index("Enough.") for line in lines} == {title.index("Detail")}
+    monkeypatch.setenv("COLUMNS", "20")
+    narrow = (terminal.text_column("Default account", "a", 1), terminal.money_column("B", "b"))
+    text, _ = terminal.table([{"a": "x" * 30, "b": "1.00"}], narrow)
+    lines = re.sub("\x1b\\[[0-9]+m", "", text).splitlines()
+    assert max(map(cell_len, lines)) <= 20
+    assert [line.split()[-1] for line in lines if line[19:].strip()] == ["B", "────", "1.00"]
 
 
 def test_letters_from_right_to_left_are_isolated_on_a_terminal(

@@ -1,5 +1,6 @@
 """`perminute top-up` and `perminute adjust`: credits, each booked once."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,7 @@ from perminute_cli.terminal import day_start, local_time, safe
 _KEY = click.option(
     "--idempotency-key", metavar="K", help="The key under which it is booked once; made if absent."
 )
+_KEY_TEXT = re.compile(r"[!-~]+", re.ASCII)
 _SIGNED = {"ignore_unknown_options": True}
 
 
@@ -91,6 +93,12 @@ def _book(
     call: Callable[..., Call[Any]],
 ) -> None:
     """Show, confirm and book an amount under a key that a repeated command uses again."""
+    if stated_key is not None and not _KEY_TEXT.fullmatch(stated_key):
+        raise Failure(
+            "The idempotency key is not one of printable ASCII characters without spaces.",
+            "Leave --idempotency-key out, or give a key such as po-1234.",
+            USAGE,
+        )
     account = app.account
     before: Any = app.fetch(api.get_account(account))
     currency = before["currency"]

@@ -1,6 +1,7 @@
 import createClient from "openapi-fetch";
 import type { paths } from "./schema";
 import { t } from "../i18n";
+import { keepInTab, keptInTab } from "../remembered";
 import { authorization, signedOut } from "../session";
 
 /** A failed request: the problem document of the API, or a failure of the network. */
@@ -54,7 +55,7 @@ async function failure(response: Response): Promise<ApiError> {
     problem.detail ?? `HTTP ${response.status}`,
     problem.code ?? "",
     problem.request_id ?? requestId,
-    Array.isArray(problem.errors) ? problem.errors : [],
+    Array.isArray(problem.errors) ? problem.errors.filter((each) => each && typeof each === "object") : [],
   );
 }
 
@@ -143,21 +144,25 @@ export async function download(path: string, query: Query): Promise<void> {
  * lost, else the one that is given. Throws ApiError. */
 export async function book<T>(path: string, body: object, key: string): Promise<T> {
   const name = `perminute.booking ${path} ${JSON.stringify(body)}`;
-  const used = sessionStorage.getItem(name) ?? key;
-  sessionStorage.setItem(name, used);
+  const used = keptInTab(name) ?? key;
+  keepInTab(name, used);
   try {
     const answer = await json<T>("POST", path, { headers: { "Idempotency-Key": used }, body });
-    sessionStorage.removeItem(name);
+    keepInTab(name, null);
     return answer;
   } catch (error) {
     const isDecided = error instanceof ApiError && error.status >= 400 && error.status < 500 && error.status !== 429;
-    if (isDecided) sessionStorage.removeItem(name);
+    if (isDecided) keepInTab(name, null);
     throw error;
   }
 }
 
-/** Path segment. */
-export const seg = encodeURIComponent;
+/** Path segment. Throws ApiError for a name that no address can hold: a browser takes `..` for the
+ * path above, and the request would be another one. */
+export function seg(name: string): string {
+  if (/^\.{0,2}$/.test(name)) throw new ApiError(400, t("No such name"), t("An address can't contain this name: {name}", { name: name || "–" }), "name_unusable", "");
+  return encodeURIComponent(name);
+}
 
 export function newKey(): string {
   return crypto.randomUUID();

@@ -1,7 +1,7 @@
 import type { JSX } from "preact";
 import { useMemo, useState } from "preact/hooks";
 import { api, book, data, download, json, newKey, seg, send } from "../api/client";
-import { day, month, monthName, shift, sign, time, words } from "../format";
+import { day, midnight, month, monthName, shift, sign, time, words } from "../format";
 import { t } from "../i18n";
 import { change, href, usePlace } from "../router";
 import { Badge, Buttons, Card, Command, Dialog, fields, Input, Load, Money, notify, Page, Pager, Problem, Select, Stat, Table, Text, useAccount, useAction, useLoad } from "../ui";
@@ -116,7 +116,7 @@ export default function Credits(): JSX.Element {
                   </Load>
                 </Card>
               </div>
-              {dialog === "recharge" && <RechargeDialog rule={rule} onDone={done} onClose={close} />}
+              {dialog === "recharge" && <RechargeDialog rule={rule} etag={found.etag} onDone={done} onClose={() => { close(); detail.reload(); }} />}
             </>
           );
         }}
@@ -175,7 +175,7 @@ function Entries({ version }: { version: number }): JSX.Element {
         <Select
           label={t("Kind")}
           value={query.kind ?? ""}
-          options={[["", t("Any")], ...["top_up", "adjustment", "debit", "reversal", "rerating", "expiry"].map((each) => [each, words(each)] as const)]}
+          options={[["", t("Any")], ...["top_up", "grant", "adjustment", "debit", "reversal", "expiry"].map((each) => [each, words(each)] as const)]}
           onChange={(event) => change({ kind: event.currentTarget.value, cursor: "" })}
         />
       </div>
@@ -209,14 +209,14 @@ type DialogProps = { onDone: (text: string) => void; onClose: () => void };
 const AMOUNT = "[0-9]+([.][0-9]{1,6})?";
 
 function TopUp({ onDone, onClose }: DialogProps): JSX.Element {
-  const { id, currency } = useAccount();
+  const { id, currency, time_zone: zone } = useAccount();
   const action = useAction();
   // One key for all tries of this dialog, and of an equal one: a lost answer does not top up twice.
   const key = useMemo(newKey, []);
   const submit = (event: Event): void => {
     const { amount, kind, reference, expires } = fields(event);
     void action.run(async () => {
-      const body = { amount, kind, ...(reference ? { reference } : {}), ...(expires ? { expires_at: `${expires}T00:00:00Z` } : {}) };
+      const body = { amount, kind, ...(reference ? { reference } : {}), ...(expires ? { expires_at: midnight(expires, zone) } : {}) };
       const answer = await book<{ balance: string }>(`/api/v1/accounts/${seg(id)}/top-ups`, body, key);
       onDone(t("Topped up: the balance is {balance} {currency}.", { balance: answer.balance, currency }));
     });
@@ -267,12 +267,12 @@ function Adjust({ onDone, onClose }: DialogProps): JSX.Element {
   );
 }
 
-function RechargeDialog({ rule, onDone, onClose }: DialogProps & { rule: AutoRecharge | null | undefined }): JSX.Element {
+function RechargeDialog({ rule, etag, onDone, onClose }: DialogProps & { rule: AutoRecharge | null | undefined; etag: string }): JSX.Element {
   const { id, currency } = useAccount();
   const action = useAction();
   const save = (value: object | null, text: string): void =>
     void action.run(async () => {
-      await send("PATCH", `/api/v1/accounts/${seg(id)}`, { body: { auto_recharge: value } });
+      await send("PATCH", `/api/v1/accounts/${seg(id)}`, { body: { auto_recharge: value }, headers: { "If-Match": etag } });
       onDone(text);
     });
   const submit = (event: Event): void => {

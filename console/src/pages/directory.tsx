@@ -20,13 +20,13 @@ const PUT: Role[] = ["operator"];
 export default function Directory(): JSX.Element {
   const { id } = useAccount();
   const { query } = usePlace();
-  const kind = (query.kind ?? "organizers") as Kind;
   const kinds: [Kind, string][] = [
     ["organizers", t("Organizers")],
     ["conferences", t("Conferences")],
     ["service-numbers", t("Numbers")],
     ["bridges", t("Bridges")],
   ];
+  const kind = kinds.find(([name]) => name === query.kind)?.[0] ?? "organizers";
   return (
     <Page title={t("Directory")} about={t("Organizers, their conferences, the numbers of the service, and the bridges.")}>
       <nav class="tabs" aria-label={t("Parts of the page")}>
@@ -69,6 +69,10 @@ function List<T>(props: {
     notify(text);
     state.reload();
   };
+  const close = (): void => {
+    choose(undefined);
+    state.reload(); // somebody else may have changed the item
+  };
   return (
     <Card
       title={props.title}
@@ -99,7 +103,7 @@ function List<T>(props: {
           </>
         )}
       </Load>
-      {chosen && props.dialog(chosen.item, done, () => choose(undefined))}
+      {chosen && props.dialog(chosen.item, done, close)}
       {isLoading && <LoadCsv path={props.path} onDone={done} onClose={() => setLoading(false)} />}
     </Card>
   );
@@ -466,9 +470,12 @@ function BridgeCard({ name }: { name: string }): JSX.Element {
   const [isEditing, setEditing] = useState(false);
   const toggle = (bridge: Bridge): void =>
     void action.run(async () => {
-      await json("PATCH", path, { body: { disabled: !bridge.disabled }, headers: { "If-Match": bridge.etag } });
-      notify(t("Saved."));
-      state.reload();
+      try {
+        await json("PATCH", path, { body: { disabled: !bridge.disabled }, headers: { "If-Match": bridge.etag } });
+        notify(t("Saved."));
+      } finally {
+        state.reload();
+      }
     });
   return (
     <Load state={state}>
@@ -477,7 +484,7 @@ function BridgeCard({ name }: { name: string }): JSX.Element {
         return (
           <div class="grid">
             <Card title={t("Health of {bridge}", { bridge: name })} actions={<><Command roles={[]} label={t("Change…")} onClick={() => setEditing(true)} /><Command roles={[]} label={bridge.disabled ? t("Enable") : t("Disable")} disabled={action.isBusy} onClick={() => toggle(bridge)} /></>}>
-              {isEditing && <BridgeDialog item={bridge} onDone={(text) => { setEditing(false); notify(text); state.reload(); }} onClose={() => setEditing(false)} />}
+              {isEditing && <BridgeDialog item={bridge} onDone={(text) => { setEditing(false); notify(text); state.reload(); }} onClose={() => { setEditing(false); state.reload(); }} />}
               {action.error && <Problem error={action.error} />}
               {seen ? (
                 <dl class="facts">
@@ -517,13 +524,19 @@ function BridgeCard({ name }: { name: string }): JSX.Element {
   );
 }
 
+/** The content type that a vendor would send with a record: JSON, a form, or CSV. */
+function mediaType(record: string): string {
+  if (/^[{[]/.test(record)) return "application/json";
+  return /^[^\s,]+=/.test(record) ? "application/x-www-form-urlencoded" : "text/csv";
+}
+
 function TryBridge({ path, bridge }: { path: string; bridge: Bridge }): JSX.Element {
   const action = useAction();
   const [outcome, setOutcome] = useState<{ outcome: string; steps: { step: string; detail: string }[] } | undefined>();
   const submit = (event: Event): void => {
     const { record } = fields(event);
     void action.run(async () => {
-      setOutcome(await json("POST", `${path}/try`, { body: record ?? "", headers: { "content-type": "application/json" } }));
+      setOutcome(await json("POST", `${path}/try`, { body: record ?? "", headers: { "content-type": mediaType(record ?? "") } }));
     });
   };
   return (

@@ -67,7 +67,7 @@ export default function LegPage(): JSX.Element {
             <Charge leg={found} />
             <Reported leg={found} />
             <Corrections entries={entries.data?.items ?? []} error={entries.error} first={found.entry} />
-            <Receipt path={path} name={name} />
+            {found.entry !== undefined && <Receipt path={path} name={name} />}
             {dialog === "reverse" && <Reverse path={path} leg={found} onDone={changed} onClose={() => setDialog(undefined)} />}
             {dialog === "rerate" && <Rerate leg={found} onDone={changed} onClose={() => setDialog(undefined)} />}
           </div>

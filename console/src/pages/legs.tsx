@@ -40,7 +40,8 @@ export default function Legs(): JSX.Element {
   );
   const saving = useAction();
   const search = (event: Event): void => {
-    go(href("legs", { account: id, ...fields(event) }));
+    const given = fields(event);
+    go(href("legs", { account: id, ...given, ...(given.from || given.to ? { month: "" } : {}) }));
   };
   const period = query.from || query.to ? `${query.from ?? "…"} – ${query.to ?? "…"}` : monthName(String((filters as { month?: string }).month));
   return (
@@ -64,7 +65,7 @@ export default function Legs(): JSX.Element {
           <Input label={t("Before")} name="to" type="date" defaultValue={query.to?.slice(0, 10)} />
           <Select label={t("Counted by")} name="time" value={query.time ?? ""} options={[["", t("Time of the entry")], ["answered", t("Time of the call")]]} />
           <Select label={t("Kind")} name="kind" value={query.kind ?? ""} options={[any, ["dial_out", words("dial_out")], ["dial_in", words("dial_in")], ["voip", "VoIP"]]} />
-          <Select label={t("Status")} name="status" value={query.status ?? ""} options={[any, ...["charged", "zero", "pool", "reversed", "parked"].map((each) => [each, words(each)] as const)]} />
+          <Select label={t("Status")} name="status" value={query.status ?? ""} options={[any, ...["charged", "zero", "pool", "parked"].map((each) => [each, words(each)] as const)]} />
           <Input label={t("Organizer")} name="organizer" defaultValue={query.organizer} />
           <Input label={t("Number")} name="number" inputMode="tel" placeholder="+44…" defaultValue={query.number} />
           <Input label={t("Conference")} name="conference" defaultValue={query.conference} />

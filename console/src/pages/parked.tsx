@@ -1,5 +1,5 @@
 import type { JSX } from "preact";
-import { useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { json, seg } from "../api/client";
 import { duration, integer, time, words } from "../format";
 import { counted, t } from "../i18n";
@@ -140,7 +140,7 @@ type DialogProps = { onDone: (text: string) => void; onClose: () => void };
 function Correct({ row, onDone, onClose }: DialogProps & { row: Parked }): JSX.Element {
   const { id } = useAccount();
   const action = useAction();
-  const [charged, setCharged] = useState<{ amount: string; currency: string } | undefined>();
+  const [charged, setCharged] = useState<{ amount: string; currency: string; leg: string; account: string } | undefined>();
   const isRecord = !!row.original && typeof row.original === "object" && "leg_id" in row.original;
   const about = ABOUT[row.reason] ?? [];
   const submit = (event: Event): void => {
@@ -149,7 +149,7 @@ function Correct({ row, onDone, onClose }: DialogProps & { row: Parked }): JSX.E
     for (const [name, value] of new FormData(event.currentTarget as HTMLFormElement)) {
       const before = field(row, name) ?? "";
       const text = String(value).trim();
-      if (text !== before) leg[name] = text === "" ? null : name === "talk_seconds" ? Number(text) : text;
+      if (text !== before) leg[name] = text === "" ? null : name === "talk_seconds" && /^\d{1,7}$/.test(text) ? Number(text) : text;
     }
     void action.run(async () => {
       const done = await json<Parked>("POST", `/api/v1/parked-legs/${seg(row.id)}/replay`, { body: Object.keys(leg).length ? { leg } : {} });
@@ -159,7 +159,8 @@ function Correct({ row, onDone, onClose }: DialogProps & { row: Parked }): JSX.E
       }
       const account = done.account ?? (typeof leg.account === "string" ? leg.account : id);
       try {
-        setCharged(await json("GET", `/api/v1/accounts/${seg(account)}/legs/${seg(done.leg)}`));
+        const charge = await json<{ amount: string; currency: string }>("GET", `/api/v1/accounts/${seg(account)}/legs/${seg(done.leg)}`);
+        setCharged({ ...charge, leg: done.leg, account });
       } catch {
         onDone(t("Replayed."));
       }
@@ -177,7 +178,7 @@ function Correct({ row, onDone, onClose }: DialogProps & { row: Parked }): JSX.E
           {t("The leg is charged:")} <Money value={charged.amount} currency={charged.currency} />
         </p>
         <div class="buttons">
-          <a class="button" href={href("leg", { account: row.account ?? id, leg: row.leg })}>
+          <a class="button" href={href("leg", { account: charged.account, leg: charged.leg })}>
             {t("Show the leg")}
           </a>
           <button type="button" class="primary" onClick={() => onDone(t("Replayed."))}>
@@ -227,6 +228,8 @@ function Correct({ row, onDone, onClose }: DialogProps & { row: Parked }): JSX.E
 function Many(props: DialogProps & { command: "replay" | "dismiss"; reason: string | undefined; account: string | undefined; count: number }): JSX.Element {
   const action = useAction();
   const [done, setDone] = useState({ replayed: 0, dismissed: 0, open: 0 });
+  const isOpen = useRef(true);
+  useEffect(() => () => void (isOpen.current = false), []);
   const submit = (event: Event): void => {
     event.preventDefault();
     const note = String(new FormData(event.currentTarget as HTMLFormElement).get("note") ?? "");
@@ -241,7 +244,7 @@ function Many(props: DialogProps & { command: "replay" | "dismiss"; reason: stri
         sum.open += page.open;
         setDone({ ...sum });
         cursor = page.next;
-      } while (cursor);
+      } while (cursor && isOpen.current); // a dialog that is closed ends the work
       props.onDone(t("Replayed {replayed}, dismissed {dismissed}, still parked {open}.", sum));
     });
   };

@@ -1,7 +1,7 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { json, seg } from "../api/client";
-import { decimal, duration, integer, month, monthName, regionName, shift, time, words } from "../format";
+import { decimal, duration, integer, midnight, month, monthName, regionName, shift, time, words } from "../format";
 import { counted, t } from "../i18n";
 import { change, href, usePlace } from "../router";
 import { Badge, Buttons, Card, Command, Dialog, Empty, fields, Input, Load, Money, notify, Page, Problem, Select, Stat, Table, Text, useAccount, useAction, useLoad } from "../ui";
@@ -100,7 +100,7 @@ export default function PolicyPage(): JSX.Element {
               <Saving policy={policy} />
               <Denials />
             </div>
-            {isEditing && <Edit path={path} policy={policy} onClose={() => setEditing(false)} onDone={() => { setEditing(false); notify(t("The policy is changed.")); state.reload(); }} />}
+            {isEditing && <Edit path={path} policy={policy} onClose={() => { setEditing(false); state.reload(); }} onDone={() => { setEditing(false); notify(t("The policy is changed.")); state.reload(); }} />}
           </>
         )}
       </Load>
@@ -202,7 +202,7 @@ function Saving({ policy }: { policy: Policy }): JSX.Element {
       ...(risk ? { block_high_risk: true } : {}),
       ...(blocked ? { blocked_regions: [...new Set([...policy.blocked_regions, ...blocked.toUpperCase().split(/[\s,;]+/)])] } : {}),
     };
-    return await json<WhatIf>("POST", `/api/v1/accounts/${seg(id)}/dial-out-policy/what-if`, { body: { policy: wanted, from: `${last}-01T00:00:00Z`, to: `${shift(last, 1)}-01T00:00:00Z` } });
+    return await json<WhatIf>("POST", `/api/v1/accounts/${seg(id)}/dial-out-policy/what-if`, { body: { policy: wanted, from: midnight(`${last}-01`, zone), to: midnight(`${shift(last, 1)}-01`, zone) } });
   };
   const state = useLoad(simulated, [id, simulate, stricter, price, risk, blocked, policy.etag]);
   const submit = (event: Event): void => {

@@ -57,8 +57,8 @@ export default function StatementPage(): JSX.Element {
               </Stat>
               <Stat label={t("Parked legs, open")}>{integer(found.parked.open)}</Stat>
             </dl>
-            <Part title={t("By kind of entry")} rows={found.by_kind} isEntries />
-            <Part title={t("By kind of leg")} rows={found.by_leg_kind} />
+            <Part title={t("By kind of entry")} rows={found.by_kind} isEntries isCode />
+            <Part title={t("By kind of leg")} rows={found.by_leg_kind} isCode />
             <Part title={t("By destination")} rows={found.by_destination} />
             <Part title={t("By organizer")} rows={found.by_organizer} />
             <Part title={t("By cost center")} rows={found.by_cost_center} />
@@ -69,7 +69,7 @@ export default function StatementPage(): JSX.Element {
   );
 }
 
-function Part({ title, rows, isEntries }: { title: string; rows: Group[]; isEntries?: boolean }): JSX.Element {
+function Part({ title, rows, isEntries, isCode }: { title: string; rows: Group[]; isEntries?: boolean; isCode?: boolean }): JSX.Element {
   return (
     <Card title={title}>
       <Table
@@ -77,7 +77,7 @@ function Part({ title, rows, isEntries }: { title: string; rows: Group[]; isEntr
         rows={rows}
         id={(_, index) => index}
         columns={[
-          { name: t("Name"), cell: (row) => (row.name === null ? t("None") : /^[a-z]+(_[a-z]+)*$/.test(row.name) ? words(row.name) : <Text>{row.name}</Text>) },
+          { name: t("Name"), cell: (row) => (row.name === null ? t("None") : isCode ? words(row.name) : <Text>{row.name}</Text>) },
           { name: t("Count"), right: true, cell: (row) => integer(row.count) },
           ...(isEntries
             ? []
