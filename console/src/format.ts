@@ -129,6 +129,9 @@ export function monthName(text: string): string {
 
 const SPELLED: Record<string, string> = { voip: "VoIP", policy_zone_a_only: "Policy: Zone A only" };
 
+/** The groups of usage that a leg may lack, and that a search for legs can name. */
+export const ABSENT = ["organizer", "cost_center", "conference", "region", "destination"];
+
 /** A code of the API in words: `dial_out` → Dial out. */
 export function words(code: string): string {
   const text = SPELLED[code] ?? code.replaceAll("_", " ");

@@ -314,6 +314,7 @@ const texts: Record<string, string> = {
   "Time of the call": "Heure de l’appel",
   "Region": "Région",
   "Flag": "Indicateur",
+  "Without": "Sans",
   "At least": "Au moins",
   "Order": "Ordre",
   "Newest first": "Les plus récents d’abord",

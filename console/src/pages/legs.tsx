@@ -1,11 +1,11 @@
 import type { JSX } from "preact";
 import { api, data, download, seg } from "../api/client";
-import { duration, month, monthName, regionName, sign, time, words } from "../format";
+import { ABSENT, duration, month, monthName, regionName, sign, time, words } from "../format";
 import { t } from "../i18n";
 import { change, go, href, usePlace } from "../router";
 import { Badge, Card, Command, fields, Input, Load, Money, notify, type Option, Page, Pager, Problem, Select, Table, Text, useAccount, useAction, useLoad } from "../ui";
 
-const FILTERS = ["from", "to", "month", "time", "kind", "status", "organizer", "cost_center", "conference", "region", "destination", "number", "bridge", "flag", "min_amount", "order"] as const;
+const FILTERS = ["from", "to", "month", "time", "kind", "status", "organizer", "cost_center", "conference", "region", "destination", "number", "bridge", "flag", "without", "min_amount", "order"] as const;
 const PAGE = 50;
 type Row = {
   leg: string;
@@ -74,6 +74,7 @@ export default function Legs(): JSX.Element {
           <Input label={t("Destination")} name="destination" defaultValue={query.destination} />
           <Input label={t("Bridge")} name="bridge" defaultValue={query.bridge} />
           <Input label={t("Flag")} name="flag" placeholder="late" defaultValue={query.flag} />
+          <Select label={t("Without")} name="without" value={query.without ?? ""} options={[["", "–"], ...absences(query.without).map((each) => [each, each.split(",").map(words).join(", ")] as const)]} />
           <Input label={t("At least")} name="min_amount" inputMode="decimal" pattern="[0-9]+([.][0-9]+)?" title={t("An amount such as 2.50")} defaultValue={query.min_amount} />
           <Select label={t("Order")} name="order" value={query.order ?? ""} options={[["", t("Newest first")], ["oldest", t("Oldest first")], ["amount", t("Most expensive first")]]} />
           <button type="submit" class="primary">
@@ -113,6 +114,9 @@ export default function Legs(): JSX.Element {
     </Page>
   );
 }
+
+/** The options of the search for legs without something; a link may name several at once. */
+const absences = (given = ""): string[] => [...new Set([...ABSENT, given])].filter(Boolean);
 
 function Status({ leg }: { leg: Row }): JSX.Element {
   const isCorrected = (leg.corrections ?? []).length > 0;

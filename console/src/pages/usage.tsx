@@ -1,7 +1,7 @@
 import type { JSX } from "preact";
 import { api, data, download, seg } from "../api/client";
 import { Columns } from "../chart";
-import { integer, minutes, month, monthName, regionName, shift, size, words } from "../format";
+import { ABSENT, integer, minutes, month, monthName, regionName, shift, size, words } from "../format";
 import { t } from "../i18n";
 import { change, href, usePlace } from "../router";
 import { Card, Command, Empty, fields, Load, Money, notify, Page, Problem, Select, Table, Text, useAccount, useAction, useLoad, Input, type Option } from "../ui";
@@ -100,7 +100,8 @@ export default function Usage(): JSX.Element {
   );
 }
 
-function label(name: string, value: unknown): string {
+function label(name: string, value: unknown, isOther = false): string {
+  if (isOther) return t("Others");
   if (value === null || value === undefined || value === "") return t("None");
   const text = String(value);
   if (name === "region") return regionName(text);
@@ -112,12 +113,16 @@ function label(name: string, value: unknown): string {
 /** A group's name; a link to its legs where legs can be searched by all groups of the row. */
 function Group(props: { row: Item; name: string; groups: string[]; span: { month?: string; from?: string | undefined; to?: string | undefined }; time: string | undefined }): JSX.Element {
   const { id } = useAccount();
-  const text = label(props.name, props.row[props.name]);
+  const text = label(props.name, props.row[props.name], props.row.other === true);
   const filters: Record<string, string | undefined> = { account: id, month: props.span.month, from: props.span.from, to: props.span.to, time: props.time };
+  const absent: string[] = [];
   for (const group of props.groups) {
     const value = props.row[group];
-    if (typeof value !== "string" || !value) return <Text>{text}</Text>;
-    if (group === "day") {
+    if (value === null && ABSENT.includes(group)) {
+      absent.push(group);
+    } else if (typeof value !== "string" || !value || props.row.other === true) {
+      return <Text>{text}</Text>;
+    } else if (group === "day") {
       const next = new Date(`${value}T00:00:00Z`);
       next.setUTCDate(next.getUTCDate() + 1);
       Object.assign(filters, { month: undefined, from: value, to: next.toISOString().slice(0, 10) });
@@ -130,7 +135,7 @@ function Group(props: { row: Item; name: string; groups: string[]; span: { month
     }
   }
   return (
-    <a href={href("legs", filters)}>
+    <a href={href("legs", { ...filters, without: absent.join(",") })}>
       <Text>{text}</Text>
     </a>
   );
@@ -143,7 +148,7 @@ function Bars({ items, groups }: { items: Item[]; groups: string[] }): JSX.Eleme
       {items.slice(0, BARS).map((each, index) => (
         <li key={index}>
           <span class="bar-name">
-            <bdi>{groups.map((name) => label(name, each[name])).join(" · ")}</bdi>
+            <bdi>{each.other === true ? t("Others") : groups.map((name) => label(name, each[name])).join(" · ")}</bdi>
           </span>
           <span class="bar">
             <i style={{ width: `${Math.max(0, (size(each.amount) / most) * 100)}%` }} />
