@@ -9,6 +9,7 @@ from urllib.parse import unquote_to_bytes
 
 from shared.adapters.bridges import xml_bodies
 from shared.domain.common.errors import BadRequest
+from shared.domain.common.limits import CALL_ENDED_LEGS_MAX
 from shared.domain.common.strict_json import loads
 
 type RecordObject = dict[str, object]
@@ -61,7 +62,10 @@ def read_body(body: bytes) -> object:
 
 def _loads(text: bytes) -> object:
     if text.startswith(b"<"):
-        return [_xml_record(each) for each in _DOCUMENT_END.split(text)]
+        documents = _DOCUMENT_END.split(text, CALL_ENDED_LEGS_MAX)
+        if len(documents) > CALL_ENDED_LEGS_MAX:
+            raise BadRequest(f"The post has more than {CALL_ENDED_LEGS_MAX} records.")
+        return [_xml_record(each) for each in documents]
     # Names of callers come in any encoding; nothing that is read depends on a byte that is lost.
     clean = text.decode("utf-8", "replace").encode()
     return loads(clean, nan_as_null=True, gather_repeats=True)

@@ -4,7 +4,7 @@ from typing import NamedTuple
 from xml.parsers.expat import ExpatError, ParserCreate
 
 from shared.domain.common.errors import BadRequest
-from shared.domain.common.limits import JSON_DEPTH_MAX, JSON_VALUES_MAX
+from shared.domain.common.limits import JSON_DEPTH_MAX, XML_ELEMENTS_MAX
 
 
 class Element(NamedTuple):
@@ -25,7 +25,7 @@ def elements(body: bytes) -> list[Element]:
     parser.buffer_text = True
 
     def start(name: str, attributes: dict[str, str]) -> None:
-        if len(path) >= JSON_DEPTH_MAX or len(found) >= JSON_VALUES_MAX:
+        if len(path) >= JSON_DEPTH_MAX or len(found) >= XML_ELEMENTS_MAX:
             raise BadRequest("The XML is nested too deeply, or has too many elements.")
         path.append(name)
         open_ones.append((attributes, []))

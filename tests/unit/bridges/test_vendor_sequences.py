@@ -1358,3 +1358,27 @@ def test_events_of_an_earlier_version_keep_their_leg_id() -> None:
     for events in ([old(joined), old(left)], [old(joined), left], [old(joined), joined, left]):
         [made] = assemble("zoom", DialectSettings("z", service_number=OURS), events)
         assert made.leg_id == "P55"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<a>" * 300_000,
+        b"<cdr>" + b"<a/>" * 250_000 + b"</cdr>",
+        b"<cdr></cdr>" * 90_000,
+        b"<cdr>&b;</cdr>",
+        b"<" * 1_000_000,
+        b"<cdr>\0</cdr>",
+    ],
+    ids=["deep", "wide", "many", "entity", "open", "NUL"],
+)
+@pytest.mark.parametrize("dialect", ["freeswitch", "asterisk"])
+def test_hostile_xml_is_unreadable(dialect: str, body: bytes) -> None:
+    [found] = read(dialect, body)
+    assert isinstance(found, Unreadable)
+    assert found.original == body
+
+
+def test_xml_without_an_event_of_asterisk_is_kept() -> None:
+    [found] = read("asterisk", XML.encode())
+    assert isinstance(found, Unreadable)
