@@ -107,7 +107,7 @@ def parse(post: BridgePayload) -> list[Posted]:
     elif body[:1] == b"<":  # the manager interface over HTTP (mxml)
         found = [each.attributes for each in elements(body) if each.path[-1] == "generic"]
         if not found:
-            raise BadRequest("The XML has no event of the manager interface.")
+            raise BadRequest("The XML has no event. Send a response of mxml.")
         items = _ami_events([[*each.items()] for each in found])
     elif is_form and _FORM.match(body):  # the type that curl states for any body
         items = [form_fields(post.body)]

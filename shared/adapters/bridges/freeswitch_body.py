@@ -64,7 +64,9 @@ def _loads(text: bytes) -> object:
     if text.startswith(b"<"):
         documents = _DOCUMENT_END.split(text, CALL_ENDED_LEGS_MAX)
         if len(documents) > CALL_ENDED_LEGS_MAX:
-            raise BadRequest(f"The post has more than {CALL_ENDED_LEGS_MAX} records.")
+            raise BadRequest(
+                f"The post has more than {CALL_ENDED_LEGS_MAX} records. Send smaller posts."
+            )
         return [_xml_record(each) for each in documents]
     # Names of callers come in any encoding; nothing that is read depends on a byte that is lost.
     clean = text.decode("utf-8", "replace").encode()

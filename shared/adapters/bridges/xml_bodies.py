@@ -26,7 +26,7 @@ def elements(body: bytes) -> list[Element]:
 
     def start(name: str, attributes: dict[str, str]) -> None:
         if len(path) >= JSON_DEPTH_MAX or len(found) >= XML_ELEMENTS_MAX:
-            raise BadRequest("The XML is nested too deeply, or has too many elements.")
+            raise BadRequest("The XML has too many levels or elements. Send smaller posts.")
         path.append(name)
         open_ones.append((attributes, []))
 
@@ -50,5 +50,5 @@ def elements(body: bytes) -> list[Element]:
     try:
         parser.Parse(clean, True)
     except ExpatError as error:
-        raise BadRequest(f"The XML is not well-formed: line {error.lineno}.") from None
+        raise BadRequest(f"The XML is not well-formed: line {error.lineno}. Correct it.") from None
     return found
