@@ -73,6 +73,7 @@ def test_an_option_of_a_name_takes_the_same_everywhere() -> None:
     known: dict[str, tuple[object, str]] = {}
     for name, command in commands(root):
         for each in command.params:
+            assert isinstance(each, click.Argument) or each.help, (name, each.opts)  # type: ignore[attr-defined]
             for option in each.opts:
                 if not isinstance(each, click.Option) or option not in {
                     *("--json", "--csv", "--yes", "--url", "--key", "--since", "--until"),

@@ -28,11 +28,11 @@ LOTS = (
     time_column("Expires", "expires_at", 2),
 )
 _SETTINGS = (
-    ("--name", "name"),
-    ("--location", "usage_location"),
-    ("--time-zone", "time_zone"),
-    ("--credit-limit", "credit_limit"),
-    ("--rate-card", "rate_card"),
+    ("--name", "name", "Of the organization."),
+    ("--location", "usage_location", "Its country, such as FR."),
+    ("--time-zone", "time_zone", "Of its days and months, such as Europe/Paris."),
+    ("--credit-limit", "credit_limit", "How far the balance may go below zero."),
+    ("--rate-card", "rate_card", "The rate card that prices its legs."),
 )
 
 
@@ -100,7 +100,7 @@ def register(root: click.Group) -> None:
             name: None if value == "default" else value for name, value in _body(stated).items()
         }
         if not body:
-            options = ", ".join(option for option, _ in _SETTINGS)
+            options = ", ".join(option for option, *_ in _SETTINGS)
             raise Failure("Nothing to change is stated.", f"Add one of {options}.", USAGE)
         before: Any = app.fetch(api.get_account(account))
         app.confirm(
@@ -111,8 +111,8 @@ def register(root: click.Group) -> None:
 
 
 def _settings(callback: Any) -> Any:
-    for option, name in reversed(_SETTINGS):
-        callback = click.option(option, name)(callback)
+    for option, name, about in reversed(_SETTINGS):
+        callback = click.option(option, name, help=about)(callback)
     return callback
 
 

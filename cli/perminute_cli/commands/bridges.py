@@ -100,7 +100,7 @@ def _create(bridges: click.Group) -> None:
         perminute bridges create tw1 --dialect twilio --account contoso --secret-file token.txt""",
     )
     @click.argument("bridge")
-    @click.option("--dialect", type=click.Choice(DIALECTS), required=True)
+    @click.option("--dialect", type=click.Choice(DIALECTS), required=True, help="Of its posts.")
     @click.option(
         "--account", "accounts", multiple=True, required=True, help="Whom it acts for; * is all."
     )

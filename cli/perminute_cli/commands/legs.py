@@ -51,20 +51,32 @@ def register(root: click.Group) -> None:
         examples="""perminute legs --month 2026-11 --order amount --limit 10
         perminute legs list --organizer ken@contoso.example --csv --output legs.csv""",
     )
-    @click.option("--kind", type=click.Choice(["dial_in", "dial_out", "voip"]))
-    @click.option("--status", type=click.Choice(["charged", "zero", "pool", "parked"]))
-    @click.option("--organizer")
-    @click.option("--cost-center")
-    @click.option("--conference")
-    @click.option("--region", metavar="FR")
-    @click.option("--destination")
+    @click.option(
+        "--kind", type=click.Choice(["dial_in", "dial_out", "voip"]), help="Legs of this kind."
+    )
+    @click.option(
+        "--status",
+        type=click.Choice(["charged", "zero", "pool", "parked"]),
+        help="Legs of this status; parked ones are listed only by it.",
+    )
+    @click.option("--organizer", help="Legs of this organizer's conferences.")
+    @click.option("--cost-center", help="Legs of this cost center.")
+    @click.option("--conference", help="Legs of this conference.")
+    @click.option("--region", metavar="FR", help="Legs to this region.")
+    @click.option("--destination", help="Legs to this destination of the rate card.")
     @click.option("--without", metavar="A,B", help=f"Legs without {', '.join(WITHOUT)}.")
-    @click.option("--number", metavar="+44…")
-    @click.option("--bridge")
-    @click.option("--flag")
-    @click.option("--min-amount")
-    @click.option("--order", type=click.Choice(["newest", "oldest", "amount"]))
-    @click.option("--by-time", "time", type=click.Choice(["booked", "answered"]))
+    @click.option("--number", metavar="+44…", help="Legs from or to this number.")
+    @click.option("--bridge", help="Legs of this bridge.")
+    @click.option("--flag", help="Legs with this flag, such as late.")
+    @click.option("--min-amount", help="Legs that cost at least this, net of corrections.")
+    @click.option(
+        "--order",
+        type=click.Choice(["newest", "oldest", "amount"]),
+        help="Of the rows; newest first without it.",
+    )
+    @click.option(
+        "--by-time", "time", type=click.Choice(["booked", "answered"]), help="The time that counts."
+    )
     def list_legs(app: App, **filters: Any) -> None:
         """Legs of a period, the present month without one; amounts are net of corrections."""
         call = api.list_legs(app.account, **app.span(), **filters)

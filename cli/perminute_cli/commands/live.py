@@ -104,7 +104,11 @@ def register(root: click.Group) -> None:
     )
     @click.option("--reason", help="For this reason only, such as credit_exhausted.")
     @click.option("--organizer", help="Of this organizer's calls only.")
-    @click.option("--group-by", type=click.Choice(["reason", "organizer", "region", "day"]))
+    @click.option(
+        "--group-by",
+        type=click.Choice(["reason", "organizer", "region", "day"]),
+        help="Only count them, by this.",
+    )
     def denials(app: App, reason: str | None, organizer: str | None, group_by: str | None) -> None:
         """Dial-outs and dial-ins that were denied, of the last 90 days, the newest first."""
         call = api.list_denials(

@@ -66,7 +66,7 @@ def register(root: click.Group) -> None:
         rows=True,
         examples="perminute parked\nperminute parked --reason number_invalid",
     )
-    @click.option("--reason", type=click.Choice(REASONS))
+    @click.option("--reason", type=click.Choice(REASONS), help="Parked for this reason.")
     def walk(app: App, reason: str | None) -> None:
         """Walk through open parked legs by reason: see, correct, replay, dismiss.
 
@@ -87,8 +87,13 @@ def register(root: click.Group) -> None:
         perminute parked list --summary
         perminute parked list --status dismissed --csv""",
     )
-    @click.option("--reason", type=click.Choice(REASONS))
-    @click.option("--status", type=click.Choice(["open", "replayed", "dismissed"]), default="open")
+    @click.option("--reason", type=click.Choice(REASONS), help="Parked for this reason.")
+    @click.option(
+        "--status",
+        type=click.Choice(["open", "replayed", "dismissed"]),
+        default="open",
+        help="Legs of this status; open ones without it.",
+    )
     @click.option("--summary", is_flag=True, help="Only count them, by reason.")
     def list_parked(app: App, reason: str | None, status: str, summary: bool) -> None:
         """Parked legs, the oldest first."""

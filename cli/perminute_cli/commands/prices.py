@@ -82,7 +82,12 @@ def register(root: click.Group) -> None:
         perminute quote +33199001234 --kind dial_in --card default --seconds 90""",
     )
     @click.argument("number")
-    @click.option("--kind", type=click.Choice(["dial_out", "dial_in"]), default="dial_out")
+    @click.option(
+        "--kind",
+        type=click.Choice(["dial_out", "dial_in"]),
+        default="dial_out",
+        help="Of the call; dial_out without it.",
+    )
     @click.option("--minutes", type=click.IntRange(0, 1440), help="Talk time; 1 minute without it.")
     @click.option("--seconds", type=click.IntRange(0, 86_400), help="Talk time.")
     @click.option("--card", help="By this rate card, not by the account's.")
@@ -172,7 +177,7 @@ def _diff(cards: click.Group) -> None:
     @click.option("--to", "after", metavar="TIME", help="A version; the newest without it.")
     @click.option("--to-card", help="A version of this card.")
     @click.option("--account", metavar="A", help="In money, on this account's legs of --month.")
-    @click.option("--month", metavar="YYYY-MM")
+    @click.option("--month", metavar="YYYY-MM", help="The month; last month without it.")
     def diff(
         app: App, card: str, before: str | None, after: str | None, to_card: str | None, **more: Any
     ) -> None:
