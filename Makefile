@@ -131,11 +131,13 @@ test: setup
 	@$(PYTEST) -m "not extended" --junitxml=build/test.xml tests
 
 # A real Asterisk is measured against the clocks of its phones, so it runs alone. The others run
-# three at a time on two cores: browsers and brokers mostly wait.
+# three at a time on two cores: browsers and brokers mostly wait. Only files with an extended test
+# are imported.
 test-all: setup $(SITE_STAMP)
 	@$(PY) -m pytest -ra -m extended --junitxml=build/bridges.xml tests/bridges/test_asterisk.py
 	@$(PY) -m pytest -n 3 --dist loadscope --no-loadscope-reorder -m extended \
-	  --junitxml=build/test-all.xml --ignore=tests/bridges/test_asterisk.py tests
+	  --junitxml=build/test-all.xml \
+	  $$(grep -rl 'mark\.extended' tests --include='test_*.py' --exclude=test_asterisk.py)
 	@$(PY) -m tests.planted
 
 # Says so and skips where Asterisk can not be installed; REQUIRE_ASTERISK=1 fails there instead.
