@@ -22,8 +22,7 @@ def canonical_json(value: object) -> bytes:
 
 def format_time(moment: datetime) -> str:
     """RFC 3339 in UTC with `Z`; microseconds only where there are any."""
-    text = moment.isoformat(timespec="microseconds" if moment.microsecond else "seconds")
-    return text.removesuffix("+00:00") + "Z"
+    return moment.isoformat().removesuffix("+00:00") + "Z"
 
 
 def parse_time(text: str) -> datetime:
