@@ -5,6 +5,8 @@ import hashlib
 import hmac
 import json
 from collections.abc import Mapping
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
 from urllib.parse import parse_qsl
 
 FORM = "application/x-www-form-urlencoded"
@@ -21,13 +23,20 @@ def twilio_call(
     ended_at: str,
     joined_at: str | None = None,
 ) -> tuple[dict[str, str], dict[str, str]]:
-    """The two callbacks that tell of a dial-out into conference 3001: (it joined, it is over)."""
+    """The callbacks of a dial-out into conference 3001: it joined, at its answer by default, and it
+    ended. `ended_at` is a time of RFC 3339 or RFC 2822."""
+    if joined_at is None:
+        if ended_at[0].isdigit():
+            end = datetime.fromisoformat(ended_at)
+        else:
+            end = parsedate_to_datetime(ended_at)
+        joined_at = (end - timedelta(seconds=talk_seconds)).isoformat()
     joined = {
         "CallSid": call,
         "ConferenceSid": "CF1",
         "FriendlyName": "3001",
         "StatusCallbackEvent": "participant-join",
-        "Timestamp": joined_at or ended_at,
+        "Timestamp": joined_at,
     }
     completed = {
         "CallSid": call,
