@@ -22,15 +22,15 @@ bp = new_blueprint()
     queries=(
         *PAGE,
         *SPAN,
-        Query("account", "Changes of this account only."),
-        Query("actor", "Changes by this actor only."),
-        Query("kind", "Changes of this kind of setting only."),
+        Query("account", "Only changes of this account."),
+        Query("actor", "Only changes by this actor."),
+        Query("kind", "Only changes of this kind of setting."),
     ),
     is_report=True,
 )
 async def list_audit_log(call: ApiCall) -> func.HttpResponse:
-    """Changes of settings, the newest first: of `?account=`, else of all that the caller sees;
-    `?from=&to=&actor=&kind=`, as JSON or CSV."""
+    """Changes of settings, the newest first, as JSON or CSV: those of `?account=`, else all that
+    the caller sees. Filters: `?from=&to=&actor=&kind=`."""
     from shared.contracts.directory.audit_log import COLUMNS, change_row
 
     since, until = await call.span()

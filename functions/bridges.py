@@ -34,7 +34,7 @@ _SIGNED = frozenset(
         *("webhook-signature", "x-twilio-signature", "x-zm-signature"),
     }
 )
-"""Headers with which a post that is tried brings its credentials."""
+"""Headers for the credentials of a post that is tried."""
 
 
 @admin_route(
@@ -106,15 +106,16 @@ async def delete_bridge(call: ApiCall) -> func.HttpResponse:
     all_accounts=True,
     queries=(
         Query("dialect", "Read the post in this dialect, not in the bridge's."),
-        Query("default_account", "Charge this account, where nothing else names one."),
+        Query("default_account", "Charge this account if nothing else names one."),
     ),
 )
 async def try_bridge_post(call: ApiCall) -> func.HttpResponse:
-    """Play a post of the bridge, an event or several, in its dialect: read, resolved and rated,
-    with every step. Nothing is kept and nothing is charged. Where the post makes several legs the
-    answer is the first one, and `others` has the rest. The vendor's signature is checked where it
-    is sent: its headers as they are, `Authorization` as `x-bridge-authorization`, and the URL that
-    the vendor calls, with its query, as `x-bridge-url`."""
+    """Try a post of the bridge, with one event or several, in its dialect: the post is read,
+    resolved and rated, with every step. Nothing is stored and nothing is charged. If the post makes
+    several legs, the answer is the first one, and `others` has the rest. The vendor's signature is
+    checked if you send it: the vendor's headers unchanged, `Authorization` as
+    `x-bridge-authorization`, and the URL that the vendor calls, with its query, as
+    `x-bridge-url`."""
     from shared.contracts.ledger.tried import tried_body
     from shared.usecases.charging.try_post import TriedPost
 

@@ -37,7 +37,8 @@ _ORIGIN = re.compile(r"[A-Za-z0-9.:/_-]{1,253}", re.ASCII)
     queries=None,  # vendors add their own
 )
 async def post_call_ended(call: ApiCall) -> func.HttpResponse:
-    """202 once every leg and event is durable; a second delivery is 202 too."""
+    """Post ended legs, or events of calls. The response is 202 once every leg and event is durable;
+    a repeated delivery gets 202, too."""
     services = container()
     bridge = call.bridge
     if handshake := services.handshake(bridge, call.headers, call.body()):

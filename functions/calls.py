@@ -34,7 +34,7 @@ async def list_calls(call: ApiCall) -> func.HttpResponse:
 )
 async def get_conference_cost(call: ApiCall) -> func.HttpResponse:
     """The cost of a conference: its open calls and its charged legs, net of corrections. Without a
-    span they are those of its last meeting. A meeting ends when nothing is charged for four
+    span, the legs are those of its last meeting. A meeting ends when nothing is charged for four
     hours."""
     from shared.contracts.dial_out.calls_in_progress import conference_cost_body
 

@@ -62,7 +62,7 @@ class _File:
 @bp.function_name("get_console")
 @bp.route("console/{*path}", methods=["GET", "HEAD"], auth_level=func.AuthLevel.ANONYMOUS)
 async def get_console(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
-    """A file of the console; its page for a path that is no file."""
+    """A file of the console; the page of the console for a path that is no file."""
     place = urlsplit(req.url).path
     if place.rstrip("/") == "/console" and not place.endswith("/"):
         return _redirect("/console/")
@@ -84,7 +84,7 @@ async def get_console(req: func.HttpRequest, context: func.Context) -> func.Http
     auth_level=func.AuthLevel.ANONYMOUS,
 )
 async def get_root(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:  # noqa: ARG001
-    """The way to the console."""
+    """Redirect to the console."""
     return _redirect("/console/")
 
 

@@ -6,7 +6,8 @@ from shared.telemetry import event
 
 
 async def log_correction(account: str, leg: str, amount_micros: int, *, is_reversal: bool) -> None:
-    """Log a reversal or a re-rating that was booked; `amount_micros` is what the leg costs more."""
+    """Log a reversal or a re-rating that was booked; `amount_micros` is the increase of the leg's
+    cost."""
     debits = await container().ledger.debits(account, leg)
     if not debits:
         return

@@ -21,8 +21,8 @@ bp = new_blueprint()
     queries=(
         *PAGE,
         *SPAN,
-        Query("reason", "Denials for this reason only, such as `credit_exhausted`."),
-        Query("organizer", "Denials of this organizer's calls only."),
+        Query("reason", "Only denials with this reason, such as `credit_exhausted`."),
+        Query("organizer", "Only denials of this organizer's calls."),
         one_of("group_by", "Count the denials instead of listing them.", DenialGroup),
     ),
     is_report=True,

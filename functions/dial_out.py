@@ -120,8 +120,8 @@ async def release_dial_out(call: ApiCall, request: "requests.ReleaseRequest") ->
 
 @bridge_route(bp, f"{_CALL}/answered", Body("dial_out.requests:AnsweredRequest", is_optional=True))
 async def answer_dial_out(call: ApiCall, request: "requests.AnsweredRequest") -> func.HttpResponse:
-    """Report that a call was answered: live amounts, warnings and the end of its granted seconds
-    count from there. Without `answered_at`: now, unless it was reported before."""
+    """Report that a call was answered: live amounts, warnings and the granted seconds count from
+    the answer. Without `answered_at`, the time is now, unless one was reported before."""
     authorization = call.path("authorization")
     request.check(authorization)
     answered_at = await container().active_calls.answered(

@@ -98,8 +98,8 @@ async def restart_dial_out(call: ApiCall) -> func.HttpResponse:
 
 @admin_route(bp, "POST", f"{_POLICY}/try", READERS, body="dial_out.requests:TryBody")
 async def try_dial_out(call: ApiCall, body: "TryBody") -> func.HttpResponse:
-    """Play a dial-out of the account, which no bridge requests: the decision and every check.
-    Nothing is kept, held or counted."""
+    """Try a dial-out of the account without a bridge: the decision and every check. Nothing is
+    stored, held or counted."""
     from shared.domain.directory.entities import Bridge
     from shared.domain.directory.request_signatures import AuthScheme, BridgeAuth
     from shared.usecases.dial_out.authorisation_request import AuthorisationRequest
@@ -137,8 +137,8 @@ async def try_dial_out(call: ApiCall, body: "TryBody") -> func.HttpResponse:
     body="dial_out.policy_simulation:WhatIfBody",
 )
 async def post_what_if(call: ApiCall, body: "WhatIfBody") -> func.HttpResponse:
-    """Simulate a policy on the dial-outs of a period: those that it would have denied, and the
-    amount saved. Nothing is changed."""
+    """Simulate a policy on the dial-outs of a period: the calls that the policy would have denied,
+    and the saved amount. Nothing is changed."""
     from shared.contracts.common.times import read_time
     from shared.contracts.dial_out.policy_simulation import what_if_body
 

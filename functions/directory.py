@@ -35,14 +35,14 @@ if TYPE_CHECKING:  # loaded by the first request
 
 bp = new_blueprint()
 _SETTERS = frozenset({Role.OPERATOR})
-_SINCE = (moment("from", "From when on it holds; now if left out."),)
+_SINCE = (moment("from", "The time from which the registration holds; by default now."),)
 _REGISTER = (
     *_SINCE,
-    flag("take_over", "End what other accounts of the caller have registered from then on."),
+    flag("take_over", "End the registrations of the caller's other accounts from that time on."),
 )
 _HISTORY = (flag("history", "Include registrations that have ended."),)
 _LIST = (*PAGE, PREFIX)
-_DRY_RUN = (flag("dry_run", "Report the changes, and store nothing."),)
+_DRY_RUN = (flag("dry_run", "Report the changes and store nothing."),)
 _LOAD = Body("directory.loads:LoadFile", (CSV_MEDIA_TYPE,), bytes_max=limits.LOAD_BODY_BYTES_MAX)
 _ORGANIZERS = "v1/accounts/{account}/organizers"
 _CONFERENCES = "v1/accounts/{account}/conferences"

@@ -1,4 +1,4 @@
-"""Inbox: the timer that queues the legs that were stored during an outage of the queue."""
+"""Spillover: the timer that queues the legs that were stored during an outage of the queue."""
 
 import azure.functions as func
 

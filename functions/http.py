@@ -1,7 +1,7 @@
 """The HTTP edge: declaration of routes, reading of requests, responses.
 
 `open_route` needs no authentication, `bridge_route` is for authenticated bridges, `admin_route` for
-principals with a role, and only for their own accounts. A handler takes a `ApiCall` and returns a
+principals with a role, and only for their own accounts. A handler takes an `ApiCall` and returns a
 response. An exception becomes a problem document, an unexpected one a 500 without details.
 """
 
@@ -135,14 +135,14 @@ class ApiCall:
         return read_month(month, await self._zone(month))
 
     async def _zone(self, text: str) -> str:
-        """The time zone in which dates are meant: that of the account which the request names."""
+        """The time zone of dates: that of the account which the request names."""
         account = self.request.route_params.get("account") or self.values.get("account")
         if "T" in text.upper() or not account:
             return "UTC"
         return (await container().facts.require_account(str(account))).settings.time_zone
 
     def body(self) -> bytes:
-        """The body as it came. Raises TooLarge, UnsupportedMedia, BadRequest `length_required`."""
+        """The body as received. Raises TooLarge, UnsupportedMedia, BadRequest `length_required`."""
         encoding = self.headers.get("content-encoding", "identity").strip().lower()
         if encoding not in {"", "identity"}:
             raise UnsupportedMedia(
@@ -301,8 +301,8 @@ def admin_route(
     is_report: bool = False,
     **flags: bool,
 ) -> Callable[[Handler], Any]:
-    """A route for administrators who hold one of `roles` (or `admin`). Where the path names an
-    `{account}` it must be one of theirs. `flags` are those of `Route`.
+    """A route for administrators who hold one of `roles` (or `admin`). An `{account}` in the path
+    must be one of the principal's accounts. `flags` are those of `Route`.
 
     A report reads or computes much: it waits for a turn and gives way to calls in progress.
     """

@@ -30,12 +30,12 @@ bp = new_blueprint()
 _ACCOUNT = "v1/accounts/{account}"
 _FINANCE = frozenset({Role.FINANCE})
 _HIT = {"idempotency-hit": "true"}
-_AT = (moment("at", "As of this time; now if left out."),)
+_AT = (moment("at", "The time of the balance; by default now."),)
 _STATEMENT = (
     one_of("format", "`csv`, or `html` for a page to print.", ("json", "csv", "html")),
-    one_of("language", "That of the page; the account's if left out.", ("en", "fr")),
+    one_of("language", "The language of the page; by default the account's.", ("en", "fr")),
 )
-_ANCHORS = (flag("anchors", "Compare it with its newest anchor too."),)
+_ANCHORS = (flag("anchors", "Also compare the ledger with its newest anchor."),)
 
 
 @admin_route(
@@ -74,7 +74,7 @@ async def _credit(call: ApiCall, body: "TopUpBody | AdjustmentBody") -> func.Htt
 )
 async def post_reversal(call: ApiCall, body: "ReversalBody") -> func.HttpResponse:
     """Reverse a leg's debit, once, however often this is requested. With `dry_run` nothing is
-    booked, and the answer is the entry that would be, or that was booked before."""
+    booked, and the answer is the entry that the reversal would write, or has written."""
     from shared.contracts.ledger.entries import reversal_body
 
     if not body.dry_run:
@@ -124,13 +124,13 @@ def _booked(
     queries=(
         *PAGE,
         *SPAN,
-        one_of("kind", "Entries of this kind only.", EntryKind),
-        Query("leg", "Entries of this leg only; with nothing else that selects."),
+        one_of("kind", "Only entries of this kind.", EntryKind),
+        Query("leg", "Only entries of this leg; not combined with other filters."),
     ),
     is_report=True,
 )
 async def list_entries(call: ApiCall) -> func.HttpResponse:
-    """The ledger's entries in order, as JSON or CSV; `?from=&to=&kind=` or `?leg=`."""
+    """The ledger's entries in order, as JSON or CSV. Filters: `?from=&to=&kind=`, or `?leg=`."""
     from shared.contracts.ledger.entries import ENTRY_COLUMNS, entry_body
     from shared.usecases.ledger.read_ledger import EntryFilter
 

@@ -16,8 +16,8 @@ bp = new_blueprint()
 )
 @skip_on_outage
 async def low_balance(timer: func.TimerRequest) -> None:
-    """One run. A missed, late or repeated run changes nothing: work stays scheduled, events have
-    ids."""
+    """One run. A missed, late or repeated run changes nothing: work stays scheduled, and events
+    have stable ids."""
     watched = await container().watch_balances()
     event(
         "low_balance_tick",

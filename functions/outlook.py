@@ -16,7 +16,7 @@ _FORMAT = (one_of("format", "`svg` for a picture.", ("json", "svg")),)
 
 @admin_route(bp, "GET", "v1/accounts/{account}/outlook", READERS, queries=_FORMAT)
 async def get_outlook(call: ApiCall) -> func.HttpResponse:
-    """As JSON, or as a picture with `?format=svg`."""
+    """The outlook of the account as JSON, or as a picture with `?format=svg`."""
     from shared.contracts.credits.outlook import outlook_body
     from shared.contracts.credits.outlook_svg import outlook_svg
 

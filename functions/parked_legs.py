@@ -29,15 +29,16 @@ _OPERATORS = frozenset({Role.OPERATOR})
     READERS,
     queries=(
         *PAGE,
-        Query("account", "Those of this account only."),
-        one_of("reason", "Those parked for this reason only.", ParkReason),
-        one_of("status", "Those in this state only.", ParkStatus),
-        flag("summary", "Only count them, by reason."),
+        Query("account", "Only parked legs of this account."),
+        one_of("reason", "Only legs that are parked for this reason.", ParkReason),
+        one_of("status", "Only parked legs with this status.", ParkStatus),
+        flag("summary", "Count the parked legs by reason."),
     ),
     is_report=True,
 )
 async def list_parked_legs(call: ApiCall) -> func.HttpResponse:
-    """Parked legs, the oldest first; `?reason=&account=&status=`; `?summary=true` counts them."""
+    """Parked legs, the oldest first. Filters: `?reason=&account=&status=`; `?summary=true` counts
+    the legs."""
     from shared.contracts.ledger.entries import PARKED_COLUMNS, parked_body
 
     where = {name: value for name in ("account", "reason", "status") if (value := call.query(name))}

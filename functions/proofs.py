@@ -47,7 +47,8 @@ async def list_proof_keys(_: ApiCall) -> func.HttpResponse:
     all_accounts=True,
 )
 async def post_compromised(call: ApiCall, body: "CompromisedBody") -> func.HttpResponse:
-    """Record since when another person may have had a private key; the earliest time stays."""
+    """Record the time from which another person may have had a private key; the earliest time
+    stays."""
     from shared.contracts.common.times import read_time
     from shared.contracts.proof.keys import proof_key_body
 
@@ -61,7 +62,7 @@ async def post_compromised(call: ApiCall, body: "CompromisedBody") -> func.HttpR
     "GET",
     f"{_ACCOUNT}/proofs",
     READERS,
-    queries=(Query("from", "Days from this one on."), Query("to", "Days up to this one.")),
+    queries=(Query("from", "The first day."), Query("to", "The last day.")),
 )
 async def list_proofs(call: ApiCall) -> func.HttpResponse:
     """The signed roots of closed days, in order, at most 1,000: each names the one before, so that
@@ -164,7 +165,7 @@ async def get_month_file(call: ApiCall) -> func.HttpResponse:
     is_report=True,
 )
 async def post_nightly_audit(_: ApiCall) -> func.HttpResponse:
-    """Audit every account now, as every night: verify the ledgers, close the days that are over,
+    """Run the nightly audit of every account now: verify the ledgers, close the days that are over,
     anchor heads and roots."""
     audit = await container().audit_ledgers()
     await container().runs.note("nightly_audit")

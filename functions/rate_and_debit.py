@@ -81,7 +81,7 @@ async def rate_and_debit(messages: List[func.ServiceBusMessage]) -> None:
 
 
 async def _note_age(services: "Container", age_seconds: float | None, seconds: float) -> None:
-    """Record the age of the oldest leg, concurrently: it must not take of a batch's time."""
+    """Record the age of the oldest leg, concurrently, so that the batch does not wait."""
     if age_seconds is not None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):

@@ -70,7 +70,7 @@ def _inquiry(body: "QuoteBody | QuoteTableBody", **more: Any) -> "Inquiry":
     "v1/rate-cards/{card}/price-list",
     READERS,
     queries=(
-        moment("at", "Prices in force then; now if left out."),
+        moment("at", "The time at which the prices are in force; by default now."),
         one_of("format", "The same as the header `Accept`.", ("json", "csv", "text")),
     ),
     is_report=True,
@@ -119,9 +119,9 @@ async def lint_rate_card_version(call: ApiCall) -> func.HttpResponse:
     READERS,
     queries=(
         *PAGE,
-        moment("from", "The version before: the one in force then."),
-        moment("to", "The version after: the one in force then."),
-        Query("to_card", "The card of the version after; the same one if left out."),
+        moment("from", "The time at which the version before is in force."),
+        moment("to", "The time at which the version after is in force."),
+        Query("to_card", "The card of the version after; by default the same card."),
         *EFFECT,
     ),
     is_report=True,

@@ -34,13 +34,13 @@ if TYPE_CHECKING:  # loaded by the first request
 
 bp = new_blueprint()
 _SETTERS = frozenset({Role.FINANCE})
-_DRY_RUN = flag("dry_run", "Only check, write nothing.")
-_BACKDATE = flag("backdate", "Let it take effect in the past.")
+_DRY_RUN = flag("dry_run", "Check the version, and write nothing.")
+_BACKDATE = flag("backdate", "Allow a time in the past.")
 EFFECT = (
-    Query("account", "Also what legs of this account would have cost."),
-    Query("month", "Legs of this month, `2026-11`; the last one if left out."),
+    Query("account", "Also compare the cost of this account's legs."),
+    Query("month", "Legs of this month, `2026-11`; by default last month."),
 )
-_LINT = flag("lint", "Report the findings of the lint, too.")
+_LINT = flag("lint", "Also report the findings of lint.")
 _VERSION = "v1/rate-cards/{card}/versions/{effective_from}"
 
 
@@ -64,7 +64,7 @@ async def get_rate_card(call: ApiCall) -> func.HttpResponse:
 
 @admin_route(bp, "GET", _VERSION, READERS, queries=(FORMAT,), is_report=True)
 async def get_rate_card_version(call: ApiCall) -> func.HttpResponse:
-    """A whole version, as JSON or CSV, in canonical form."""
+    """A version with all its rates, as JSON or CSV, in canonical form."""
     effective_from = effective_from_of(call)
     about, version = await container().rate_card_service.version(call.path("card"), effective_from)
     if not call.wants_csv():
@@ -93,8 +93,8 @@ async def get_rate_card_version(call: ApiCall) -> func.HttpResponse:
 )
 async def put_rate_card_version(call: ApiCall) -> func.HttpResponse:
     """Create or replace a version, as JSON or CSV; `?backdate=true`, `?dry_run=true`. A dry run
-    with `?account=` has the cost of the account's legs of last month, or of `?month=`, by its
-    present version and by this one. `effect` is null if the two can't be compared."""
+    with `?account=` compares the cost of the account's legs of last month, or of `?month=`, by its
+    present version and by this one. `effect` is null if the versions can't be compared."""
     card, effective_from = call.path("card"), effective_from_of(call)
     put = await container().rate_card_service.put(
         card,
@@ -113,7 +113,7 @@ async def put_rate_card_version(call: ApiCall) -> func.HttpResponse:
     "v1/rate-cards/{card}/import",
     _SETTERS,
     queries=(
-        moment("effective_from", "When the version takes effect."),
+        moment("effective_from", "The time at which the version takes effect."),
         _BACKDATE,
         _DRY_RUN,
         *EFFECT,
@@ -162,7 +162,8 @@ async def reply_put(
     call: ApiCall, put: PutVersion, more: Mapping[str, object] | None = None, *, lint: bool = False
 ) -> func.HttpResponse:
     """The response to a version that was put or only checked. A dry run, an import and `?lint=true`
-    add findings; a backdated version proposes a re-rating; a dry run for an account has its cost.
+    add the findings of lint; a backdated version adds a proposed re-rating; a dry run for an
+    account adds the cost of its legs.
     """
     from shared.contracts.rate_cards.quotes import card_version_body
     from shared.contracts.rate_cards.reports import render_findings

@@ -38,8 +38,8 @@ async def list_dead_letters(call: ApiCall) -> func.HttpResponse:
 
 @admin_route(bp, "POST", f"{_PATH}/{{id}}/replay", _OPERATORS)
 async def replay_dead_letter(call: ApiCall) -> func.HttpResponse:
-    """Process a dead letter again and remove it. A leg is charged once, however often this is done;
-    an event is delivered to webhooks under its own id. Needs a key for all accounts."""
+    """Process a dead letter again and remove it. A leg is charged once, also after a repetition; an
+    event is delivered to webhooks under its own id. Needs a key for all accounts."""
     from shared.contracts.operations.status import dead_letter_body
 
     letter = await container().dead_letters.replay(call.principal, call.path("id"))

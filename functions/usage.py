@@ -27,26 +27,26 @@ _TIME = one_of(
     ("booked", "answered"),
 )
 _FILTERS = (
-    one_of("kind", "Legs of this kind only.", LegKind),
+    one_of("kind", "Only legs of this kind.", LegKind),
     one_of(
         "status",
         "Legs of this status only; parked legs are listed only if it is `parked`.",
         ("charged", "zero", "pool", "parked"),
     ),
-    Query("organizer", "Legs of this organizer's conferences only."),
-    Query("cost_center", "Legs of this cost center only."),
-    Query("conference", "Legs of this conference only."),
-    Query("region", "Legs to this region only, `FR`."),
-    Query("destination", "Legs to this destination of the rate card only."),
-    Query("number", "Legs from or to this number only, E.164 with its plus percent-encoded."),
-    Query("bridge", "Legs of this bridge only."),
-    Query("flag", "Legs with this flag only, such as `overrun`."),
+    Query("organizer", "Only legs of this organizer's conferences."),
+    Query("cost_center", "Only legs of this cost center."),
+    Query("conference", "Only legs of this conference."),
+    Query("region", "Only legs to this region, `FR`."),
+    Query("destination", "Only legs to this destination of the rate card."),
+    Query("number", "Only legs from or to this number, E.164 with its plus percent-encoded."),
+    Query("bridge", "Only legs of this bridge."),
+    Query("flag", "Only legs with this flag, such as `overrun`."),
     Query(
         "without",
-        "Legs without these only, separated by commas: organizer, cost_center, conference, region, "
+        "Only legs without these, separated by commas: organizer, cost_center, conference, region, "
         "destination.",
     ),
-    Query("min_amount", "Legs that cost at least this, net of corrections."),
+    Query("min_amount", "Only legs with at least this amount, net of corrections."),
 )
 
 
@@ -74,8 +74,8 @@ _FILTERS = (
     is_report=True,
 )
 async def get_usage(call: ApiCall) -> func.HttpResponse:
-    """Legs, seconds and amounts of a span by group, net of corrections, as JSON or CSV; without a
-    span of the present month."""
+    """Legs, seconds and amounts of a span by group, net of corrections, as JSON or CSV. The
+    default span is the present month."""
     from shared.contracts.usage.usage import usage_body, usage_columns, usage_items
     from shared.domain.usage.leg_facts import UsageTime
     from shared.domain.usage.usage import GROUPS, Order
@@ -116,7 +116,7 @@ async def get_usage(call: ApiCall) -> func.HttpResponse:
     is_report=True,
 )
 async def list_legs(call: ApiCall) -> func.HttpResponse:
-    """The legs of a span, net of corrections, as JSON or CSV; without a span of the present
+    """The legs of a span, net of corrections, as JSON or CSV. The default span is the present
     month."""
     from shared.contracts.usage.legs import LEG_COLUMNS, leg_row, listed_leg_body, read_filter
     from shared.domain.usage.leg_facts import UsageTime

@@ -55,7 +55,7 @@ async def deliver_events(messages: List[func.ServiceBusMessage]) -> None:
 )
 @skip_on_outage
 async def retry_deliveries(timer: func.TimerRequest) -> None:
-    """Retry failed deliveries, and those that an ended process left."""
+    """Retry failed deliveries, and continue those of a process that stopped."""
     from shared.usecases.delivery.deliver_events import report
 
     services = container()
@@ -118,7 +118,7 @@ async def put_webhook(call: ApiCall, body: "WebhookBody") -> func.HttpResponse:
 
 @admin_route(bp, "DELETE", f"{_PATH}/{{name}}", _SETTERS, if_match=True)
 async def delete_webhook(call: ApiCall) -> func.HttpResponse:
-    """Delete a webhook: nothing more is sent, pending deliveries are dropped."""
+    """Delete a webhook: pending deliveries are dropped, and nothing more is sent."""
     await container().webhooks.delete(call.path("account"), call.path("name"), call.if_match())
     return no_content()
 

@@ -1667,7 +1667,7 @@ def stop_dial_out(account: str, body: StopBody) -> Call[StopDialOut]:
 
 
 def try_dial_out(account: str, body: TryBody) -> Call[TryDialOut]:
-    """Play a dial-out of the account, which no bridge requests: the decision and every check."""
+    """Try a dial-out of the account without a bridge: the decision and every check."""
     return Call(
         "try_dial_out",
         "POST",
@@ -1728,7 +1728,7 @@ def list_legs(
     min_amount: str | int | None = None,
     order: str | int | None = None,
 ) -> Listing[ListLegsItem]:
-    """The legs of a span, net of corrections, as JSON or CSV; without a span of the present month."""
+    """The legs of a span, net of corrections, as JSON or CSV."""
     return Listing(
         "list_legs",
         "GET",
@@ -1875,7 +1875,7 @@ def get_usage(
     limit: str | int | None = None,
     format: str | int | None = None,
 ) -> Call[GetUsage]:
-    """Legs, seconds and amounts of a span by group, net of corrections, as JSON or CSV; without a span of the present month."""
+    """Legs, seconds and amounts of a span by group, net of corrections, as JSON or CSV."""
     return Call(
         "get_usage",
         "GET",
@@ -1914,7 +1914,7 @@ def list_audit_log(
     actor: str | int | None = None,
     kind: str | int | None = None,
 ) -> Listing[ListAuditLogItem]:
-    """Changes of settings, the newest first: of `?account=`, else of all that the caller sees; `?from=&to=&actor=&kind=`, as JSON or CSV."""
+    """Changes of settings, the newest first, as JSON or CSV: those of `?account=`, else all that the caller sees."""
     return Listing(
         "list_audit_log",
         "GET",
@@ -1971,7 +1971,7 @@ def try_bridge_post(
     default_account: str | int | None = None,
     content_type: str | None = None,
 ) -> Call[TryBridgePost]:
-    """Play a post of the bridge, an event or several, in its dialect: read, resolved and rated, with every step."""
+    """Try a post of the bridge, with one event or several, in its dialect: the post is read, resolved and rated, with every step."""
     return Call(
         "try_bridge_post",
         "POST",
@@ -1996,7 +1996,7 @@ def list_parked_legs(
     status: str | int | None = None,
     summary: bool | None = None,
 ) -> Listing[ListParkedLegsItem]:
-    """Parked legs, the oldest first; `?reason=&account=&status=`; `?summary=true` counts them."""
+    """Parked legs, the oldest first."""
     return Listing(
         "list_parked_legs",
         "GET",

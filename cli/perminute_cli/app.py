@@ -448,46 +448,59 @@ def _common(
 ) -> list[click.Parameter]:
     options: list[click.Parameter] = []
     if account:
-        usual = "The account; PERMINUTE_ACCOUNT, else the only one."
+        usual = "The account; by default PERMINUTE_ACCOUNT, else the only account."
         about = account if isinstance(account, str) else usual
         options.append(click.Option(["--account", "account_option"], metavar="A", help=about))
     if span:
         options += [
             click.Option(
-                ["--month"], metavar="YYYY-MM", help="A whole month of the account's zone."
+                ["--month"], metavar="YYYY-MM", help="A whole month in the account's time zone."
             ),
-            click.Option(["--since"], metavar="TIME", help="From this date or time on."),
-            click.Option(["--until"], metavar="TIME", help="Until before this date or time."),
+            click.Option(
+                ["--since"], metavar="TIME", help="The begin of the period: a date or a time."
+            ),
+            click.Option(
+                ["--until"],
+                metavar="TIME",
+                help="The end of the period, exclusive: a date or a time.",
+            ),
         ]
     if rows:
-        about = f"So many rows; {ROWS_SHOWN} in a table."
+        about = f"The number of rows; by default {ROWS_SHOWN} in a table."
         options += [
             click.Option(["--limit"], type=click.IntRange(1, 1_000_000), metavar="N", help=about),
             click.Option(["--all", "all_rows"], is_flag=True, help="All rows."),
         ]
     if json:
         options.append(
-            click.Option(["--json", "is_json"], is_flag=True, help="JSON, as the API has it.")
+            click.Option(["--json", "is_json"], is_flag=True, help="Print the JSON of the API.")
         )
     if csv:
-        options.append(click.Option(["--csv", "is_csv"], is_flag=True, help="CSV, all rows."))
+        options.append(
+            click.Option(["--csv", "is_csv"], is_flag=True, help="Print all rows as CSV.")
+        )
     if json or csv:
         kind = click.Path(dir_okay=False, path_type=Path)
-        about = "Write to a file in place of printing."
+        about = "Write to this file in place of printing."
         options.append(click.Option(["--output"], type=kind, metavar="FILE", help=about))
     if writes:
-        options.append(click.Option(["--yes"], is_flag=True, help="Don't request confirmation."))
+        options.append(click.Option(["--yes"], is_flag=True, help="Skip the confirmation."))
     return options
 
 
 def _server() -> list[click.Parameter]:
     return [
-        click.Option(["--url"], metavar="URL", help="The server; PERMINUTE_URL, else the login's."),
+        click.Option(
+            ["--url"],
+            metavar="URL",
+            help="The server; by default PERMINUTE_URL, else that of the login.",
+        ),
         click.Option(
             ["--key"],
             metavar="FILE",
             callback=_key_of,
-            help="A file with the key, - for standard input; PERMINUTE_KEY, else the login's.",
+            help="The file with the key, - for standard input; by default PERMINUTE_KEY, else "
+            "the key of the login.",
         ),
     ]
 
@@ -500,7 +513,10 @@ def _key_of(_context: click.Context, _parameter: click.Parameter, value: str | N
     if value == "-":
         return (sys.stdin.readline() if sys.stdin is not None else "").strip()
     if value.startswith("pm_") or (value.count(".") == 2 and value.startswith("ey")):
-        warn("Others see a key in the arguments, and the shell keeps it: use `perminute login`.")
+        warn(
+            "Other users see a key in the arguments, and the shell stores the key: "
+            "use `perminute login`."
+        )
         return value
     try:
         return Path(value).read_text("utf-8-sig").strip()

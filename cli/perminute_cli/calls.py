@@ -37,7 +37,7 @@ class Listing[T](Call[T]):
 def segment(text: str) -> str:
     """A path segment, percent-encoded. Raises Failure."""
     if text in {"", ".", ".."}:
-        raise Failure(f"“{text}” is no id.", "Give the id or name in full.", USAGE)
+        raise Failure(f"“{text}” is no id.", "Write the whole id or name.", USAGE)
     return quote(text, safe="")
 
 

@@ -81,7 +81,9 @@ def checked_url(url: str) -> str:
     )
     if is_wrong or parts.username or parts.query or parts.fragment:
         raise Failure(
-            f"“{url}” is no URL of a server.", "Give it as https://HOST or http://HOST:PORT.", USAGE
+            f"“{url}” is no URL of a server.",
+            "Write the URL as https://HOST or http://HOST:PORT.",
+            USAGE,
         )
     if parts.scheme == "http" and host not in LOOPBACK and not os.environ.get("PERMINUTE_HTTP"):
         raise Failure(
@@ -99,7 +101,7 @@ def checked_key(key: str) -> str:
     if not _KEY.fullmatch(key) or len(key) > KEY_CHARS_MAX:
         raise Failure(
             "This can't be a key: it has spaces or other characters than printable ASCII.",
-            "Copy the key in full, nothing else.",
+            "Copy the whole key, and nothing else.",
             USAGE,
         )
     return key

@@ -11,7 +11,7 @@ from perminute_cli import __version__
 from perminute_cli.failures import USAGE, Failure
 from perminute_cli.terminal import ENCODING_ERRORS, safe
 
-ABOUT = """Perminute: what conference calls cost, and what to do about it.
+ABOUT = """Perminute: charges, prices and credits of conference calls.
 
 The server is --url, PERMINUTE_URL, the one of `perminute login`, or the laptop stack that runs
 (`make run`). Exit status: 0 done, 1 the answer is no or it failed, 2 the command was not
@@ -105,7 +105,7 @@ def _unexpected(error: Exception) -> tuple[str, str]:
     name = f"{type(error).__name__}: {error}"
     if isinstance(error, LookupError | TypeError | AttributeError | ValueError):
         return (
-            f"Error: The server answers in a form that the command does not expect ({name}).",
+            f"Error: The server answered in an unexpected form ({name}).",
             "To do: Check the URL, and that server and command line have the same version.",
         )
     return (

@@ -124,7 +124,7 @@ class TableEraser:
         try:
             await self._tables.transact(table, partition, [operation])
         except (EtagMismatch, OutcomeUnknown) as error:
-            raise StoreUnavailable("A row changed meanwhile; erase again.") from error
+            raise StoreUnavailable("A row changed during the erasure.") from error
 
 
 class _Person:

@@ -15,7 +15,8 @@ class Runs(Protocol):
     """The time of the last success of each timer, and of the last charge."""
 
     async def note(self, name: str) -> None:
-        """`name` succeeded now. Never raises; frequent notes of one name are left out."""
+        """Record that `name` succeeded now. Never raises; frequent notes of one name are left
+        out."""
         ...
 
     async def last(self) -> Mapping[str, datetime]:
@@ -37,7 +38,8 @@ class PostCounts:
 
 
 class BridgePosts(Protocol):
-    """Counts by bridge. They are written within seconds: a process that dies loses those."""
+    """Counts by bridge. They are written within seconds; a process that crashes loses the last
+    ones."""
 
     def note(self, bridge: str, counts: PostCounts) -> None:
         """Add the outcomes of a post, or of later parking. Never raises."""
@@ -56,8 +58,8 @@ class KeyUses(Protocol):
     """Keeps when each API key was last used, to the hour."""
 
     def note(self, key_id: str) -> None:
-        """The key is used now. Written in the background, without a caller that waits; a later use
-        makes up for a failed write."""
+        """Record that the key is used now. The write is in the background; a later use replaces a
+        failed write."""
         ...
 
     async def last(self) -> Mapping[str, datetime]:

@@ -16,5 +16,5 @@ class Ids(Protocol):
     """The only source of randomness."""
 
     def token(self, bytes_count: int) -> str:
-        """URL-safe random text made of that many random bytes."""
+        """URL-safe random text of a number of random bytes."""
         ...

@@ -22,15 +22,16 @@ class Mailer(Protocol):
     """Sends mail."""
 
     async def send(self, mail: Mail) -> ReceiverResponse:
-        """Hand it to the mail server once; status 250 where that took it. Never raises."""
+        """Pass the mail to the mail server once; status 250 if the server accepted it. Never
+        raises."""
         ...
 
 
 class WebhookSender(Protocol):
-    """Sends to receivers that others chose."""
+    """Sends to receivers that customers chose."""
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> ReceiverResponse:
-        """Post it once and return the reply. Never raises for a receiver's failure."""
+        """Post the request once and return the reply. Never raises for a receiver's failure."""
         ...
 
 
@@ -50,7 +51,7 @@ class Deliveries(Protocol):
         ...
 
     async def update(self, delivery: Delivery) -> None:
-        """Write its progress; it waits as long as its status is a waiting one."""
+        """Write the progress of a delivery, which waits while its status is a waiting one."""
         ...
 
     async def page(
@@ -72,9 +73,9 @@ class Deliveries(Protocol):
         ...
 
     async def stopped_at(self, account: str, target: str) -> datetime | None:
-        """The time of that refusal, or None."""
+        """The time at which the receiver refused further events, or None."""
         ...
 
     async def restart(self, account: str, target: str) -> None:
-        """Forget the refusal: the target was configured again."""
+        """Remove the refusal, after a new configuration of the target."""
         ...

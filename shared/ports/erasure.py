@@ -1,4 +1,4 @@
-"""Taking a person out of every table."""
+"""Erasure of a person from every table."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -17,11 +17,10 @@ class Erased:
 
 
 class Eraser(Protocol):
-    """Takes a person out of every table; money and chain stay."""
+    """Erases a person from every table; amounts and the chain stay."""
 
     async def erase(self, account: str, *, number: str | None, organizer: str | None) -> Erased:
-        """Erase a number or an organizer from an account; again changes nothing.
-
-        Raises StoreUnavailable when it is not certain: then erase again.
+        """Erase a number or an organizer from an account; a repetition changes nothing. Raises
+        StoreUnavailable when the outcome is uncertain: repeat the erasure.
         """
         ...

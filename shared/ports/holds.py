@@ -72,7 +72,7 @@ class HoldRecord:
 
 @dataclass(frozen=True, slots=True)
 class PlaceHold:
-    """Place a hold and keep the answer that `record` makes of it."""
+    """Place a hold and store the answer that `record` renders."""
 
     authorise: Authorise
     record: Callable[[Granted], HoldRecord]
@@ -80,7 +80,7 @@ class PlaceHold:
 
 @dataclass(frozen=True, slots=True)
 class ExtendHold:
-    """Let a call go on whose hold is on record."""
+    """Extend a call with a stored hold."""
 
     extend: Extend
     record: HoldRecord
@@ -88,7 +88,8 @@ class ExtendHold:
 
 @dataclass(frozen=True, slots=True)
 class StoredDecision:
-    """The stored answer; `repeated`: it was given before. `events`: events wait to be published."""
+    """The stored answer; `repeated`: the answer was stored before. `events`: events wait to be
+    published."""
 
     record: HoldRecord
     repeated: bool = False
@@ -136,7 +137,7 @@ class HoldBook(Protocol):
         ...
 
     async def extend(self, account: str, command: ExtendHold) -> Granted | None:
-        """Extend a call as long as it can be paid; None if its hold is no longer open."""
+        """Extend a call as far as the funds pay for it; None if its hold is no longer open."""
         ...
 
     async def answer(self, account: str, authorization: str, answered_at: datetime) -> datetime:
@@ -160,18 +161,18 @@ class HoldBook(Protocol):
         ...
 
     async def catch_up(self, account: str, *, lag_commits: int = 0) -> None:
-        """Settle the holds of debits, and read the present balance. With `lag_commits` only where a
-        hold is to be settled, or the hold book is so far behind."""
+        """Settle the holds of debits, and read the present balance. With `lag_commits` only if a
+        hold has to be settled, or the hold book is that many commits behind."""
         ...
 
     async def refresh(self, account: str) -> None:
-        """The account got credits: catch up before its next call, waiting a moment at most. Best
-        effort."""
+        """Catch up after new credits, before the account's next call; waits for a short time at
+        most. Best effort."""
         ...
 
     def refresh_async(self, account: str) -> None:
-        """The account was debited: catch up soon, in the background. Best effort: a lost refresh
-        only makes the hold book too careful for a moment."""
+        """Catch up after a debit, soon, in the background. Best effort: until a lost refresh is
+        repeated, the hold book counts the hold instead of the charge."""
         ...
 
     async def outbox(self, account: str, *, limit: int) -> list[Outbox]:

@@ -23,8 +23,8 @@ from shared.pacing import yield_to_others
 
 @dataclass(frozen=True, slots=True)
 class CommitResult:
-    """The result of a ledger command. `repeated`: it was carried out before, and this is its
-    first result. `events`: the commit put events into the outbox."""
+    """The result of a ledger command. `repeated`: the command was carried out before, and this is
+    the first result. `events`: the commit put events into the outbox."""
 
     entry: Entry | None
     repeated: bool = False
@@ -33,7 +33,7 @@ class CommitResult:
 
 @dataclass(frozen=True, slots=True)
 class IdempotencyConflict:
-    """The key was used before for another command, whose entry this is."""
+    """The key was used before, for another command; `entry` is that command's entry."""
 
     entry: Entry
 
@@ -119,11 +119,10 @@ class Ledger(Protocol):
         ...
 
     async def submit(self, account: str, command: Command) -> CommitResult | IdempotencyConflict:
-        """The outcome of a command, once it is durable.
-
-        Raises what the decision refuses with; Conflict `authorization_used` for a leg whose
-        authorization another leg has settled; Unavailable when the outcome is not certain (come
-        back with the same key); Conflict `ledger_not_open` before the first Configure.
+        """The durable outcome of a command. Raises the refusal of the decision; Conflict
+        `authorization_used` for a leg whose authorization another leg has settled; Unavailable when
+        the outcome is uncertain (repeat the command with the same key); Conflict `ledger_not_open`
+        before the first Configure.
         """
         ...
 
@@ -140,7 +139,8 @@ class Ledger(Protocol):
         ...
 
     async def debits_of(self, account: str, legs: Sequence[str]) -> dict[str, list[LegRecord]]:
-        """The debits of each of many legs, as `debits` gives them; none: no item."""
+        """The debits of each of many legs, as `debits` returns them; a leg without debits has no
+        item."""
         ...
 
     async def persons_of(
@@ -150,7 +150,8 @@ class Ledger(Protocol):
         ...
 
     async def reversals_of(self, account: str, debits: Sequence[int]) -> dict[int, Entry]:
-        """The entries that took back many debits, by the debits' numbers; none: no item."""
+        """The reversals of many debits, by the debits' numbers; a debit without a reversal has no
+        item."""
         ...
 
     async def journal(self, account: str, *, after: int, limit: int) -> list[Commit]:
@@ -187,12 +188,11 @@ class Ledger(Protocol):
         ...
 
     async def closed_months(self, account: str) -> list[str]:
-        """The months `YYYY-MM` that were closed, in order, but for those in rows of an earlier
-        schema."""
+        """The closed months `YYYY-MM`, in order, except those in rows of an earlier schema."""
         ...
 
     async def closed_month(self, account: str, month: str) -> ClosedMonth | None:
-        """A closed month, held against the journal where it begins and ends; None: not closed.
+        """A closed month, compared with the journal at its begin and end; None: not closed.
 
         Raises LedgerCorrupt where its sums are wrong, or differ from the journal.
         """
@@ -232,7 +232,7 @@ class Ledger(Protocol):
         ...
 
     async def reversal(self, account: str, debit: int) -> Entry | None:
-        """The entry that took the debit with this number back, or None."""
+        """The reversal of the debit with this number, or None."""
         ...
 
     async def outbox(self, account: str, *, limit: int) -> list[Outbox]:

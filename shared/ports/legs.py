@@ -1,5 +1,4 @@
-"""Whose a leg is, legs that wait because they could not be charged, and events of calls that are
-kept until their legs are assembled."""
+"""Claims of legs, parked legs, and the stored events of calls whose legs are not assembled yet."""
 
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,10 +18,10 @@ class Claim:
 
 
 class Claims(Protocol):
-    """Whose a leg is, pinned before its first commit."""
+    """Claims of legs, pinned before their first commit."""
 
     async def claim(self, leg: str, claim: Claim) -> Claim:
-        """The claim that holds for the leg key: the first one ever made."""
+        """The claim for the leg key: the first one that was stored."""
         ...
 
     async def find(self, leg: str) -> Claim | None:
@@ -31,7 +30,7 @@ class Claims(Protocol):
 
 
 class ParkingLot(Protocol):
-    """Legs that wait because they could not be charged."""
+    """Parked legs: legs that could not be charged."""
 
     async def park(self, parked: ParkedLeg) -> ParkedLeg:
         """Store a parked leg. One with the same id stays unchanged and is returned."""
@@ -42,7 +41,7 @@ class ParkingLot(Protocol):
         ...
 
     async def of_leg(self, leg: str) -> list[ParkedLeg]:
-        """All that is parked under a leg key."""
+        """All parked legs with a leg key."""
         ...
 
     async def update(self, parked: ParkedLeg, *, unpin: bool = False) -> ParkedLeg:
@@ -113,10 +112,11 @@ class CallEvents(Protocol):
         self, bridge: str, events: Sequence[KeptEvent]
     ) -> tuple[list[KeptEvent], frozenset[str]]:
         """Store events of one call, one at least; present ones stay. The mark of an event that ends
-        a leg is in the same write, the mark of another one follows soon.
+        a leg is in the same write; other marks follow soon.
 
         Returns the events of the call, among them all that were kept before these, and the ids of
-        the new ones."""
+        the new ones.
+        """
         ...
 
     async def of_call(self, bridge: str, call: str) -> list[KeptEvent]:
@@ -128,8 +128,8 @@ class CallEvents(Protocol):
         ...
 
     def clear_soon(self, bridge: str, events: Sequence[KeptEvent]) -> None:
-        """Remove the marks of events of one call within a second or so, as far as the process
-        lives; others are due in time, and the timer removes them."""
+        """Remove the marks of events of one call within about a second, if the process does not
+        stop; a timer removes the others when they are due."""
         ...
 
     async def clear(self, bridge: str, events: Sequence[KeptEvent]) -> None:

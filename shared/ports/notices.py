@@ -12,7 +12,8 @@ from shared.ports.ledger import Outbox
 
 @dataclass(frozen=True, slots=True)
 class DueMark:
-    """Something to act on from a time on: a superset of the due ones (docs/architecture.md)."""
+    """A mark that names work from a time on: the marks are a superset of the due work
+    (docs/architecture.md)."""
 
     account: str
     kind: str
@@ -39,7 +40,7 @@ class Notices(Protocol):
     """Alerts and recharges with their history, as the outbox carried them."""
 
     async def keep(self, account: str, row: Outbox) -> None:
-        """Write the alerts and recharges of an outbox row; again changes nothing."""
+        """Write the alerts and recharges of an outbox row; a repetition changes nothing."""
         ...
 
     async def alerts(
@@ -53,11 +54,11 @@ class Notices(Protocol):
         ...
 
     async def acknowledge(self, account: str, number: int, actor: str, at: datetime) -> None:
-        """Record the person who acknowledged an alert; the first one stays."""
+        """Record the person who acknowledged an alert; the first record stays."""
         ...
 
     async def end(self, account: str, number: int, at: datetime) -> None:
-        """Note that an alert is over; the first time stays."""
+        """Record the end of an alert; the first record stays."""
         ...
 
     async def recharges(

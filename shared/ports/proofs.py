@@ -54,7 +54,7 @@ class Signer(Protocol):
 class Anchor:
     """The head of an account's ledger at a commit, and day roots: those closed since the anchor
     before, and the last root of that one. An anchor that is not `is_sound` repeats the anchor
-    before, as the ledger had a problem."""
+    before, because the ledger had a problem."""
 
     account: str
     commit: int

@@ -22,9 +22,8 @@ class CallQueue(Protocol):
     """The queue `call-ended`."""
 
     async def send(self, messages: Sequence[Message], *, at: datetime | None = None) -> None:
-        """Returns once the broker has all of them; `at` schedules them for later.
-
-        Raises QueueUnavailable when that is not certain.
+        """Returns once the broker has stored all messages; `at` schedules them for later. Raises
+        QueueUnavailable when the outcome is uncertain.
         """
         ...
 
@@ -62,7 +61,7 @@ class Inbox(Protocol):
         ...
 
     async def waiting(self, *, limit: int) -> list[Message]:
-        """At most `limit` of the messages that are kept."""
+        """At most `limit` of the stored messages."""
         ...
 
     async def sent(self, message: Message) -> None:
@@ -71,12 +70,12 @@ class Inbox(Protocol):
 
 
 class Backlog(Protocol):
-    """The age of the oldest queued leg, and whether bridges request calls. As long as the queue is
-    behind, no hold expires: its leg may be waiting there. While bridges request calls, a backlog is
+    """The age of the oldest queued leg, and whether bridges request calls. While the queue is
+    behind, no hold expires: its leg may be in the queue. While bridges request calls, a backlog is
     charged at a pace that leaves the store free for them."""
 
     async def seen(self, oldest_seconds: float) -> None:
-        """A batch came whose oldest leg was posted so long ago. Never raises."""
+        """Record a batch with the age of its oldest leg. Never raises."""
         ...
 
     async def seconds(self) -> int:
@@ -96,5 +95,5 @@ class EventTopic(Protocol):
     """The topic `credit-events`."""
 
     async def publish(self, messages: Sequence[Message]) -> None:
-        """Returns once the broker has all of them, in order. Raises QueueUnavailable."""
+        """Returns once the broker has stored all events, in order. Raises QueueUnavailable."""
         ...

@@ -23,7 +23,7 @@ class RateCardStore(RateCards, Protocol):
     """Rate cards with their administration. Every method raises StoreUnavailable."""
 
     async def put(self, version: RateCardVersion, rules: PutRules) -> CardVersion:
-        """Make or replace a version; raises what `check_put` raises."""
+        """Create or replace a version. Raises what `check_put` raises."""
         ...
 
     async def check(self, card: str, effective_from: datetime, rules: PutRules) -> None:

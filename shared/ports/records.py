@@ -41,7 +41,7 @@ class SavedDocument:
 async def overwrite(
     records: "RecordStore", kind: str, key: str, document: Mapping[str, object]
 ) -> None:
-    """Write the document, over any other. Raises StoreUnavailable."""
+    """Write the document over any present version. Raises StoreUnavailable."""
     present = await records.get(kind, key)
     await records.put(kind, key, document, if_match="*" if present else None)
 
@@ -92,7 +92,7 @@ class RecordStore(Protocol):
         count_max: int | None = None,
     ) -> SavedDocument:
         """Create, or replace the version that `if_match` names (an `If-Match` header's value).
-        `count_max`: how many documents the kind may have, however many are created at once.
+        `count_max` is the maximum number of documents of the kind, also under concurrent creation.
 
         Raises PreconditionMissing where there is a document and no `if_match`, PreconditionFailed
         where `if_match` names no current version, KindFull instead of creating one too many.

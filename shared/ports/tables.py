@@ -21,7 +21,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Insert:
-    """Write a row that must not be there yet."""
+    """Insert a row that must not exist."""
 
     key: str
     values: Mapping[str, Value]
@@ -29,7 +29,7 @@ class Insert:
 
 @dataclass(frozen=True, slots=True)
 class Replace:
-    """Write all of a row that must have this ETag."""
+    """Replace a whole row that must have this ETag."""
 
     key: str
     values: Mapping[str, Value]
@@ -46,7 +46,7 @@ class Upsert:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Remove a row; with an ETag, only that version of it."""
+    """Delete a row; with an ETag, only that version."""
 
     key: str
     etag: str | None = None

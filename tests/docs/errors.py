@@ -2,11 +2,13 @@
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from functions.http import ROUTES
+from shared.contracts.common.routes import Route
+from tests.docs.error_routes import BODY_CODES, EVERYWHERE, codes_of
 from tests.docs.error_scenes import CASES, SCENES, example
-from tests.docs.http_api import BODY_CODES, EVERYWHERE, codes_of
 from tests.docs.markdown import block, code, page
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -19,13 +21,14 @@ WITHOUT_EXAMPLE = {
 """Codes that no single request is answered with, and the reason."""
 WHERE = {
     "method": "method_not_allowed",
-    "path": """account_unknown alert_unknown api_key_unknown authorization_unknown bridge_unknown
-        conference_unknown dead_letter_unknown delivery_unknown entry_unknown leg_unknown
-        organizer_unknown parked_leg_unknown proof_key_unknown proof_unknown rate_card_unknown
-        rate_card_version_unknown recharge_unknown region_unknown service_number_unknown
+    "path": """alert_unknown api_key_unknown authorization_unknown bridge_unknown
+        conference_unknown dead_letter_unknown delivery_unknown entry_unknown
+        organizer_unknown parked_leg_unknown proof_key_unknown proof_unknown
+        recharge_unknown region_unknown service_number_unknown
         webhook_unknown path_unknown id_invalid date_invalid month_invalid effective_from_invalid
         effective_from_too_soon number_invalid""",
-    "path, query or body": "account_not_allowed rate_card_not_allowed",
+    "path, query or body": """account_not_allowed account_unknown leg_unknown
+        rate_card_not_allowed rate_card_unknown rate_card_version_unknown""",
     "header `Authorization`, or the signature": "not_authenticated",
     "query parameter `checksum`": "checksum_wrong",
     "API key or principal": "role_missing",
@@ -62,7 +65,12 @@ WHERE = {
         rate_card_unreadable""",
 }
 """The part of the request, or the state, that each code is about."""
-_ROUTES_SHOWN_MAX = 12
+_FAMILIES: dict[str, Callable[[Route], bool]] = {
+    "every route for administrators": lambda route: route.roles is not None,
+    "every route with `{account}` in its path": lambda route: "{account}" in route.path,
+}
+"""Routes that the page names as one, with the exceptions."""
+_EXCEPTIONS_MAX = 10
 
 
 def rows() -> dict[str, dict[str, tuple[str, str]]]:
@@ -95,10 +103,20 @@ def routes_of(name: str) -> str:
         return "every route with a body"
     if name == "console_missing":
         return code("GET /console/")
-    found = [f"{each.method} /api/{each.path}" for each in ROUTES if name in codes_of(each)]
-    shown = ", ".join(map(code, found[:_ROUTES_SHOWN_MAX]))
-    rest = len(found) - _ROUTES_SHOWN_MAX
-    return f"{shown}, and {rest} others" if rest > 0 else shown
+    found = [each for each in ROUTES if name in codes_of(each)]
+    shown: list[str] = []
+    for family, contains in _FAMILIES.items():
+        members = [each for each in ROUTES if contains(each)]
+        exceptions = [each for each in members if each not in found]
+        if len(exceptions) <= _EXCEPTIONS_MAX and any(each in found for each in members):
+            but = f" (except {_names(exceptions)})" if exceptions else ""
+            shown.append(f"{family}{but}")
+            found = [each for each in found if each not in members]
+    return ", ".join([*shown, *([_names(found)] if found else [])])
+
+
+def _names(routes: list[Route]) -> str:
+    return ", ".join(code(f"{each.method} /api/{each.path}") for each in routes)
 
 
 def document(name: str) -> str:

@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 from functions.http import ROUTES
-from tests.docs.http_api import OBSERVED
+from tests.docs.error_routes import OBSERVED
 from tests.support.product import RECORD_CODES
 
 TESTS = ("tests/unit", "tests/schemas", "tests/openapi/test_answers.py")

@@ -16,6 +16,8 @@ from functions.http import ROUTES
 from shared.contracts.common.problems import problem
 from shared.domain.common import errors
 from shared.domain.legs.parking import ParkReason
+from tests.docs import probes
+from tests.docs.error_routes import EVERYWHERE, codes_of, is_listed, observed_codes
 from tests.docs.error_scenes import example
 from tests.docs.errors import (
     ELSEWHERE,
@@ -28,7 +30,6 @@ from tests.docs.errors import (
     document,
     routes_of,
 )
-from tests.docs.http_api import EVERYWHERE, codes_of, observed_codes
 from tests.docs.reference import ROOT
 
 REFERENCE = (ROOT / "docs" / "reference" / "errors.md").read_text("utf-8")
@@ -181,6 +182,16 @@ def test_an_error_names_the_problem_and_the_way_out(code: str) -> None:
     assert re.search(r"[.;:] \w| must ", body["detail"]), body["detail"]
     assert all(each["detail"] for each in body.get("errors", ()))
     assert document(code) in REFERENCE
+
+
+def test_each_code_of_a_mistaken_request_is_listed_for_its_route() -> None:
+    """`python -m tests.docs.recorder tests/docs/test_errors.py` adds codes."""
+    with probes.app() as app:
+        answers = {(each.route.name, probes.answer_code(app, each)) for each in probes.probes()}
+
+    assert "internal" not in {code for _, code in answers}
+    assert {code for _, code in answers if code} >= {"account_unknown", "cursor_invalid"}
+    assert [each for each in sorted(answers, key=str) if each[1] and not is_listed(*each)] == []
 
 
 def test_every_code_has_a_place_and_an_example_or_a_reason() -> None:

@@ -12,7 +12,7 @@ from shared.contracts.openapi.document import recorded
 from shared.settings import Settings, SettingsError
 from tests.docs import limits as limits_page
 from tests.docs import tables
-from tests.docs.http_api import observed_codes
+from tests.docs.error_routes import observed_codes
 from tests.docs.reference import ROOT, pages
 from tests.docs.row_properties import PROPERTIES
 from tests.docs.settings import KEY, NEEDED, SETTINGS, Setting, uses

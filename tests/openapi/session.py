@@ -177,11 +177,11 @@ def _prices(session: Session) -> None:
     session.call("list_rate_cards", "GET", "rate-cards")
     session.call("get_rate_card", "GET", f"rate-cards/{CARD}")
     session.call("get_price_list", "GET", f"rate-cards/{CARD}/price-list")
-    form, media_type = _form(FILES["import_rate_card_version"])
+    content, media_type = form(FILES["import_rate_card_version"])
     answer = session.admin.request(
         "POST",
         f"rate-cards/carrier/import?effective_from={VERSION}",
-        form,
+        content,
         headers={"content-type": media_type},
     )
     session.note("import_rate_card_version", answer)
@@ -192,7 +192,8 @@ def _prices(session: Session) -> None:
     )
 
 
-def _form(parts: Mapping[str, tuple[str, str]]) -> tuple[bytes, str]:
+def form(parts: Mapping[str, tuple[str, str]]) -> tuple[bytes, str]:
+    """The body of a form, and its media type."""
     lines: list[str] = []
     for name, (media_type, text) in parts.items():
         lines += ["--part", f'content-disposition: form-data; name="{name}"; filename="{name}"']
@@ -322,11 +323,11 @@ def _reratings(session: Session) -> None:
     session.call("post_rerating", "POST", "reratings", requested)
     other = {"rate_card": "carrier", "month": "2026-11"}
     session.call("post_price_what_if", "POST", f"accounts/{ACCOUNT}/rate-card/what-if", other)
-    form, media_type = _form(FILES["post_reconciliation"])
+    content, media_type = form(FILES["post_reconciliation"])
     answer = session.admin.request(
         "POST",
         f"accounts/{ACCOUNT}/reconciliations",
-        form,
+        content,
         headers={"content-type": media_type},
     )
     session.note("post_reconciliation", answer)

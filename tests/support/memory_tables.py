@@ -190,10 +190,10 @@ def _check_condition(row: Row | None, operation: Operation, index: int) -> None:
     match operation:
         case Insert():
             if row is not None:
-                raise RowExists("The row is there already.", index=index)
+                raise RowExists("The row exists already.", index=index)
         case Replace(etag=etag) | Delete(etag=etag):
             if row is None:
-                raise RowMissing("The row is not there.", index=index)
+                raise RowMissing("The row does not exist.", index=index)
             if etag is not None and row.etag != etag:
                 raise EtagMismatch("The row has another version.", index=index)
 

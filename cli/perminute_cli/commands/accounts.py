@@ -101,7 +101,7 @@ def register(root: click.Group) -> None:
         }
         if not body:
             options = ", ".join(option for option, *_ in _SETTINGS)
-            raise Failure("Nothing to change is stated.", f"Add one of {options}.", USAGE)
+            raise Failure("No change is named.", f"Add one of {options}.", USAGE)
         before: Any = app.fetch(api.get_account(account))
         app.confirm(
             *(f"{name} of {account}: {before.get(name)} → {value}" for name, value in body.items())

@@ -15,7 +15,9 @@ from perminute_cli.pending import pending_key
 from perminute_cli.terminal import day_start, local_time, safe
 
 _KEY = click.option(
-    "--idempotency-key", metavar="K", help="The key under which it is booked once; made if absent."
+    "--idempotency-key",
+    metavar="K",
+    help="The key under which the amount is booked once; generated if absent.",
 )
 _KEY_TEXT = re.compile(r"[!-~]+", re.ASCII)
 _SIGNED = {"ignore_unknown_options": True}
@@ -33,12 +35,14 @@ def register(root: click.Group) -> None:
         perminute top-up 20 --kind granted --expires-at 2027-01-01T00:00:00Z --yes""",
     )
     @click.argument("amount")
-    @click.option("--kind", type=click.Choice(["purchased", "granted"]), help="Of the credits.")
-    @click.option("--reference", help="An invoice or order, which the ledger keeps.")
+    @click.option(
+        "--kind", type=click.Choice(["purchased", "granted"]), help="The kind of the credits."
+    )
+    @click.option("--reference", help="The invoice or order; the ledger stores the text.")
     @click.option(
         "--expires-at",
         metavar="TIME",
-        help="When the credits expire; a date is its midnight in the account's zone.",
+        help="The expiry of the credits; a date is midnight in the account's time zone.",
     )
     @_KEY
     def top_up(
@@ -55,7 +59,11 @@ def register(root: click.Group) -> None:
         credits are booked once.
         """
         if amount_of(amount) <= 0:
-            raise Failure("A top-up is above zero.", "Use `perminute adjust` to draw.", USAGE)
+            raise Failure(
+                "The amount of a top-up must be above zero.",
+                "Use `perminute adjust` to draw.",
+                USAGE,
+            )
         stated = {"kind": kind, "reference": reference, "expires_at": expires_at}
         body = {"amount": amount.lstrip("+"), **_present(stated)}
         _book(app, "Top up", amount, body, idempotency_key, api.post_top_up)
@@ -70,15 +78,19 @@ def register(root: click.Group) -> None:
         perminute adjust 5.00 --reason "Goodwill" --yes""",
     )
     @click.argument("amount")
-    @click.option("--reason", required=True, help="The reason, which the ledger keeps.")
-    @click.option("--allow-overdraft", is_flag=True, help="Below balance plus credit limit, too.")
+    @click.option("--reason", required=True, help="The reason; the ledger stores the text.")
+    @click.option(
+        "--allow-overdraft", is_flag=True, help="Also draw more than balance plus credit limit."
+    )
     @_KEY
     def adjust(
         app: App, amount: str, reason: str, allow_overdraft: bool, idempotency_key: str | None
     ) -> None:
         """Correct the balance by hand: a positive amount grants credits, a negative one draws."""
         if amount_of(amount) == 0:
-            raise Failure("An adjustment is not zero.", "State an amount.", USAGE)
+            raise Failure(
+                "The amount of an adjustment must not be zero.", "State an amount.", USAGE
+            )
         overdraft = {"allow_overdraft": True} if allow_overdraft else {}
         body = {"amount": amount.lstrip("+"), "reason": reason, **overdraft}
         _book(app, "Adjust", amount, body, idempotency_key, api.post_adjustment)

@@ -49,7 +49,7 @@ def register(root: click.Group) -> None:
         rows=True,
         examples="perminute bridges\nperminute bridges list --prefix fs",
     )
-    @click.option("--prefix", help="Names that begin with this.")
+    @click.option("--prefix", help="Only bridges with names that begin with this text.")
     def list_bridges(app: App, prefix: str | None) -> None:
         """All bridges, without their secrets."""
         call = api.list_bridges(prefix=prefix)
@@ -102,22 +102,35 @@ def _create(bridges: click.Group) -> None:
     @click.argument("bridge")
     @click.option("--dialect", type=click.Choice(DIALECTS), required=True, help="Of its posts.")
     @click.option(
-        "--account", "accounts", multiple=True, required=True, help="Whom it acts for; * is all."
+        "--account",
+        "accounts",
+        multiple=True,
+        required=True,
+        help="The accounts of the bridge; * for all.",
     )
-    @click.option("--default-account", help="Whose a leg is that names none; a single --account's.")
-    @click.option("--scheme", help="How it proves itself; the dialect's usual one without it.")
-    @click.option("--username", help="For the scheme basic; the API key for LiveKit.")
+    @click.option(
+        "--default-account",
+        help="The account of a leg that names none; by default a single --account.",
+    )
+    @click.option(
+        "--scheme", help="The scheme of authentication; by default the dialect's usual one."
+    )
+    @click.option(
+        "--username", help="The user name of the scheme basic, or the API key of LiveKit."
+    )
     @click.option("--country", metavar="FR", help="The country of the bridge.")
     @click.option("--public-url", metavar="URL", help="The URL that the vendor calls.")
     @click.option("--service-number", metavar="NUMBER", help="The number that callers dial (zoom).")
-    @click.option("--secret-file", type=_FILE, help="The vendor's secret; - is standard input.")
+    @click.option(
+        "--secret-file", type=_FILE, help="The file with the vendor's secret; - for standard input."
+    )
     @click.option(
         "--save-secret",
         type=click.Path(path_type=Path, dir_okay=False),
-        help="For a secret that is made.",
+        help="The file for a generated secret.",
     )
     def create(app: App, bridge: str, dialect: str, accounts: tuple[str, ...], **more: Any) -> None:
-        """Register a bridge. A secret that the command makes is shown once."""
+        """Register a bridge. A generated secret is shown once."""
         scheme = more["scheme"] or USUAL[dialect]
         auth: dict[str, Any] = {"scheme": scheme}
         if scheme in {"basic", "livekit"}:
@@ -185,14 +198,18 @@ def _try_post(bridges: click.Group) -> None:
     )
     @click.argument("dialect", type=click.Choice(DIALECTS))
     @click.argument("file", type=_FILE, required=False)
-    @click.option("--bridge", help="As this bridge; the only one of the dialect without it.")
+    @click.option("--bridge", help="The bridge that posts; by default the only one of the dialect.")
+    @click.option("--account", metavar="A", help="The account of the leg if the record names none.")
+    @click.option("--organizer", default="ken@contoso.example", help="The organizer in the sample.")
+    @click.option("--conference", default="3001", help="The conference in the sample.")
     @click.option(
-        "--account", metavar="A", help="The account of the leg, where the record names none."
+        "--to", default="+442079460123", metavar="NUMBER", help="The called number in the sample."
     )
-    @click.option("--organizer", default="ken@contoso.example", help="In the sample.")
-    @click.option("--conference", default="3001", help="In the sample.")
-    @click.option("--to", default="+442079460123", metavar="NUMBER", help="In the sample.")
-    @click.option("--secret-file", type=_FILE, help="The bridge's secret; PERMINUTE_BRIDGE_SECRET.")
+    @click.option(
+        "--secret-file",
+        type=_FILE,
+        help="The file with the bridge's secret; by default PERMINUTE_BRIDGE_SECRET.",
+    )
     @click.option("--show", is_flag=True, help="Print the sample; post nothing.")
     def try_post(app: App, dialect: str, file: Path | None, **more: Any) -> None:
         """Post what a bridge would post, with its vendor's signature, and show what became of it.
@@ -248,9 +265,7 @@ def _try(
 def _show(app: App, bridge: str, found: Any, *, is_signed: bool) -> None:
     app.say(f"As bridge {bridge}: {found['outcome']}.")
     if not is_signed:
-        note(
-            "No secret is known, so no signature was sent: --secret-file, PERMINUTE_BRIDGE_SECRET."
-        )
+        note("No signature was sent: add --secret-file, or set PERMINUTE_BRIDGE_SECRET.")
     app.table(found["steps"], STEPS, "")
     if found.get("missing"):
         app.say(f"It waits for: {', '.join(found['missing'])}")
@@ -277,7 +292,8 @@ def _judge(found: Any) -> None:
             raise Failure(step["detail"], "Check secret, scheme and public URL of the bridge.")
     if found["outcome"] == "unreadable":
         raise Failure(
-            "The post can't be read.", "Compare it with `perminute bridges try … --show`."
+            "The post can't be read.",
+            "Compare the post with the sample of `perminute bridges try … --show`.",
         )
     if found.get("would_park"):
         raise Failure(

@@ -29,10 +29,10 @@ def register(root: click.Group) -> None:
         perminute try 020 --conference 3001 --account contoso""",
     )
     @click.argument("number")
-    @click.option("--organizer", help="Whose meeting it would be.")
-    @click.option("--conference", help="The registered conference.")
+    @click.option("--organizer", help="The organizer of the meeting.")
+    @click.option("--conference", help="The conference of the call, which must be registered.")
     @click.option("--seconds", type=click.IntRange(1, 86_400), help="The requested seconds.")
-    @click.option("--user-call", is_flag=True, help="A call of the user's own, not of a meeting.")
+    @click.option("--user-call", is_flag=True, help="The user's own call, not a call of a meeting.")
     def try_number(
         app: App,
         number: str,
@@ -81,7 +81,7 @@ def register(root: click.Group) -> None:
         writes=True,
         examples='perminute stop --account contoso --reason "Strange calls at night"',
     )
-    @click.option("--reason", required=True, help="The reason, which denials show.")
+    @click.option("--reason", required=True, help="The reason; denials show the text.")
     def stop(app: App, reason: str) -> None:
         """Stop every new dial-out of an account at once."""
         app.confirm(f"Stop dial-out of {app.account}: every further request is denied.")
@@ -95,7 +95,7 @@ def register(root: click.Group) -> None:
         root, "restart", account=True, writes=True, examples="perminute restart --account contoso"
     )
     def restart(app: App) -> None:
-        """Let an account dial out again after a stop."""
+        """Restart dial-out of an account after a stop."""
         before: Any = app.fetch(api.get_dial_out_state(app.account))
         if before["stopped"]:
             app.confirm(f"Restart dial-out of {app.account}, stopped for: {before.get('reason')}.")

@@ -68,17 +68,20 @@ def register(root: click.Group) -> None:
     @click.option("--number", metavar="+44…", help="Legs from or to this number.")
     @click.option("--bridge", help="Legs of this bridge.")
     @click.option("--flag", help="Legs with this flag, such as late.")
-    @click.option("--min-amount", help="Legs that cost at least this, net of corrections.")
+    @click.option("--min-amount", help="Only legs with at least this amount, net of corrections.")
     @click.option(
         "--order",
         type=click.Choice(["newest", "oldest", "amount"]),
         help="Of the rows; newest first without it.",
     )
     @click.option(
-        "--by-time", "time", type=click.Choice(["booked", "answered"]), help="The time that counts."
+        "--by-time",
+        "time",
+        type=click.Choice(["booked", "answered"]),
+        help="The time that selects the legs.",
     )
     def list_legs(app: App, **filters: Any) -> None:
-        """Legs of a period, the present month without one; amounts are net of corrections."""
+        """Legs of a period, by default of the present month; amounts are net of corrections."""
         call = api.list_legs(app.account, **app.span(), **filters)
         if app.is_csv or app.is_json:
             app.show_list(call, COLUMNS, "")
@@ -125,10 +128,12 @@ def register(root: click.Group) -> None:
         perminute legs reverse studio~9f2c-1 --reason "Bad line\"""",
     )
     @click.argument("leg")
-    @click.option("--reason", help="The reason, which the ledger keeps; needed without --dry-run.")
-    @click.option("--dry-run", is_flag=True, help="Only show what it would change.")
+    @click.option(
+        "--reason", help="The reason; the ledger stores the text. Needed without --dry-run."
+    )
+    @click.option("--dry-run", is_flag=True, help="Only show the changes.")
     def reverse_leg(app: App, leg: str, reason: str | None, dry_run: bool) -> None:
-        """Give back what a leg cost. A leg is reversed once."""
+        """Reverse the charge of a leg. A leg is reversed once."""
         if not dry_run and reason is None:
             raise click.UsageError("Give --reason, or --dry-run.")
         account = app.account

@@ -53,9 +53,11 @@ def register(root: click.Group) -> None:
         csv=True,
         examples="perminute calls --account contoso\nperminute calls --conference 3001",
     )
-    @click.option("--conference", help="Of this conference, with the cost of its ended legs.")
+    @click.option(
+        "--conference", help="Only calls of this conference, with the cost of its ended legs."
+    )
     def calls(app: App, conference: str | None) -> None:
-        """Calls in progress, the most expensive first, and how long the credits last."""
+        """Calls in progress, the most expensive first, and the time for which the credits last."""
         call = (
             api.list_calls(app.account)
             if conference is None
@@ -102,15 +104,15 @@ def register(root: click.Group) -> None:
         perminute denials --group-by reason
         perminute denials --reason credit_exhausted --csv""",
     )
-    @click.option("--reason", help="For this reason only, such as credit_exhausted.")
-    @click.option("--organizer", help="Of this organizer's calls only.")
+    @click.option("--reason", help="Only denials with this reason, such as credit_exhausted.")
+    @click.option("--organizer", help="Only denials of this organizer's calls.")
     @click.option(
         "--group-by",
         type=click.Choice(["reason", "organizer", "region", "day"]),
         help="Only count them, by this.",
     )
     def denials(app: App, reason: str | None, organizer: str | None, group_by: str | None) -> None:
-        """Dial-outs and dial-ins that were denied, of the last 90 days, the newest first."""
+        """Denied dial-outs and dial-ins of the last 90 days, the newest first."""
         call = api.list_denials(
             app.account, **app.span(), reason=reason, organizer=organizer, group_by=group_by
         )

@@ -38,7 +38,7 @@ def register(root: click.Group) -> None:
         """
         url = app.url or os.environ.get("PERMINUTE_URL") or (stored_login() or {}).get("url")
         if not url:
-            raise Failure("No server is stated.", "Add --url https://HOST.", USAGE)
+            raise Failure("No server is named.", "Add --url https://HOST.", USAGE)
         url = checked_url(url)
         if app.key is not None:
             key = app.key

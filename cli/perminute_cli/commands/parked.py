@@ -94,7 +94,7 @@ def register(root: click.Group) -> None:
         default="open",
         help="Legs of this status; open ones without it.",
     )
-    @click.option("--summary", is_flag=True, help="Only count them, by reason.")
+    @click.option("--summary", is_flag=True, help="Count the legs by reason, in place of listing.")
     def list_parked(app: App, reason: str | None, status: str, summary: bool) -> None:
         """Parked legs, the oldest first."""
         if summary:
@@ -119,17 +119,23 @@ def _fix(parked: click.Group) -> None:
     )
     @click.argument("leg")
     @click.option(
-        "--set", "changes", multiple=True, metavar="FIELD=VALUE", help="A field; null empties it."
+        "--set",
+        "changes",
+        multiple=True,
+        metavar="FIELD=VALUE",
+        help="A corrected field; null empties the field.",
     )
     @click.option("--whole", type=_FILE, help="The whole leg as JSON, in the dialect perminute.")
-    @click.option("--charge-as", metavar="ID", help="For a conflict: both calls were real.")
+    @click.option(
+        "--charge-as", metavar="ID", help="The id for the second of two real calls with one id."
+    )
     def fix(
         app: App, leg: str, changes: tuple[str, ...], whole: Path | None, charge_as: str | None
     ) -> None:
         """Correct fields of a parked leg, by leg or id, replay it, and show its charge."""
         stated = {**(_whole(whole) if whole else {}), **_changes(changes)}
         if not stated and charge_as is None:
-            raise Failure("No correction is stated.", "Add --set FIELD=VALUE.", USAGE)
+            raise Failure("No correction is named.", "Add --set FIELD=VALUE.", USAGE)
         item = _named(app, leg)
         if _is_done(app, item, "replayed"):
             return
@@ -153,10 +159,12 @@ def _bulk(parked: click.Group) -> None:
         perminute parked replay --reason rate_missing --account contoso --yes""",
     )
     @click.argument("leg", required=False)
-    @click.option("--reason", type=click.Choice(REASONS), help="All that are parked for it.")
-    @click.option("--all", "everything", is_flag=True, help="All open ones.")
+    @click.option(
+        "--reason", type=click.Choice(REASONS), help="All legs that are parked for this reason."
+    )
+    @click.option("--all", "everything", is_flag=True, help="All open parked legs.")
     def replay(app: App, leg: str | None, reason: str | None, everything: bool) -> None:
-        """Charge parked legs as they are: after a rate or a setting was put right."""
+        """Charge parked legs unchanged, after a correction of a rate or a setting."""
         if leg is not None:
             item = _named(app, leg)
             if _is_done(app, item, "replayed"):
@@ -181,8 +189,10 @@ def _bulk(parked: click.Group) -> None:
         perminute parked dismiss --reason authorization_used --note "Twins of transfers" --yes""",
     )
     @click.argument("leg", required=False)
-    @click.option("--reason", type=click.Choice(REASONS), help="All that are parked for it.")
-    @click.option("--note", "why", required=True, help="Why; it is kept.")
+    @click.option(
+        "--reason", type=click.Choice(REASONS), help="All legs that are parked for this reason."
+    )
+    @click.option("--note", "why", required=True, help="The reason, which is stored.")
     def dismiss(app: App, leg: str | None, reason: str | None, why: str) -> None:
         """Dismiss parked legs: they are never charged."""
         if leg is not None:

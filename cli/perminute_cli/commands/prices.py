@@ -51,8 +51,12 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 def _in_money(callback: Callable[..., None]) -> Callable[..., None]:
     """The options by which a version is compared in money."""
-    account = click.option("--account", metavar="A", help="Also the cost of this account's legs.")
-    month = click.option("--month", metavar="YYYY-MM", help="The month; last month without it.")
+    account = click.option(
+        "--account", metavar="A", help="Also compare the cost of this account's legs."
+    )
+    month = click.option(
+        "--month", metavar="YYYY-MM", help="The month of the legs; by default last month."
+    )
     return account(month(callback))
 
 
@@ -67,7 +71,7 @@ _FROM = click.option(
     required=True,
     metavar="TIME",
     callback=_instant,
-    help="Takes effect then; a date is midnight UTC.",
+    help="The time at which the version takes effect; a date is midnight UTC.",
 )
 
 
@@ -88,12 +92,14 @@ def register(root: click.Group) -> None:
         default="dial_out",
         help="Of the call; dial_out without it.",
     )
-    @click.option("--minutes", type=click.IntRange(0, 1440), help="Talk time; 1 minute without it.")
-    @click.option("--seconds", type=click.IntRange(0, 86_400), help="Talk time.")
-    @click.option("--card", help="By this rate card, not by the account's.")
+    @click.option(
+        "--minutes", type=click.IntRange(0, 1440), help="The talk time; by default 1 minute."
+    )
+    @click.option("--seconds", type=click.IntRange(0, 86_400), help="The talk time.")
+    @click.option("--card", help="The rate card; by default the account's.")
     @click.option("--from", "from_number", metavar="NUMBER", help="The caller's number.")
-    @click.option("--organizer", help="By the organizer's license.")
-    @click.option("--at", metavar="TIME", help="At this time; now without it.")
+    @click.option("--organizer", help="The organizer, whose license the quote applies.")
+    @click.option("--at", metavar="TIME", help="The time of the prices; by default now.")
     def quote(
         app: App,
         number: str,
@@ -130,7 +136,7 @@ def _reads(cards: click.Group) -> None:
     )
     @click.argument("card", required=False)
     def list_cards(app: App, card: str | None) -> None:
-        """All rate cards; or the versions of one."""
+        """All rate cards, or the versions of one."""
         if card is None:
             app.show_list(api.list_rate_cards(), CARDS, "There is no rate card.")
             return
@@ -148,7 +154,7 @@ def _reads(cards: click.Group) -> None:
         examples="perminute cards lint default\nperminute cards lint default --version 2026-01-01",
     )
     @click.argument("card")
-    @click.option("--version", metavar="TIME", help="The newest without it.")
+    @click.option("--version", metavar="TIME", help="The version; by default the newest.")
     def lint(app: App, card: str, version: str | None) -> None:
         """Findings on a version of a rate card."""
         found: Any = app.fetch(api.lint_rate_card_version(card, _version(app, card, version)))
@@ -172,16 +178,25 @@ def _diff(cards: click.Group) -> None:
     )
     @click.argument("card")
     @click.option(
-        "--from", "before", metavar="TIME", help="A version; the last but one without it."
+        "--from", "before", metavar="TIME", help="The version before; by default the last but one."
     )
-    @click.option("--to", "after", metavar="TIME", help="A version; the newest without it.")
-    @click.option("--to-card", help="A version of this card.")
-    @click.option("--account", metavar="A", help="In money, on this account's legs of --month.")
-    @click.option("--month", metavar="YYYY-MM", help="The month; last month without it.")
+    @click.option("--to", "after", metavar="TIME", help="The version after; by default the newest.")
+    @click.option("--to-card", help="The card of the version after; by default the same card.")
+    @click.option(
+        "--account", metavar="A", help="Compare the cost of this account's legs of --month."
+    )
+    @click.option("--to", "after", metavar="TIME", help="The version after; by default the newest.")
+    @click.option("--to-card", help="The card of the version after; by default the same card.")
+    @click.option(
+        "--account", metavar="A", help="Compare the cost of this account's legs of --month."
+    )
+    @click.option(
+        "--month", metavar="YYYY-MM", help="The month of the legs; by default last month."
+    )
     def diff(
         app: App, card: str, before: str | None, after: str | None, to_card: str | None, **more: Any
     ) -> None:
-        """How two versions of rate cards differ."""
+        """The differences of two versions of rate cards."""
         versions = _versions(app, card)
         others = _versions(app, to_card) if to_card else versions
         if not before:
@@ -225,8 +240,8 @@ def _prices(cards: click.Group) -> None:
         examples="perminute cards prices default\nperminute cards prices default --region FR",
     )
     @click.argument("card")
-    @click.option("--at", metavar="TIME", help="At this time; now without it.")
-    @click.option("--region", metavar="FR", help="This region only.")
+    @click.option("--at", metavar="TIME", help="The time of the prices; by default now.")
+    @click.option("--region", metavar="FR", help="Only this region.")
     def prices(app: App, card: str, at: str | None, region: str | None) -> None:
         """The price list of a rate card: a minute to each region, by class of number."""
         call = api.get_price_list(card, at=at)
@@ -264,8 +279,8 @@ def _writes(cards: click.Group) -> None:
     @click.argument("card")
     @click.argument("file", type=_FILE)
     @_FROM
-    @click.option("--backdate", is_flag=True, help="The time may lie in the past.")
-    @click.option("--dry-run", is_flag=True, help="Only check.")
+    @click.option("--backdate", is_flag=True, help="Allow a time in the past.")
+    @click.option("--dry-run", is_flag=True, help="Check only; store nothing.")
     @_in_money
     def put(
         app: App,
@@ -298,15 +313,18 @@ def _writes(cards: click.Group) -> None:
     @click.argument("card")
     @click.argument("deck", type=_FILE)
     @_FROM
-    @click.option("--mapping", type=_FILE, help="JSON that names the deck's columns.")
-    @click.option("--column", "columns", multiple=True, metavar="NAME=COLUMN", help="One of them.")
-    @click.option("--currency", help="Of the deck, without --mapping.")
+    @click.option("--mapping", type=_FILE, help="The JSON file that maps the deck's columns.")
+    @click.option("--column", "columns", multiple=True, metavar="NAME=COLUMN", help="One column.")
+    @click.option("--currency", help="The currency of the deck, without --mapping.")
     @click.option(
-        "--decimals", type=click.IntRange(0, 6), default=4, help="Of a charge; rounds half up."
+        "--decimals",
+        type=click.IntRange(0, 6),
+        default=4,
+        help="The decimals of a charge, rounded half up.",
     )
-    @click.option("--names", type=_FILE, help="CSV with names of destinations by prefix.")
-    @click.option("--backdate", is_flag=True, help="The time may lie in the past.")
-    @click.option("--dry-run", is_flag=True, help="Only check.")
+    @click.option("--names", type=_FILE, help="The CSV file with names of destinations by prefix.")
+    @click.option("--backdate", is_flag=True, help="Allow a time in the past.")
+    @click.option("--dry-run", is_flag=True, help="Check only; store nothing.")
     @_in_money
     def import_deck(app: App, card: str, deck: Path, effective_from: str, **more: Any) -> None:
         """Import a carrier's deck as a version of a rate card; it is checked first."""
@@ -374,7 +392,7 @@ def _mapping(stated: Any) -> bytes:
         return without_mark(stated["mapping"].read_bytes())
     if not stated["columns"] or not stated["currency"]:
         raise Failure(
-            "The columns of the deck are not stated.",
+            "The columns of the deck are not named.",
             "Give --mapping FILE, or --currency and --column prefix=… --column price=….",
             USAGE,
         )
@@ -411,7 +429,7 @@ def _checked(app: App, checked: Any) -> None:
 def _effect(app: App, effect: Any) -> None:
     """The cost of an account's legs of a month under both versions, by destination."""
     if effect is None:
-        app.say("In money: the account has no present version in the same currency.")
+        app.say("No comparison of cost: the account has no present version in the same currency.")
         return
     whose = f"legs of {effect['account']} in {effect['month']}, in {effect['currency']}"
     app.say(f"In money, {whose}{'' if effect['complete'] else ' (not all of them)'}:")

@@ -42,11 +42,15 @@ def register(root: click.Group) -> None:
     )
     @click.argument("files", nargs=-1, type=_FILE)
     @click.option(
-        "--receipts", is_flag=True, help="Compare FILES with the present ledger on the server, too."
+        "--receipts", is_flag=True, help="Also compare FILES with the present ledger on the server."
     )
-    @click.option("--keys", type=_FILE, help="The public keys, as they were kept beforehand.")
-    @click.option("--save-keys", type=_OUT, help="Keep the server's public keys in a file.")
-    @click.option("--anchors", is_flag=True, help="Against the anchored heads, too.")
+    @click.option(
+        "--keys", type=_FILE, help="The file with the public keys that you stored before."
+    )
+    @click.option(
+        "--save-keys", type=_OUT, help="The file to which the server's public keys are written."
+    )
+    @click.option("--anchors", is_flag=True, help="Also compare with the anchored heads.")
     def verify(app: App, files: tuple[Path, ...], **more: Any) -> None:
         """Recompute an account's ledger; or verify receipts and month files.
 
@@ -71,8 +75,12 @@ def register(root: click.Group) -> None:
         perminute receipt studio~9f2c-1 --interim --html --output leg-1.html""",
     )
     @click.argument("leg")
-    @click.option("--interim", is_flag=True, help="Before its day is closed: of the present head.")
-    @click.option("--html", is_flag=True, help="A page to print.")
+    @click.option(
+        "--interim",
+        is_flag=True,
+        help="A receipt under the present head, before the day is closed.",
+    )
+    @click.option("--html", is_flag=True, help="An HTML page to print.")
     def receipt(app: App, leg: str, interim: bool, html: bool) -> None:
         """The receipt of a leg, which proves its charge to a person without access here."""
         kind = "html" if html else None
@@ -87,12 +95,14 @@ def register(root: click.Group) -> None:
         examples="""perminute export --month 2026-11 --account contoso
         perminute export --month 2026-11 --interim --persons --output november.jsonl.gz""",
     )
-    @click.option("--month", metavar="YYYY-MM", help="The present month without it.")
-    @click.option("--interim", is_flag=True, help="Of a month that is not over.")
-    @click.option("--persons", is_flag=True, help="With numbers and organizers (role finance).")
-    @click.option("--output", "out", type=_OUT, help="ACCOUNT-MONTH.jsonl.gz without it.")
+    @click.option("--month", metavar="YYYY-MM", help="The month; by default the present one.")
+    @click.option("--interim", is_flag=True, help="Also export a month that is not over.")
+    @click.option(
+        "--persons", is_flag=True, help="Include numbers and organizers (needs the role finance)."
+    )
+    @click.option("--output", "out", type=_OUT, help="The file; by default ACCOUNT-MONTH.jsonl.gz.")
     def export(app: App, month: str | None, interim: bool, persons: bool, out: Path | None) -> None:
-        """All that verifies a month, as one file: entries, charges, rates, signed roots."""
+        """One file that verifies a month: entries, charges, rates, signed roots."""
         month = month or app.present_month()
         call = api.get_month_file(
             app.account, month, interim=interim or None, persons=persons or None
@@ -130,7 +140,8 @@ def _verify_files(app: App, files: tuple[Path, ...], keys: Path | None, *, prese
             keys = folder / "keys.json"
             keys.write_bytes(b"".join(app.client.chunks(api.list_proof_keys(), "application/json")))
             note(
-                "The keys are the server's own answer: a proof needs keys kept beforehand (--keys)."
+                "The keys are the server's own answer: a proof needs keys that you stored before "
+                "(--keys)."
             )
         with progress("Reading the files"):
             claims = _claims(files) if present else None

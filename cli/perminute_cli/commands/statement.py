@@ -50,11 +50,11 @@ def register(root: click.Group) -> None:
         examples="""perminute statement --month 2026-11 --account contoso
         perminute statement --month 2026-11 --html --output statement.html""",
     )
-    @click.option("--month", metavar="YYYY-MM", help="The present month without it.")
-    @click.option("--html", is_flag=True, help="A page to print.")
-    @click.option("--language", type=click.Choice(["en", "fr"]), help="Of the page.")
+    @click.option("--month", metavar="YYYY-MM", help="The month; by default the present one.")
+    @click.option("--html", is_flag=True, help="An HTML page to print.")
+    @click.option("--language", type=click.Choice(["en", "fr"]), help="The language of the page.")
     def statement(app: App, month: str | None, html: bool, language: str | None) -> None:
-        """The statement of a month: opening and closing balance, and what makes the difference."""
+        """The statement of a month: opening balance, movements, closing balance."""
         month = month or app.present_month()
         kind = "html" if html else None
         call = api.get_statement(app.account, month, format=kind, language=language)
@@ -131,9 +131,9 @@ def register(root: click.Group) -> None:
         examples="""perminute audit-log --since 2026-11-01
         perminute audit-log --kind bridge --actor reports --csv""",
     )
-    @click.option("--account", metavar="A", help="Changes of this account.")
-    @click.option("--actor", help="Changes by this actor.")
-    @click.option("--kind", help="Changes of this kind of setting.")
+    @click.option("--account", metavar="A", help="Only changes of this account.")
+    @click.option("--actor", help="Only changes by this actor.")
+    @click.option("--kind", help="Only changes of this kind of setting.")
     def audit_log(app: App, account: str | None, actor: str | None, kind: str | None) -> None:
         """Changes of settings and their actors, the newest first."""
         call = api.list_audit_log(**app.span(), account=account, actor=actor, kind=kind)

@@ -33,10 +33,18 @@ def register(root: click.Group) -> None:
         perminute usage --since 2026-11-01 --until 2026-11-08 --group-by day,region --csv""",
     )
     @click.option("--group-by", metavar="A,B", help=f"Groups: {', '.join(GROUPS)}.")
-    @click.option("--order", type=click.Choice(["amount", "legs", "group"]), help="Of the rows.")
-    @click.option("--limit", type=click.IntRange(min=1), help="So many rows; the rest is `other`.")
     @click.option(
-        "--by-time", type=click.Choice(["booked", "answered"]), help="The time that counts."
+        "--order", type=click.Choice(["amount", "legs", "group"]), help="The order of the rows."
+    )
+    @click.option(
+        "--limit",
+        type=click.IntRange(min=1),
+        help="The number of rows; the others are summed in `other`.",
+    )
+    @click.option(
+        "--by-time",
+        type=click.Choice(["booked", "answered"]),
+        help="The time that selects the legs.",
     )
     def usage(
         app: App, group_by: str | None, order: str | None, limit: int | None, by_time: str | None

@@ -65,7 +65,7 @@ def _read(post: BridgePayload, url_uuid: str | None, value: object) -> ParsedLeg
     if leg_id is None:
         return Unreadable(None, "The record has no uuid.", post.body)
     if record.is_loopback():
-        return Ignored(leg_id, "It is a loopback channel, which is no phone leg.")
+        return Ignored(leg_id, "The record is a loopback channel, which is no phone leg.")
     try:
         why = _why_ignored(record)
         if why is not None and not (record.answered() and record.direction() != "outbound"):

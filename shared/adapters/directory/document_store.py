@@ -126,7 +126,7 @@ class DocumentStore:
                 # The same content in the version that we meant is as good as ours.
                 if (current.version, current.document) == (unsure, document):
                     return SavedDocument(created=unsure == first, version=unsure)
-                raise StoreUnavailable("It is not certain that this was written.")
+                raise StoreUnavailable("The outcome of the write is unknown.")
             _check_precondition(current, if_match)
             version = current.version + 1 if current else first
             more: list[Operation] = []
@@ -150,7 +150,7 @@ class DocumentStore:
                 unsure = version
                 continue
             return SavedDocument(created=current is None, version=version)
-        raise StoreUnavailable("The directory changes too often right now.")
+        raise StoreUnavailable("Other requests change the directory at the same time.")
 
     async def delete(self, kind: str, key: str, *, if_match: str | None = None) -> bool:
         """Remove the document, and log that in the same transaction; see `RecordStore`. Raises
@@ -172,9 +172,9 @@ class DocumentStore:
             except OutcomeUnknown as unknown:
                 if await self._row(kind, key) is None:
                     return True
-                raise StoreUnavailable("It is not certain that this was removed.") from unknown
+                raise StoreUnavailable("The outcome of the deletion is unknown.") from unknown
             return True
-        raise StoreUnavailable("The directory changes too often right now.")
+        raise StoreUnavailable("Other requests change the directory at the same time.")
 
     async def list(
         self, kind: str, *, limit: int, cursor: str | None = None, prefix: str = ""

@@ -154,7 +154,7 @@ class TableCallEvents:
             return False
         except OutcomeUnknown as unknown:
             self._calls.pop(call, None)
-            raise StoreUnavailable("It is not certain that the event is kept.") from unknown
+            raise StoreUnavailable("It is unknown whether the event is stored.") from unknown
         self._write_soon({(call[:1], key): values for key, values in marks.items()})
         return True
 
@@ -200,7 +200,7 @@ class TableCallEvents:
             for call in set(calls):
                 await write_parts(self._tables, TABLE, call[:1], deletes)
         except OutcomeUnknown as unknown:
-            raise StoreUnavailable("It is not certain that marks are gone.") from unknown
+            raise StoreUnavailable("It is unknown whether the marks are deleted.") from unknown
 
     def _write_soon(self, changes: Mapping[tuple[str, str], dict[str, Value] | None]) -> None:
         self._later.update(changes)

@@ -103,7 +103,7 @@ class TableClaims:
 
 
 def _uncertain(cause: Exception | None) -> StoreUnavailable:
-    error = StoreUnavailable("It is not certain that the leg was claimed.")
+    error = StoreUnavailable("It is unknown whether the leg is claimed.")
     error.__cause__ = cause
     return error
 

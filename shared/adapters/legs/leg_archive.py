@@ -65,7 +65,7 @@ class BlobArchive:
         name = f"{self._clock.now():%Y-%m-%d/%H/%M%S}-{self._ids.token(12)}"
         async with asyncio.timeout(limits.ARCHIVE_SECONDS_MAX):
             if not await self._blobs.put_once(name, self._seal(name, items)):
-                raise StoreUnavailable("A blob of that random name is there.")
+                raise StoreUnavailable("A blob with this random name exists.")
 
     def _seal(self, name: str, items: Sequence[Accepted]) -> bytes:
         lines = b"\n".join(

@@ -50,7 +50,7 @@ class TableParkingLot:
         except (RowExists, OutcomeUnknown) as error:
             present = await self.get(parked.id)
             if present is None:
-                raise StoreUnavailable("It is not certain that the leg is parked.") from error
+                raise StoreUnavailable("It is unknown whether the leg is parked.") from error
             return present
         return parked
 
@@ -103,7 +103,7 @@ class TableParkingLot:
         for _ in range(limits.RECORD_TRIES_MAX):
             row = await self._tables.get(TABLE, parked_id[:2], parked_id)
             if row is None:
-                raise LedgerCorrupt("A parked leg is gone.")
+                raise LedgerCorrupt("A parked leg is missing.")
             kept = await self._complete(row)
             changed = change(kept)
             if changed is None:
@@ -114,9 +114,9 @@ class TableParkingLot:
             except EtagMismatch:
                 continue
             except OutcomeUnknown as unknown:
-                raise StoreUnavailable("It is not certain that the change is kept.") from unknown
+                raise StoreUnavailable("It is unknown whether the change is stored.") from unknown
             return changed
-        raise StoreUnavailable("Too many others change the same parked leg.")
+        raise StoreUnavailable("Other requests change the parked leg at the same time.")
 
     async def page(
         self, *, where: Mapping[str, str], limit: int, cursor: str | None
@@ -180,7 +180,7 @@ class TableParkingLot:
             return _read(row)
         more = await self._tables.get(TABLE, row.partition, f"{row.key}{_MORE}")
         if more is None:
-            raise LedgerCorrupt("The second row of a parked leg is gone.")
+            raise LedgerCorrupt("The second row of a parked leg is missing.")
         return _read(replace(row, values={**row.values, **more.values}))
 
 

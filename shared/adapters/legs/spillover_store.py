@@ -42,7 +42,9 @@ class TableInbox:
                 try:
                     await self._tables.transact(TABLE, partition, part)
                 except OutcomeUnknown as unknown:
-                    raise StoreUnavailable("It is not certain that the legs are kept.") from unknown
+                    raise StoreUnavailable(
+                        "It is unknown whether the legs are stored."
+                    ) from unknown
 
     async def depth(self, *, limit: int) -> tuple[int, datetime | None]:
         count, oldest = 0, None

@@ -51,7 +51,7 @@ class TableProofs:
             return None
         signed = await self.root(account, read_head(row))
         if signed is None:
-            raise LedgerCorrupt(f"Row {HEAD} names a day that is not there.")
+            raise LedgerCorrupt(f"Row {HEAD} names a day that does not exist.")
         return signed
 
     async def root(self, account: str, day: str) -> SignedRoot | None:

@@ -135,7 +135,7 @@ class TableRateCards:
             if made is not None:
                 self._known.pop(version.card, None)
                 return made
-        raise StoreUnavailable("This rate card changes too often right now.")
+        raise StoreUnavailable("Other requests change the rate card at the same time.")
 
     async def check(self, card: str, effective_from: datetime, rules: PutRules) -> None:
         check_put((await self._read(card)).versions, effective_from, rules)

@@ -194,7 +194,7 @@ def _parts(content_type: bytes, body: bytes) -> list[bytes]:
     pieces = (b"\r\n" + body).split(b"\r\n--" + boundary[1] + b"\r\n")
     last, closing, rest = pieces[-1].rpartition(b"\r\n--" + boundary[1] + b"--")
     if len(pieces) < 2 or pieces[0].strip() or not closing or rest.strip():
-        raise OutcomeUnknown("The answer is cut.")
+        raise OutcomeUnknown("The answer is incomplete.")
     return [*pieces[1:-1], last]
 
 

@@ -117,5 +117,5 @@ def utf16_units(text: str) -> int:
     if text.isascii():
         return len(text)
     if _SURROGATE.search(text):
-        raise ValueError("Text with half a character can't be stored.")
+        raise ValueError("Text with half of a surrogate pair can't be stored.")
     return len(text) + sum(character > "\uffff" for character in text)

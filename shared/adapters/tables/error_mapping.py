@@ -34,19 +34,21 @@ def refused(status: int, code: str, index: int, operations_count: int) -> Permin
         return OutcomeUnknown(f"Table storage blames operation {index}, which was not sent.")
     match status:
         case 404 if code == "TableNotFound":
-            return TableMissing("The table is not there.")
+            return TableMissing("The table does not exist.")
         case 404 if code in _ROW_MISSING_CODES:
-            return RowMissing("The row is not there.", index=index)
+            return RowMissing("The row does not exist.", index=index)
         case 409 if code == "EntityAlreadyExists":
-            return RowExists("The row is there already.", index=index)
+            return RowExists("The row exists already.", index=index)
         case 412 if code in _ETAG_CODES:
             return EtagMismatch("The row has another version.", index=index)
         case 400 | 413:
-            return RequestTooLarge(f"Table storage refused it: {code or status}.", index=index)
+            return RequestTooLarge(
+                f"Table storage refused the request: {code or status}.", index=index
+            )
         case 401 | 403:
             return StoreUnavailable(f"Table storage refuses access: {code or status}.")
         case 409 if code:
-            return StoreUnavailable(f"Table storage refused it for now: {code}.")
+            return StoreUnavailable(f"Table storage refused the request for now: {code}.")
         case _:
             return OutcomeUnknown(f"Table storage answered {status} {code}.")
 

@@ -102,7 +102,7 @@ class GroupCommitter[State, Command, Result]:
             async with asyncio.timeout(seconds):
                 return await future  # cancelled with its caller: then nobody waits for an answer
         except TimeoutError:
-            raise Unavailable("The commit is not certain yet; try again.") from None
+            raise Unavailable("The outcome of the commit is not known yet.") from None
 
     def cached(self, partition: str) -> LoadedPartition[State] | None:
         """The state as this process knows it; others may have committed since."""
@@ -164,7 +164,7 @@ class GroupCommitter[State, Command, Result]:
         """The process ends: the outcome of these commands stays unknown."""
         ahead = queue.ahead.group.waiters if queue.ahead else ()
         for waiter in (*group, *ahead, *queue.waiting):
-            waiter.resolve(Unavailable("The commit is not certain; try again."))
+            waiter.resolve(Unavailable("The outcome of the commit is unknown."))
         queue.waiting.clear()
         queue.ahead = queue.cached = None
 

@@ -107,9 +107,13 @@ LIMIT = Query(
 )
 CURSOR = Query("cursor", "`next` of the page before.")
 MONTH = Query("month", "A whole month instead of `from` and `to`.", QueryKind.MONTH)
-SPAN = (moment("from", "From this time on."), moment("to", "Before this time."), MONTH)
+SPAN = (
+    moment("from", "The begin of the span."),
+    moment("to", "The end of the span, exclusive."),
+    MONTH,
+)
 FORMAT = one_of("format", "The same as the header `Accept`.", ("json", "csv"))
-PREFIX = Query("prefix", "Ids that begin with this only.")
+PREFIX = Query("prefix", "Only ids that begin with this text.")
 PAGE = (LIMIT, CURSOR, FORMAT)
 """The parameters of every list."""
 

@@ -16,13 +16,13 @@ TAGS = {
     "quotes": "The cost of a call before it happens",
     "regions": "Regions, their dial-out permissions and prices",
     "reratings": "Re-rating of legs by another card or version",
-    "parked-legs": "Legs that could not be charged, and their way out",
+    "parked-legs": "Legs that could not be charged, and their correction",
     "api-keys": "Keys of administrators and scripts",
     "audit-log": "Changes of settings, with actor and time",
     "operations": "The work of every night, on request",
     "proof-keys": "Public keys of day roots (docs/proof.md)",
     "recharges": "Reports of payment providers",
-    "status": "Whether legs get charged, and what waits",
+    "status": "The state of charging, and the waiting work",
     "dead-letters": "Messages that the broker gave up",
     "service": "Health, and this document",
 }
@@ -49,7 +49,7 @@ PARAMETERS = {
     "conference": "The bridge's id of a conference, percent-encoded.",
     "date": "A day in the account's time zone, `2026-11-23`.",
     "effective_from": "The time from which a version holds, RFC 3339.",
-    "id": "Id, as the list has it.",
+    "id": "Id of the item in the list.",
     "key": "Id of a key.",
     "leg": "`{bridge}~{leg_id}`, or `{bridge}~~{base64url}` where the id has other characters.",
     "month": "A month, `2026-11`.",
@@ -130,7 +130,11 @@ CREDIT_EVENT: Json = {
                 }
             }
         },
-        "responses": {"2XX": {"description": "Taken; anything else is tried again."}},
+        "responses": {
+            "2XX": {
+                "description": "Accepted. After every other response the request is sent again."
+            }
+        },
     }
 }
 
@@ -149,7 +153,7 @@ CALL_SIGNAL: Json = {
                             "specversion": {"const": "1.0"},
                             "id": {
                                 "type": "string",
-                                "description": "The same however often it comes.",
+                                "description": "The same in every delivery.",
                             },
                             "source": {
                                 "type": "string",
@@ -176,6 +180,10 @@ CALL_SIGNAL: Json = {
                 }
             }
         },
-        "responses": {"2XX": {"description": "Taken; anything else is tried again."}},
+        "responses": {
+            "2XX": {
+                "description": "Accepted. After every other response the request is sent again."
+            }
+        },
     }
 }

@@ -97,18 +97,22 @@ class Grant:
 def billable_seconds(leg: EndedLeg, now: datetime) -> int | Unchargeable:
     """The answered seconds of a leg, or the contradiction in its times (docs/leg-fields.md)."""
     if leg.ended_at > now + timedelta(seconds=limits.LEG_FUTURE_SECONDS_MAX):
-        return Unchargeable(ParkReason.INCONSISTENT, "It ends more than 5 minutes in the future.")
+        return Unchargeable(
+            ParkReason.INCONSISTENT, "The leg ends more than 5 minutes in the future."
+        )
     if leg.answered_at is None:
         if leg.talk_seconds:
-            return Unchargeable(ParkReason.INCONSISTENT, "It was not answered, but has talk time.")
+            return Unchargeable(
+                ParkReason.INCONSISTENT, "The leg was not answered, but has talk time."
+            )
         return 0
     if leg.ended_at < leg.answered_at:
-        return Unchargeable(ParkReason.INCONSISTENT, "It ended before it was answered.")
+        return Unchargeable(ParkReason.INCONSISTENT, "The leg ended before it was answered.")
     measured = leg.ended_at - leg.answered_at
     seconds = measured // timedelta(seconds=1)
     talked = seconds if leg.talk_seconds is None else leg.talk_seconds
     if not 0 <= talked <= limits.LEG_SECONDS_MAX:
-        return Unchargeable(ParkReason.INCONSISTENT, "It lasts longer than 24 hours.")
+        return Unchargeable(ParkReason.INCONSISTENT, "The leg lasts longer than 24 hours.")
     if abs(timedelta(seconds=talked) - measured) > timedelta(
         seconds=limits.LEG_TALK_TOLERANCE_SECONDS
     ):

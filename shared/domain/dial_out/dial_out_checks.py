@@ -255,8 +255,8 @@ _CHECKS: tuple[Check[DialOutFacts], ...] = (
     Check("dial_out_running", _dial_out_running, lambda _: "Dial-out is not stopped."),
     *ORGANIZER_CHECKS,
     Check("policy", _policy, _policy_passed),
-    Check("region_lists", _region_lists, lambda _: "No list of the account is against the region."),
-    Check("number_lists", _number_lists, lambda _: "No list of the account is against the number."),
+    Check("region_lists", _region_lists, lambda _: "No list of the account blocks the region."),
+    Check("number_lists", _number_lists, lambda _: "No list of the account blocks the number."),
     Check("budget", _budget, _budget_passed),
     Check(
         "velocity",

@@ -13,7 +13,7 @@ from shared.usecases.charging.rerate_legs import RerateLegs
 
 @dataclass(frozen=True, slots=True)
 class AnsweredLeg:
-    """A leg's present record and the entry that took it back, if one did."""
+    """A leg's present record, and the entry that reversed it, if there is one."""
 
     record: LegRecord
     reversal: Entry | None
@@ -31,7 +31,7 @@ class AnsweredLeg:
 
 @dataclass(frozen=True, slots=True)
 class AnsweredLegs:
-    """Reads legs that were answered, without those that no carrier knows (`voip`)."""
+    """Reads answered legs, except `voip` legs, which no carrier knows."""
 
     rerate_legs: RerateLegs
     ledger: Ledger

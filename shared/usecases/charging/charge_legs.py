@@ -1,8 +1,6 @@
-"""Queued legs are rated and debited, once each; a leg that can't be charged is parked with its
-reason.
-
-Exactly once comes from the guard in the ledger's transaction, not from the queue: a message may
-come any number of times, in any order, to any process.
+"""Rates and debits queued legs, once each, and parks a leg that can't be charged, with the reason.
+The guard in the ledger's transaction prevents a second debit: the queue may deliver a message any
+number of times, in any order, to any process.
 """
 
 import asyncio
@@ -122,11 +120,10 @@ class ChargeLegs:
     debited: Callable[[str], None]
 
     async def __call__(self, legs: Sequence[QueuedLeg], *, seconds: float) -> list[Charged]:
-        """One outcome per leg, in order. A temporary failure sends the leg again, scheduled for
-        later. The timer publishes the events that miss the time limit: a batch that runs on would
-        come again.
-
-        Raises QueueUnavailable only when that can't be done: then the whole batch must come again.
+        """One outcome per leg, in order. After a temporary failure the leg is queued again,
+        scheduled for later. A timer publishes the events that miss the time limit, since the broker
+        delivers an overdue batch again. Raises QueueUnavailable if a leg can't be queued again:
+        then the broker has to deliver the whole batch again.
         """
         deadline = asyncio.get_running_loop().time() + seconds
         outcomes = await asyncio.gather(*(self._within(leg, seconds) for leg in legs))
@@ -151,8 +148,8 @@ class ChargeLegs:
     ) -> Charged | NotCharged:
         """Charge one leg now, or return the reason for parking it. `corrected` as in ResolveLeg.
 
-        Raises Unavailable or a StoreError when that is not certain: trying again is safe; and
-        NotAllowed when it would be charged to an account that the principal does not see.
+        Raises Unavailable or a StoreError when the outcome is uncertain; a repetition is safe.
+        Raises NotAllowed when the leg belongs to an account that the principal does not see.
         """
         try:
             resolved = await self.resolve(queued, corrected=corrected)
@@ -209,8 +206,8 @@ class ChargeLegs:
         )
 
     async def _with_use(self, leg: ResolvedLeg) -> ResolvedLeg:
-        """The leg with the outcome of its hold. Raises Conflict `authorization_used` where another
-        leg has settled it; the commit decides finally."""
+        """The leg with the effect on its hold. Raises Conflict `authorization_used` where another
+        leg has settled the hold; the commit checks this again."""
         if leg.hold is None or charge_record.hold_effect(leg) is not HoldEffect.SETTLES:
             return leg
         use = await self.ledger.use_of(leg.account, leg.hold.authorization)
@@ -219,16 +216,16 @@ class ChargeLegs:
         return replace(leg, hold=replace(leg.hold, released=leg.hold.released or use.is_freed))
 
     async def price_micros(self, leg: EndedLeg) -> int | None:
-        """The cost of a leg if credits paid for all of it, None where it has no price; nothing is
-        stored. Raises StoreUnavailable."""
+        """The cost of a leg in micros if credits pay for all of it, None for a leg without a price.
+        Nothing is stored. Raises StoreUnavailable."""
         _, document = await self._previewed(leg)
         return None if isinstance(document, Unchargeable) else document.charge.amount_micros
 
     async def preview(
         self, leg: EndedLeg
     ) -> tuple[str | None, Mapping[str, object] | Unchargeable]:
-        """(account, charge if credits paid for all of it, or why the leg would be parked); nothing
-        is kept. Raises StoreUnavailable."""
+        """(account, the charge if credits pay for the whole leg, or the reason for parking it).
+        Nothing is stored. Raises StoreUnavailable."""
         account, document = await self._previewed(leg)
         return account, document if isinstance(document, Unchargeable) else document.charge.charge
 
@@ -246,8 +243,8 @@ class ChargeLegs:
     async def _unless_charged(
         self, queued: QueuedLeg, why: Unchargeable, account: str | None
     ) -> Charged | NotCharged:
-        """The outcome of a leg that can't be charged today: its id may have been charged before
-        with this content, when its rate card was another one, or with other content."""
+        """The outcome of a leg that can't be charged now. A leg with its id may have been charged
+        before: with the same content under another rate card, or with other content."""
         record = await self.ledger.leg(account, queued.leg.key) if account else None
         if account is None or record is None:
             return NotCharged(queued, why, account)
@@ -263,7 +260,8 @@ class ChargeLegs:
         )
 
     async def _within(self, queued: QueuedLeg, seconds: float) -> Charged:
-        """One leg under the batch's deadline: no error of one leg touches another."""
+        """The outcome of one leg under the batch's deadline. An error of one leg does not affect
+        the others."""
         try:
             async with asyncio.timeout(seconds):
                 outcome = await self.charge(queued)
@@ -273,13 +271,13 @@ class ChargeLegs:
             return Charged(queued, ChargeStatus.LATER, detail=detail)
         except Exception as error:  # noqa: BLE001 a ledger that halts, an error of ours: one leg's
             failure("leg_failed", error, leg=queued.leg.key, attempt=queued.attempt)
-            return Charged(queued, ChargeStatus.LATER, detail="It met an error and waits.")
+            return Charged(queued, ChargeStatus.LATER, detail="The leg waits after an error.")
 
     async def _document(
         self, leg: ResolvedLeg, account: Account, received_at: datetime
     ) -> _LegCost | Unchargeable:
-        """The cost of a leg by the settings of the time of its receipt, and the means that may pay
-        for it in place of credits."""
+        """The cost of a leg by the settings at the time of its receipt, and the included minutes
+        that may pay for it."""
         now = self.clock.now()
         flags = charge_record.hold_flags(leg, now)
         reason = charge_record.zero_reason(leg)
@@ -308,8 +306,8 @@ class ChargeLegs:
     async def _rated_if_due(
         self, leg: ResolvedLeg, account: Account, received_at: datetime, reason: str | None
     ) -> Charge | Unchargeable | None:
-        """The amount that credits would pay for a leg. One that is free for a reason is rated for
-        its destination only, so an unreadable card does not stop it."""
+        """The amount that credits would pay for a leg. A leg with a zero reason is rated for its
+        destination only, so an unreadable card does not delay it."""
         card = account.settings.rate_card
         try:
             return await self._rated(leg, card, received_at, currency=leg.currency)
@@ -423,7 +421,7 @@ class ChargeLegs:
         return True
 
     async def _send_again(self, legs: Sequence[QueuedLeg]) -> None:
-        """Schedule what failed for now, each attempt later than the one before."""
+        """Schedule legs after temporary failures, with a longer delay at each attempt."""
         groups: dict[tuple[datetime, str, int], list[QueuedLeg]] = {}
         now = self.clock.now()
         for leg in legs:
@@ -458,7 +456,7 @@ def _pool_request(
 
 
 def _used(conflict: Conflict) -> Unchargeable:
-    """Raises a conflict that is another one."""
+    """The use of the authorization. Raises every other conflict."""
     if conflict.code != "authorization_used":
         raise conflict
     return Unchargeable(ParkReason.AUTHORIZATION_USED, conflict.detail)

@@ -30,8 +30,8 @@ class ExplainLeg:
     async def __call__(
         self, document: Mapping[str, object], person: Mapping[str, object]
     ) -> dict[str, object]:
-        """`sentence` and `won_over` of a stored charge; empty where the card does not give this
-        very charge (any more): rather nothing than something wrong. Raises StoreUnavailable."""
+        """`sentence` and `won_over` of a stored charge; both empty where the card no longer gives
+        exactly this charge. Raises StoreUnavailable."""
         charge = ChargeRecord(document)
         pool_seconds, rate = charge.pool_seconds, charge.rated_by
         if sentence := _FREE.get(str(charge.zero_reason)):
@@ -72,8 +72,8 @@ def _rated_again(
     charge: ChargeRecord,
     person: Mapping[str, object],
 ) -> Charge | None:
-    """The charge as the engine gives it; without the number, which may be erased, its prefix
-    wins over the same others."""
+    """The charge as the engine computes it now. The prefix replaces the number, which may be
+    erased: the same prefixes match."""
     facts = leg_facts(charge, {**person, "to": person.get("to") or f"+{rate.prefix}"})
     if isinstance(facts, SkipReason):
         return None

@@ -112,9 +112,8 @@ class ParkedLegs:
     async def dismiss(
         self, principal: Principal, parked_id: str, note: str | None = None
     ) -> ParkedLeg:
-        """Close it without a charge, for a reason that `note` keeps; a repetition changes nothing.
-
-        Raises NotFound, Conflict once replayed.
+        """Close a leg without a charge; `note` is the stored reason. A repetition changes nothing.
+        Raises NotFound, and Conflict for a replayed leg.
         """
         parked = await self._visible(principal, parked_id)
         if parked.status is ParkStatus.OPEN:
@@ -146,7 +145,7 @@ class ParkedLegs:
         limit: int,
         cursor: str | None,
     ) -> SweepResult:
-        """Dismiss the next open ones that equal `where`."""
+        """Dismiss the next open legs that equal `where`."""
         return await self._sweep(
             principal, where, limit, cursor, lambda parked: self.dismiss(principal, parked.id, note)
         )
@@ -173,8 +172,8 @@ class ParkedLegs:
         return SweepResult(tuple(swept), following)
 
     def _corrected(self, parked: ParkedLeg, changes: Mapping[str, object]) -> EndedLeg:
-        """The leg with its changed fields. It keeps its id: under another one it could be charged
-        again. Values that come back unchanged change nothing."""
+        """The leg with its changed fields. The leg keeps its id, since a leg with another id could
+        be charged again. Unchanged values change nothing."""
         if parked.reason is ParkReason.UNREADABLE:
             shown: dict[str, object] = {}
         else:
@@ -281,7 +280,7 @@ def _original(parked: ParkedLeg) -> EndedLeg:
 
 
 def _renamed(parked: ParkedLeg, leg: EndedLeg, charge_as: str | None) -> EndedLeg:
-    """The leg under the id that it is charged as: a conflict has lost its own to another leg."""
+    """The leg under the id of its charge: another leg has the id of a conflict."""
     if charge_as is not None:
         if parked.reason is not ParkReason.CONFLICT and parked.charged_as is None:
             detail = "is for conflicts only: any other leg keeps its id"
@@ -293,7 +292,7 @@ def _renamed(parked: ParkedLeg, leg: EndedLeg, charge_as: str | None) -> EndedLe
 
 
 def _has_other_content(outcome: Charged | NotCharged) -> bool:
-    """True if the id belongs to another leg: under it, this leg is never charged."""
+    """True if a charged leg with other content has the id."""
     return isinstance(outcome, NotCharged) and outcome.why.reason is ParkReason.CONFLICT
 
 

@@ -1,9 +1,9 @@
 """Re-rating of charged legs by another card or version: first the preview, then the booking.
 
-A leg keeps its guard and its first debit permanently. A re-rating writes two entries in one
-commit: its present debit is taken back and another one booked, once each, under the guard of that
-debit's reversal. So the same request again changes nothing, and one that was broken off is gone on
-with by sending it again.
+A leg keeps its guard and its first debit permanently. A re-rating writes two entries in one commit:
+its present debit is taken back and another one booked, once each, under the guard of that debit's
+reversal. A repeated request therefore changes nothing, and an interrupted request continues when it
+is sent again.
 """
 
 import asyncio
@@ -83,7 +83,7 @@ class Reratings:
 
 @dataclass(frozen=True, slots=True)
 class _RerateCandidate:
-    """A leg's records, with the charge that it would have or why it keeps its own."""
+    """A leg's records, with its new charge or the reason for keeping the present one."""
 
     account: Account
     records: Sequence[LegRecord]
@@ -121,7 +121,7 @@ class RerateLegs:
         limit: int,
         cursor: Cursor | None,
     ) -> Reratings:
-        """Read up to `limit` legs, and book what differs if there is a `booking`.
+        """Read up to `limit` legs, and book the differences if `booking` is not None.
 
         Raises NotAllowed, NotFound `account_unknown`, `leg_unknown`, `rate_card_unknown` or
         `rate_card_version_unknown`, Conflict `too_many_lots`, Unavailable.
@@ -162,8 +162,7 @@ class RerateLegs:
                 return records, place is None
 
     async def _require_cards(self, selection: RerateSelection) -> None:
-        """Raises NotFound for a name that is mistyped: no leg would be found, or every leg skipped,
-        and both read like an answer."""
+        """Raises NotFound for an unknown card, since an empty result would hide a mistyped name."""
         if selection.rate_card is not None and selection.version is not None:
             await self._named(selection.rate_card, selection.version)
         for card in (selection.rate_card, selection.charged_by):
@@ -329,7 +328,7 @@ class RerateLegs:
         booking: Attribution,
         lots: dict[str, Lot],
     ) -> RerateOutcome | None:
-        """The outcome once it is durable; None when the debit was taken back meanwhile."""
+        """The durable outcome; None when the debit was reversed meanwhile."""
         charge, debit = candidate.new_charge, present_debit(candidate.records)
         assert isinstance(charge, Charge)
         assert outcome.after is not None

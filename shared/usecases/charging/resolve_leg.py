@@ -58,9 +58,9 @@ class ResolveLeg:
     async def __call__(
         self, queued: QueuedLeg, *, pins: bool = True, corrected: bool = False
     ) -> tuple[ResolvedLeg, Account] | Unchargeable:
-        """The leg with its pinned facts and its account, or why it must be parked. `pins` False:
-        nothing is kept. `corrected`: a person corrected the leg, so its organizer is that of the
-        corrected leg or of its conference now; its account stays pinned.
+        """The leg with its pinned facts and its account, or the reason for parking it. `pins`
+        False: nothing is stored. `corrected`: a person corrected the leg, so its organizer is that
+        of the corrected leg or of its conference now; its account stays pinned.
 
         Raises StoreUnavailable when the directory does not answer.
         """
@@ -70,7 +70,9 @@ class ResolveLeg:
         if bridge is None:  # a leg that was posted before its bridge was deleted
             bridge = await self.facts.former_bridge(leg.bridge, known_at=since)
         if bridge is None:
-            return Unchargeable(ParkReason.ACCOUNT_UNKNOWN, "Its bridge is not registered.")
+            return Unchargeable(
+                ParkReason.ACCOUNT_UNKNOWN, "The bridge of the leg is not registered."
+            )
         allowed = await self._allowed(leg, bridge)
         named = allowed if allowed is not None and allowed.is_dial_out else None
         to_number, number = await self._called(queued, bridge, named)
@@ -184,7 +186,7 @@ class ResolveLeg:
         self, queued: QueuedLeg, bridge: Bridge, named: HoldRecord | None
     ) -> tuple[str | None, Registration | None]:
         """(the called number, its registration as a service number). `named` is the dial-out whose
-        authorization the leg names: its number replaces a text that is short for it."""
+        authorization the leg names: its number replaces a shortened text."""
         leg = queued.leg
         if leg.to_number is None:
             return None, None
@@ -253,8 +255,8 @@ class ResolveLeg:
 
 def _sole_region(number: str | None) -> str | None:
     """The region of a number that libphonenumber does not know, such as one of a new range; None
-    where several regions share its calling code. It only sorts usage: included minutes and
-    policies take the region of known numbers."""
+    where several regions share its calling code. Only usage reports use it: included minutes and
+    policies use the region of known numbers."""
     digits = e164_digits(number or "")
     return (sole_region(digits) or None) if digits else None
 

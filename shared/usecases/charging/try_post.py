@@ -1,4 +1,5 @@
-"""Try what a bridge posts: read, assembled, resolved and rated, without keeping or charging."""
+"""A trial of a bridge's post: it is read, assembled, resolved and rated, but neither stored nor
+charged."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,8 +26,8 @@ from shared.usecases.legs.assemble_calls import AssembleCalls, dialect_settings
 class TriedPost:
     """A post to try. `dialect` and `default_account` replace those of the bridge, where given.
 
-    `headers`, by lower-case names, and `url` are those that the vendor would send to the route of
-    ended calls; `is_signed`: they are to be verified.
+    `headers`, by lower-case names, and `url` are those of the vendor's request to the route of
+    ended calls; `is_signed`: the trial verifies them.
     """
 
     body: bytes
@@ -169,8 +170,8 @@ class TryPost:
 
 
 def _as_stated(bridge: Bridge, post: TriedPost) -> Bridge:
-    """The bridge with the dialect and the default account of the trial. Another dialect is tried
-    with the scheme that its bridges usually have, and with the secrets of this one."""
+    """The bridge with the dialect and the default account of the trial. For another dialect, the
+    trial uses that dialect's usual scheme and the secrets of this bridge."""
     if post.default_account is not None:
         bridge = replace(bridge, default_account=post.default_account)
     if post.dialect is None or post.dialect == bridge.dialect:

@@ -52,8 +52,8 @@ class RechargeService:
         """The recharge after the answer.
 
         Raises NotFound `recharge_unknown`, NotAllowed, Conflict `recharge_settled` (it succeeded
-        before), Invalid `recharge_mismatch` (another amount or currency: kept for a person to read
-        at), Conflict `too_many_lots`, and Unavailable when the outcome is uncertain: repeat it.
+        before), Invalid `recharge_mismatch` (another amount or currency; stored for a person),
+        Conflict `too_many_lots`, and Unavailable when the outcome is uncertain: repeat the request.
         """
         account, number = _parsed(shown_id)
         principal.require_account(account)
@@ -71,7 +71,7 @@ class RechargeService:
                     raise
                 # Our records are behind the ledger: its events wait for a topic, or for a timer.
                 await self.publish.keep_records(account)
-        raise Unavailable("The recharge changes too often right now.")
+        raise Unavailable("Other requests change the recharge at the same time.")
 
     async def page(
         self, account: str, *, limit: int, cursor: str | None

@@ -1,4 +1,4 @@
-"""The low-balance timer: reads the accounts that a due mark names, never all of them.
+"""The low-balance timer. It reads only the accounts that a due mark names.
 
 Thresholds are checked at every commit. This timer handles the events of time: it expires lots and
 warns of expiry, requests recharges (again), repeats alerts without acknowledgement, and publishes
@@ -56,7 +56,7 @@ class WatchBalances:
     async def __call__(self) -> WatchCounts:
         """One tick. A failing account does not stop the others; its marks stay.
 
-        A mark is written before its commit, so it stays until no commit can follow it any more.
+        A mark is written before its commit, so it stays until its commit can no longer follow.
         """
         now = self.clock.now()
         marks = await self.due.due(now, limit=limits.DUE_MARKS_MAX)
@@ -92,7 +92,7 @@ class WatchBalances:
         return await self.publish(account, hold_book=HOLD_EVENTS in kinds)
 
     async def do_what_is_due(self, account: str, state: LedgerState) -> bool:
-        """Expire lots, and commit what else time has brought; whether there was anything."""
+        """Expire lots, and commit other scheduled work; True if there was any."""
         now = self.clock.now()
         expired = await self._expire(account, state, now)
         if await self.end_stops(account, state):
@@ -103,8 +103,8 @@ class WatchBalances:
         return True
 
     async def end_stops(self, account: str, state: LedgerState) -> bool:
-        """End alerts of a stop of dial-out that is over, where the ledger missed the restart:
-        whether there were any."""
+        """End the alerts of a stop of dial-out if the ledger missed the restart; True if there were
+        any."""
         stops = [each for each in state.raised if each.type == DIAL_OUT_STOPPED]
         if not stops or (await self.holds.view(account)).stopped:
             return False

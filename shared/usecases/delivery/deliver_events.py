@@ -5,9 +5,9 @@ anything is sent. The sending process leases the target, so that its events go o
 in their order: an event waits behind older ones that are tried again, for an hour, then it
 overtakes them.
 
-Receivers that hang delay no others. A round waits for its receivers for a second; what takes longer
-goes on in the background, and its due mark stays until it is done. A receiver that gave no answer
-is sent to from slots for such receivers only, of which an account has few.
+A receiver that hangs delays no other. A round waits for its receivers for a second; a longer
+delivery continues in the background, and its due mark stays until the delivery ends. A receiver
+that gave no answer is sent to from slots for such receivers only, of which an account has few.
 """
 
 import asyncio
@@ -164,8 +164,8 @@ class DeliverEvents:
         slots: asyncio.Semaphore,
         ends_at: datetime,
     ) -> list[_Target]:
-        """`_accept`, tried again while there is time: a message that is given back comes again at
-        once, and has few lives."""
+        """`_accept`, repeated while there is time: the broker delivers an abandoned message again
+        at once, and only a few times."""
         pause_seconds = limits.ACCEPT_PAUSE_SECONDS
         while True:
             try:
@@ -217,7 +217,8 @@ class DeliverEvents:
     async def _send_all(
         self, targets: Sequence[_Target], ends_at: datetime, by: str
     ) -> DeliveryCounts:
-        """Send to every target, side by side; one that fails or hangs does not stop the others."""
+        """Send to every target, concurrently; a target that fails or hangs does not stop the
+        others."""
         done, started = DeliveryCounts(), []
         for target in targets:
             if target in self._sending:
@@ -305,7 +306,7 @@ class DeliverEvents:
         return done
 
     async def _try(self, delivery: Delivery, post: "_Post", ends_at: datetime) -> Delivery:
-        """One attempt, and at the first one that fails another soon after, if there is time."""
+        """One attempt; after a first failed attempt another one soon after, if there is time."""
         while True:
             now = self._clock.now()
             delivery = replace(
@@ -315,7 +316,7 @@ class DeliverEvents:
                 async with asyncio.timeout(max(0.0, (ends_at - now).total_seconds())):
                     reply = await post(delivery)
             except TimeoutError:
-                reply = ReceiverResponse(None, "there was no time left to wait for an answer")
+                reply = ReceiverResponse(None, "there was no time left for an answer")
             self._note(delivery, reply)
             delivery = _after(delivery, reply, self._clock.now())
             if delivery.next_at is None or delivery.attempts >= limits.WEBHOOK_INLINE_TRIES:
@@ -328,7 +329,7 @@ class DeliverEvents:
         return delivery
 
     def _note(self, delivery: Delivery, reply: ReceiverResponse) -> None:
-        """Remember which receivers gave no answer the last time."""
+        """Record the receivers that gave no answer to the last attempt."""
         target = delivery.account, delivery.target
         (self._failing.add if reply.status is None else self._failing.discard)(target)
 
@@ -408,7 +409,7 @@ def _counted(delivery: Delivery) -> DeliveryCounts:
 
 
 def _after(delivery: Delivery, reply: ReceiverResponse, now: datetime) -> Delivery:
-    """The delivery once there was a reply, or none."""
+    """The delivery after an attempt; `reply` may be a missing one."""
     tried = replace(delivery, answer=reply.status, error=reply.error)
     if reply.taken:
         return replace(tried, status=DeliveryStatus.DELIVERED, next_at=None, ended_at=now)

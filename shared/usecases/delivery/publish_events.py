@@ -33,7 +33,7 @@ class PublishEvents:
     async def __call__(self, account: str, *, hold_book: bool = True) -> int:
         """The number of events published; without `hold_book` those of the ledger only.
 
-        Raises Unavailable when the topic or store is away.
+        Raises Unavailable when the topic or store is unavailable.
         """
         if hold_book:
             await self._take_over(account)
@@ -67,13 +67,14 @@ class PublishEvents:
                 break
 
     async def keep_records(self, account: str) -> None:
-        """Write the alerts and recharges of the events in the outbox, topic or no topic."""
+        """Write the alerts and recharges of the events in the outbox, whether or not the topic is
+        available."""
         for row in await self.ledger.outbox(account, limit=limits.LIST_ITEMS_MAX):
             await self.notices.keep(account, row)
 
     async def best_effort(self, account: str, *, hold_book: bool = True) -> None:
-        """Publish now if that works; the timer does it otherwise. Nothing that happens here may
-        turn a finished commit into a failure."""
+        """Publish now if the topic is available; else a timer publishes. Never raises, since the
+        commit is finished."""
         try:
             await self(account, hold_book=hold_book)
         except PerminuteError as error:

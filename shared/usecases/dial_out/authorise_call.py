@@ -1,5 +1,5 @@
-"""One use case for calls out and callers who come in: facts are resolved, rules checked in order,
-credit held last (docs/dial-out.md). `resolve_call` has what differs between the two."""
+"""The use case of dial-out and dial-in: facts are resolved, rules are checked in order, and credit
+is held last (docs/dial-out.md). `resolve_call` has the differences between dial-out and dial-in."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ class PricedCall:
 class ResolvedCall:
     """The facts of a requested call. `denial` is the first rule against the call, None when only
     credit is left to check; `explain` gives every check, with the result of that of credit.
-    `number` is the called one where the text is a number, `region` where it belongs."""
+    `number` is the called number where the text is a number, `region` its region."""
 
     denial: Denial | None
     explain: Callable[[CheckResult], Sequence[CheckResult]]
@@ -218,7 +218,7 @@ def _command(
 
 def _priced(call: ResolvedCall) -> tuple[Account, PricedCall]:
     if call.account is None or call.priced is None:
-        raise Unavailable("The rules let a call through that has no rate.")
+        raise Unavailable("The rules allow a call without a rate.")
     return call.account, call.priced
 
 

@@ -158,8 +158,9 @@ async def priced(
     no_rate: str,
     fresh: bool,
 ) -> CallPricing | Unpriced:
-    """The pricing of a call to come, or why it has none. `no_rate` is the sentence for a card that
-    has no rate for the number. `fresh`: a version that any process stored before `now` counts."""
+    """The pricing of a future call, or the reason for a missing price. `no_rate` is the sentence
+    for a card without a rate for the number. `fresh`: a version that any process stored before
+    `now` counts."""
 
     async def by_version_of(moment: datetime) -> CallPricing | Unpriced:
         version = await rate_cards.version_for(card, moment, known_at=now if fresh else None)
@@ -191,7 +192,7 @@ async def priced(
 async def priced_again(
     rate_cards: RateCards, reference: RateReference, requested_at: datetime
 ) -> CallPricing | IncludedCall | None:
-    """The pricing that a hold was reckoned with; None where the card lost its rate."""
+    """The pricing of a stored hold; None where the card no longer has the rate."""
     kind = LegKind(reference.kind)
     if reference.is_included:
         return IncludedCall(kind, requested_at)

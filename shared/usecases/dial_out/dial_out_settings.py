@@ -122,13 +122,15 @@ class DialOutSettings:
         return saved
 
     async def stop(self, account: str, why: str) -> None:
-        """Stop the account's dial-out on every process until `restart`. Twice is once."""
+        """Stop the account's dial-out on every process until `restart`. A repetition changes
+        nothing."""
         await self.facts.require_account(account)
         if await self._halt(account, DialOutControl(stop=why)):
             await self.publish.best_effort(account)
 
     async def _halt(self, account: str, command: DialOutControl) -> bool:
-        """Switch, and end calls that may not go on: by the timer, should this process end."""
+        """Switch dial-out, and end the calls that may not continue. A timer ends them if this
+        process stops."""
         if command.stop or command.suspended:
             await self.watch.mark(account)
         is_changed = await self.holds.switch(account, command)
@@ -137,7 +139,7 @@ class DialOutSettings:
         return is_changed
 
     async def restart(self, account: str) -> bool:
-        """Let dial-out go on that a person or the breaker stopped; whether it was stopped."""
+        """Restart dial-out after a stop by a person or the breaker; True if it was stopped."""
         await self.facts.require_account(account)
         was_stopped = await self.holds.switch(account, DialOutControl(stop=""))
         if was_stopped:

@@ -1,4 +1,4 @@
-"""Calls that were let through: extended while they go on, released where they did not happen."""
+"""Allowed calls: extended while they continue, released if they do not take place."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -38,8 +38,9 @@ class ActiveCalls:
     ) -> Mapping[str, object]:
         """Extend a call until a number of seconds after its answer, as long as it can be paid.
 
-        Answered like an allow; extending twice is once, and nothing is ever taken back. Raises
-        NotFound `authorization_unknown`, Conflict `authorization_ended`, Unavailable.
+        The response is that of an allowed call. A repetition changes nothing, and a grant never
+        shrinks. Raises NotFound `authorization_unknown`, Conflict `authorization_ended`,
+        Unavailable.
         """
         account, record = await self._record(bridge, authorization)
         facts = await self.facts.account(account)

@@ -27,8 +27,8 @@ class MinutesLeft:
     publish: PublishEvents
 
     async def __call__(self, account: Account, view: HoldState) -> datetime | None:
-        """Evaluate the rules now; when to do so again, None: when a call begins. Raises
-        StoreUnavailable."""
+        """Evaluate the rules now, and return the time of the next evaluation; None: at the begin of
+        a call. Raises StoreUnavailable."""
         rules = account.settings.minutes_rules
         state = await self.ledger.state(account.id)
         raised = {each.name for each in state.raised if each.type == RUNNING_OUT} if state else {}

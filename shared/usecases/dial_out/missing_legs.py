@@ -1,4 +1,4 @@
-"""Legs that never ended: their calls were let through, and no call-ended came for a day."""
+"""Missing legs: allowed calls without a call-ended event for a day."""
 
 import asyncio
 from collections.abc import Sequence
@@ -23,7 +23,8 @@ class MissingLeg:
 async def missing_legs(
     holds: HoldBook, parking: ParkingLot, account: str, view: HoldState, now: datetime
 ) -> Sequence[MissingLeg]:
-    """The account's, the newest first. A parked leg has ended, so it is not missing.
+    """The missing legs of the account, the newest first. A parked leg has ended, so it is not
+    missing.
 
     Raises StoreUnavailable.
     """

@@ -135,7 +135,8 @@ def _dial_out(facts: DialOutFacts, view: HoldState, account: Account | None = No
 
 
 def _dialled(request: AuthorisationRequest, bridge: Bridge, home: str | None) -> DialledNumber:
-    """The facts of the number; it is only read as a national one when it is no short number."""
+    """The facts of the number. The text is read as a national number only if it is no short
+    number."""
     dialled = look_up(request.to, (home, bridge.country))
     if not request.normalize or dialled.emergency or dialled.special:
         return dialled
@@ -149,8 +150,8 @@ def _pool_month(
     dialled: DialledNumber,
     now: datetime,
 ) -> str | None:
-    """The month whose pool pays for the call, None where none does. A call that rings while the
-    month ends is paid from credits: which month its answer falls into is not known yet."""
+    """The month whose pool pays for the call, None where none does. Credits pay for a call that
+    rings while the month ends, since the month of its answer is unknown."""
     if organizer is None:
         return None
     number = dialled.number

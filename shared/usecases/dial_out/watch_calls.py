@@ -1,10 +1,11 @@
 """Watches calls in progress: sends their bridges the signals that are due, and evaluates the rules
 of their accounts about them.
 
-The hold book returns the due ones (`call_control`). It is read when they are due, so an extension,
-a release or a charged leg takes the cause away before. The process that let a call through acts at
-the second itself; until then it reads nothing. Due marks name the accounts to the timer, which
-sends what a dead process left, some seconds later."""
+`call_control` derives the due signals from the hold book, which is read when a signal is due. An
+extension, a release or a charged leg before that time removes the cause. The process that allowed a
+call acts at the exact second; until then it reads nothing. Due marks name the accounts to the
+timer, which sends the signals of an ended process some seconds later.
+"""
 
 import asyncio
 import logging
@@ -75,15 +76,15 @@ class WatchCalls:
         self._slots: dict[str, asyncio.Semaphore] = {}
 
     def expect(self, account: Account, bridge: Bridge) -> asyncio.Task[None] | None:
-        """A call may begin: name the account to the timer while the call is decided. None where
-        its bridge takes no signals, and no rule is about calls."""
+        """Name the account to the timer while the call is decided. None where the bridge takes no
+        signals and no rule is about calls."""
         if not _is_watched(account, bridge):
             return None
         return asyncio.get_running_loop().create_task(self.mark(account.id), context=NO_REQUEST())
 
     async def settle(self, marked: asyncio.Task[None]) -> None:
-        """Wait until the account is named to the timer, a moment at most: it was begun with the
-        decision about the call, which takes as long."""
+        """Wait until the account is named to the timer, for a short time at most: `expect` began to
+        write the mark."""
         await asyncio.wait([marked], timeout=limits.CALL_MARK_WAIT_SECONDS)
 
     async def mark(self, account: str, at: datetime | None = None) -> None:
@@ -102,8 +103,8 @@ class WatchCalls:
             self._marked.popitem(last=False)
 
     def began(self, account: Account, authorization: str, granted_seconds: int) -> None:
-        """A call was let through: watch it without a read before its first signal, or before the
-        account's rules are evaluated."""
+        """Watch an allowed call, without a read before its first signal or the evaluation of the
+        account's rules."""
         seconds: float = granted_seconds - limits.CALL_WARNING_SECONDS
         if account.settings.minutes_rules:
             seconds = min(seconds, limits.CALL_RULES_PAUSE_SECONDS)
@@ -179,7 +180,7 @@ class WatchCalls:
     async def _send_due(
         self, account: str, watch: _WatchedAccount, *, by_timer: bool
     ) -> list[asyncio.Task[None]]:
-        """Start to send the due events; later ones are left to the timers."""
+        """Start to send the due signals and alerts; timers send later ones."""
         # What begins or is halted while the hold book is read may not be in it.
         own, is_halted = set(watch.own), watch.is_halted and not by_timer
         watch.is_halted &= by_timer
@@ -286,7 +287,7 @@ class WatchCalls:
         return await self._sender.post(control.url, headers, body)
 
     def _slot(self, bridge: str) -> asyncio.Semaphore:
-        """Limits the concurrent sends to a bridge: one that hangs delays no other bridge."""
+        """Limits the concurrent sends to a bridge, so that a bridge that hangs delays no other."""
         return self._slots.setdefault(bridge, asyncio.Semaphore(limits.CALL_SIGNALS_AT_ONCE))
 
 

@@ -1,4 +1,4 @@
-"""Settings that name something which is not there: accepted, with a warning for each."""
+"""Settings with references to absent objects: accepted, with a warning for each."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

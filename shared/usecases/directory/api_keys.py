@@ -40,8 +40,8 @@ class ApiKeys:
     ) -> tuple[ApiKey, str]:
         """The stored key, and the key that its holder sends: shown once.
 
-        Raises Invalid for a time of expiry that has passed, and for a name that the ledger and the
-        audit log use for others.
+        Raises Invalid for an expiry in the past, and for a name that the ledger and the audit log
+        reserve.
         """
         now = self.clock.now()
         if expires_at is not None and expires_at <= now:

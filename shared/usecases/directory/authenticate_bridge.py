@@ -21,9 +21,9 @@ class BridgeAuthenticator:
     """Authentication of the bridge that a request's path names.
 
     Each request costs two verifications and one read, whether there is such a bridge or not. The
-    read refuses a bridge that any process disabled or deleted, and a secret that any process
-    replaced. Reads for requests that the remembered credentials do not prove share a budget.
-    While the store can't answer, a read of the last 30 s holds.
+    read detects a bridge that any process disabled or deleted, and a secret that any process
+    replaced. Reads for requests that the cached credentials do not prove share a budget. While the
+    store can't answer, a read of the last 30 s counts.
     """
 
     facts: DirectoryCache
@@ -40,8 +40,8 @@ class BridgeAuthenticator:
         *,
         is_event: bool = True,
     ) -> tuple[Bridge, str | None]:
-        """(bridge, webhook id where its scheme has one); `url` is as requested. `is_event`: what a
-        vendor signs, as nothing else that a bridge sends is.
+        """(bridge, webhook id where its scheme has one); `url` is as requested. `is_event`: the
+        request is an event; vendors sign events only.
 
         Raises NotAuthenticated, RateLimited, StoreUnavailable.
         """

@@ -32,8 +32,8 @@ class BridgeView:
 class Bridges:
     """Makes, changes and shows bridges. Everything raises StoreUnavailable.
 
-    `dialects` are those that a parser exists for. `url_fault` returns the reason against sending
-    to a URL, None where there is none.
+    `dialects` are those with a parser. `url_fault` returns the reason against a URL, None for a
+    permitted one.
     """
 
     records: RecordStore

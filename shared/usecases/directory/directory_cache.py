@@ -2,8 +2,8 @@
 
 A fact lives at most 30 s in this process. Absence is never cached, so a new registration is
 effective at once; the writes of this process drop the cached fact. `fresh=True` reads past the
-cache. A fact requested as of `known_at` is never answered from a read before that moment: a caller
-that passes the time of its request sees all earlier changes, made by any process.
+cache. A fact requested as of `known_at` never comes from a read before that moment: a caller that
+passes the time of its request sees all earlier changes of all processes.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ class _Cached:
 
 @dataclass(frozen=True, slots=True)
 class _Pending:
-    """A read under way, which others wait for that need the same."""
+    """A read in progress, for which other callers of the same fact wait."""
 
     task: asyncio.Task[object]
     read_at: datetime
@@ -145,7 +145,8 @@ class DirectoryCache:
         return await self._read(Kind.FORMER_BRIDGE, bridge, codecs.bridge, known_at, fresh=False)
 
     def remembered_bridge(self, bridge: str) -> tuple[Bridge | None, bool]:
-        """(the bridge as this process last read it, whether that still holds), without a read."""
+        """(the bridge as this process last read it, True if that read still counts), without a
+        read."""
         cached = self._cache.get((Kind.BRIDGE, bridge))
         if cached is None:
             return None, False

@@ -1,9 +1,9 @@
 """Many organizers, conferences or service numbers at once: all rows of a file, or none.
 
-First every row is read and compared with the stored one; a wrong row refuses the file. Then
-the whole load is written as one record, and from it row by row, many at a time. A process that dies
-in between leaves the record: the next list or load of the account, or the nightly job, writes the
-rest. A row that was changed since is left as it is: that change came after the load.
+First every row is read and compared with the stored one; a wrong row refuses the file. Then the
+whole load is written as one record, and from it row by row, many at a time. A process that dies in
+between leaves the record: the next list or load of the account, or the nightly job, writes the
+rest. A row that was changed since then is not written: that change came after the load.
 """
 
 from collections.abc import Mapping, Sequence
@@ -106,7 +106,7 @@ class LoadDirectory:
         await self.finish(account)
 
     async def finish(self, account: str) -> None:
-        """Write what a load of the account has left to write."""
+        """Write the remaining rows of a load of the account."""
         await self.facts.require_account(account)
         record = await self.records.get(Kind.LOAD, account)
         if record is None:

@@ -1,4 +1,4 @@
-"""Whose a conference or a service number is, from which time on."""
+"""The accounts of conferences and service numbers, over time."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -61,9 +61,9 @@ class Registrations:
         """Register from `since` (default: now) on; the first registration of a key holds for all
         time.
 
-        With `take_over` what other accounts of the principal have registered of a conference ends
-        then. A number that is another account's is assigned to this one from then on. Neither
-        needs `If-Match`, for it makes something new for this account. Raises NotFound
+        With `take_over` the registrations of a conference by the principal's other accounts end at
+        that time. A number of another account is assigned to this one from then on. Neither needs
+        `If-Match`, since the registration is new for this account. Raises NotFound
         `account_unknown`, NotAllowed `account_not_allowed`, Conflict `too_many_registrations`, and
         what `RecordStore.put` raises.
         """
@@ -124,9 +124,8 @@ class Registrations:
         raise StoreUnavailable("This registration changes too often at present.")
 
     async def read(self, kind: Kind, key: str, account: str, *, ended: bool = False) -> Registered:
-        """The registration, if it is this account's now or later, or was so where `ended`.
-
-        Raises NotFound.
+        """The registration, if it belongs to this account now or later; with `ended` also if it
+        belonged to it before. Raises NotFound.
         """
         kept = await self._kept(kind, key, account)
         owners = accounts_from(kept.history, self.clock.now())

@@ -1,4 +1,4 @@
-"""The settings that the ledger decides by, brought from the directory into the ledger."""
+"""Copies the settings that the ledger needs from the directory into the ledger."""
 
 from dataclasses import dataclass
 
@@ -11,16 +11,16 @@ from shared.ports.ledger import CommitResult, IdempotencyConflict, Ledger
 
 @dataclass(frozen=True, slots=True)
 class OpenLedger:
-    """Opens an account's ledger, or brings its settings up to date; again changes nothing.
+    """Opens an account's ledger, or updates its settings; a repetition changes nothing.
 
-    The directory is written first. A crash in between is repaired by the
-    next process that finds the ledger behind.
+    The directory is written first. A crash in between is repaired by the next process that finds
+    the ledger behind.
     """
 
     ledger: Ledger
 
     async def __call__(self, account: Account) -> None:
-        """Raises Unavailable when it is not certain."""
+        """Raises Unavailable when the outcome is uncertain."""
         settings = account.settings
         await self.ledger.submit(
             account.id,

@@ -1,4 +1,5 @@
-"""Months added up: the row of each one that is over, so that its statement need not be again."""
+"""Closed months: a row with the sums of each month that is over, so that its statement needs no
+other read."""
 
 from contextlib import aclosing
 from datetime import datetime, timedelta

@@ -40,7 +40,8 @@ class CreditAccount:
         """(the entry, whether it was there before).
 
         Raises NotFound `account_unknown`, Invalid (also `idempotency_key_reused`), Conflict
-        `too_many_lots`, and Unavailable when it is not certain: come back with the same key.
+        `too_many_lots`, and Unavailable when the outcome is uncertain: repeat the request with the
+        same key.
         """
         facts = await self.facts.require_account(account)
         written = await self.open_ledger.submit(facts, command)
@@ -60,8 +61,8 @@ class CreditAccount:
     async def reverse(
         self, account: str, shown_leg: str, *, reason: str, actor: str, dry_run: bool
     ) -> tuple[Entry, bool]:
-        """Take a leg's present debit back, or foresee the entry: (the entry, whether it was taken
-        back before).
+        """Reverse a leg's present debit, or preview the entry: (the entry, True if the debit was
+        reversed before).
 
         Raises NotFound `leg_unknown`, and what booking raises.
         """
@@ -90,7 +91,7 @@ class CreditAccount:
         )
 
     async def _foreseen(self, account: str, command: ReverseLeg) -> tuple[Entry, bool]:
-        """The entry that the command would write now, or has written."""
+        """The entry that the command would write, or has written."""
         written = await self.ledger.reversal(account, command.debit.sequence)
         if written is not None:
             return written, True

@@ -129,7 +129,7 @@ class ReadLedger:
         )
 
     async def of_leg(self, account: str, shown: str) -> Sequence[Entry]:
-        """The entries of one leg: its debits, and what took them back."""
+        """The entries of one leg: its debits and their reversals."""
         history = await self.leg(account, shown)
         if isinstance(history, ParkedLeg):
             return ()
@@ -145,8 +145,8 @@ class ReadLedger:
         return commit.balance_micros, commit.first + len(commit.entries) - 1 or None
 
     async def statement(self, account: str, month: str) -> tuple[Statement, str, int]:
-        """(a month added up, its currency, how many legs that came in then are parked and open);
-        the month is one of the account's time zone.
+        """(the statement, its currency, the number of open parked legs received in the month); the
+        month is in the account's time zone.
 
         A closed month is read from its row. Raises Invalid `month_invalid`, and LedgerCorrupt where
         that row differs from the journal.
@@ -202,7 +202,7 @@ class ReadLedger:
         return [entry for commits in pages for commit in commits for entry in commit.entries]
 
     async def _month(self, facts: Account, month: str) -> tuple[ClosedMonth, int]:
-        """(a month added up, how many legs that came in then are parked and open)."""
+        """(the statement, the number of open parked legs received in the month)."""
         zone = facts.settings.time_zone
         start, end = requested_month_span(month, zone)
         closed = await self.ledger.closed_month(facts.id, month)

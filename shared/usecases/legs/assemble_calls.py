@@ -1,8 +1,8 @@
 """Events of calls become legs: each event is kept, and each arrival assembles its call again.
 
-A leg goes the way of every leg as soon as all that it needs is known. Sending it again changes
-nothing: exactly once comes from the guard in the ledger. A mark that is written with the event
-makes the timer assemble the call once more, so that a process may end after any write.
+A leg goes the way of every leg as soon as all that it needs is known. A leg that is sent twice is
+charged once, by the guard in the ledger. A mark that is written with the event makes the timer
+assemble the call once more, so that a process may end after any write.
 """
 
 import asyncio
@@ -53,7 +53,7 @@ def dialect_settings(bridge: Bridge) -> DialectSettings:
 
 @dataclass(frozen=True, slots=True)
 class AssembleCalls:
-    """Takes what a bridge posted, legs and events of calls.
+    """Takes the legs and events of calls that a bridge posted.
 
     `is_account_known` returns whether a leg without its conference can be charged to an account.
     """
@@ -187,8 +187,8 @@ class AssembleCalls:
     async def _at_once(
         self, bridge: Bridge, legs: Sequence[KeptEvent], earlier: Sequence[KeptEvent]
     ) -> dict[str, ReceivedLeg] | None:
-        """The legs of a conference whose meeting is known need not be kept; None where it is not,
-        or where one of them was kept before."""
+        """The outcomes of the legs of a conference with a known meeting, which are not stored; None
+        for an unknown meeting, or if one of the legs was stored before."""
         ids = {each.event.id for each in legs}
         if ids & {each.event.id for each in earlier}:
             return None
@@ -204,8 +204,8 @@ class AssembleCalls:
     async def _settle(
         self, bridge: Bridge, kept: Sequence[KeptEvent], arrived: set[str] | frozenset[str]
     ) -> tuple[dict[str, ReceivedLeg], frozenset[str]]:
-        """(what became of the legs that the arrived events are part of, the events whose legs all
-        went their way). Other legs of the call went or wait as they did before."""
+        """(the outcomes of the legs with the arrived events, the events whose legs were all sent).
+        Other legs of the call are unchanged."""
         now = self.clock.now()
         received: dict[str, ReceivedLeg] = {}
         due = {each.event.id: each.due_at for each in kept}
@@ -267,8 +267,8 @@ class AssembleCalls:
         return ReceivedLeg(shown, "parked", ParkReason.INCOMPLETE.value, made.lacking), []
 
     async def _send(self, bridge: Bridge, legs: Sequence[ParsedLeg]) -> dict[str, ReceivedLeg]:
-        """Legs go to the bridge that reported them, which may be another than that of the call;
-        those that this bridge assembled join their meetings first."""
+        """Send legs under the bridge that reported them, which may differ from that of the call.
+        Legs that this bridge assembled join their meetings first."""
         results: dict[str, ReceivedLeg] = {}
         by_bridge: dict[str, list[ParsedLeg]] = {}
         owner = await self._reporter(bridge)

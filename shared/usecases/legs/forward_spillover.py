@@ -8,7 +8,8 @@ from shared.ports.queues import CallQueue, Inbox
 
 @dataclass(frozen=True, slots=True)
 class ForwardInbox:
-    """Sends what the inbox holds. A crash in between sends again: the guard makes that harmless."""
+    """Sends the messages of the inbox. After a crash a message is sent again; the guard prevents a
+    second charge."""
 
     inbox: Inbox
     queue: CallQueue

@@ -43,9 +43,9 @@ class ReceivedLeg:
 class ReceiveLegs:
     """Puts posted legs onto the queue; unreadable records go to the parking lot.
 
-    While the queue is away legs are kept in the inbox, which a timer sends on. Accepted legs
-    are also archived in another region, as long as it answers: the loss of both at once is too
-    unlikely to refuse legs for.
+    While the queue is unavailable, legs are stored in the inbox, and a timer sends them later.
+    Accepted legs are also archived in another region. Legs are accepted while the archive does not
+    answer, since a loss of both regions at once is improbable.
     """
 
     queue: CallQueue
@@ -74,7 +74,7 @@ class ReceiveLegs:
         return [_received(bridge, item) for item in parsed]
 
     async def decided(self, bridge: str, item: ParsedLeg) -> ParsedLeg:
-        """A leg that reached no conference is one where it called a registered service number of an
+        """A call that reached no conference is a leg if it called a registered service number of an
         account that the bridge serves."""
         if not isinstance(item, Undecided):
             return item

@@ -1,4 +1,4 @@
-"""The nightly audit: goes through the directory and proves that the marks missed nothing.
+"""The nightly audit of all accounts. It proves that the due marks missed nothing.
 
 For every account the audit writes the settings into the ledger, publishes events, carries out
 commands that are due, packs closed days, and adds days and months up. It verifies the chain from
@@ -84,7 +84,7 @@ class AuditLedgers:
         return result
 
     async def _one(self, account: Account, result: AuditResult) -> Anchor | None:
-        """The anchor of an account; the one before where anything is wrong."""
+        """The anchor of an account; the anchor before if the ledger has a problem."""
         anchor: Anchor | None = None
         try:
             if self.anchors is not None:
@@ -133,7 +133,7 @@ class AuditLedgers:
         return self.clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
 
     async def _end_alerts(self, account: str) -> None:
-        """Alerts from before alerts ended with their cause."""
+        """End the alerts of older versions, whose alerts did not end with their cause."""
         state = await self.ledger.state(account)
         if state is None or not state.alerts:
             return

@@ -48,10 +48,10 @@ class DeadLetters:
         return page_letters, None
 
     async def replay(self, principal: Principal, letter_id: str) -> DeadLetter:
-        """Process a dead letter again and remove it, however often this is requested.
+        """Process a dead letter again and remove it. A repetition is safe.
 
-        A leg is queued again and charged once. An event is stored for each webhook that
-        subscribes to its type. Raises NotAllowed, NotFound `dead_letter_unknown`, QueueUnavailable.
+        A leg is queued again and charged once. An event is stored for each webhook that subscribes
+        to its type. Raises NotAllowed, NotFound `dead_letter_unknown`, QueueUnavailable.
         """
         principal.require_all_accounts()
         source, number = _place(letter_id)

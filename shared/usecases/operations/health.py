@@ -34,12 +34,12 @@ class Health:
 
     @property
     def can_accept_legs(self) -> bool:
-        """True if new legs can be accepted: what the queue can't take the tables keep."""
+        """True if the queue or the tables can accept new legs."""
         return self.checks.get("tables") == "ok"
 
     @property
     def legs_wait(self) -> bool:
-        """True if a leg waits to be charged for longer than it should."""
+        """True if a leg has waited for its charge for too long."""
         return (self.waiting_seconds or 0) >= WAITING_SECONDS_MAX
 
     @property
@@ -49,7 +49,7 @@ class Health:
 
     @property
     def status(self) -> Status:
-        """The worst of all that was found."""
+        """The worst status of all checks."""
         if not self.can_accept_legs:
             return Status.FAILING
         is_ok = all(outcome == "ok" for outcome in self.checks.values())

@@ -1,4 +1,4 @@
-"""The keys that sign day roots: which hold when, and which were compromised."""
+"""The keys that sign day roots: their periods, and their compromises."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -48,10 +48,10 @@ class ProofKeys:
     async def current(self) -> ProofKey:
         """The signing key: the newest one. A new private key's public part is published.
 
-        The keys before it end `PROOF_KEY_OVERLAP_SECONDS` later: no process signs with them any
-        more, but one that did so at this moment, or by a clock that is ahead, did so while its key
-        held. A process that finds one without an end ends it: the process that published its
-        successor may have ended before.
+        The keys before it end `PROOF_KEY_OVERLAP_SECONDS` later, so that a signature of this
+        moment, or of a clock that is ahead, is still within the period of its key. A process that
+        finds an older key without an end writes the end, since the process that published the
+        successor may have stopped before.
 
         Raises Conflict `proofs_off` without a private key, `proof_key_replaced` where another one
         has replaced it, `proof_key_compromised` where it was compromised.
@@ -86,8 +86,8 @@ class ProofKeys:
         return key
 
     def signing_time(self, key: ProofKey) -> datetime:
-        """Now; the time from which the key holds, where the clock of the process that published it
-        is ahead of this one's."""
+        """The present time, or the start of the key if the clock of the process that published it
+        is ahead."""
         return max(self.clock.now(), key.since)
 
     def sign(self, root: DayRoot) -> SignedRoot:

@@ -45,7 +45,7 @@ from shared.usecases.directory.directory_cache import DirectoryCache
 
 @dataclass(frozen=True, slots=True)
 class PutVersion:
-    """A version that was read and found valid; `about` is None when nothing was written."""
+    """A valid version; `about` is None when nothing was written."""
 
     version: RateCardVersion
     about: CardVersion | None
@@ -99,7 +99,7 @@ class RateCardService:
         backdate: bool,
         dry_run: bool,
     ) -> PutVersion:
-        """Make or replace a version; with `dry_run` only check it.
+        """Create or replace a version; with `dry_run` only check it.
 
         `parse` reads the request body in a separate thread, since a large deck takes seconds.
         Raises Invalid, BadRequest, and what `check_put` raises.

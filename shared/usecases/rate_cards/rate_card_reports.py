@@ -40,7 +40,7 @@ class Comparison:
     following: int | None
 
     def every(self) -> Iterator[RateChange]:
-        """All that differs, again from the beginning."""
+        """All differences, from the beginning."""
         return changes(self.before, self.after)
 
 

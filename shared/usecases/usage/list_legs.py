@@ -173,8 +173,8 @@ class ListLegs:
     async def of_conference(
         self, account: str, conference: str, bounds: tuple[datetime | None, datetime | None]
     ) -> list[ListedLeg]:
-        """The charged legs of a conference in a span; without one those of its last meeting, which
-        began after four hours without a charge, in the last 31 days."""
+        """The charged legs of a conference in a span; without a span those of its last meeting in
+        the last 31 days. A meeting begins after four hours without a charge."""
         filters, any_time = LegFilter(conference=conference), bounds == (None, None)
         if any_time:
             now = self.clock.now()
@@ -296,8 +296,8 @@ class ListLegs:
 
 
 def _too_many(times: Sequence[datetime]) -> Invalid:
-    """The error for a list that a process does not hold; half of its legs, whose times are in
-    order, fit."""
+    """The error for a list with more legs than a process reads. The named span has half of the
+    legs; `times` are in order."""
     narrower = format_time(times[len(times) // 2])
     detail = f"More than {limits.LISTED_LEGS_MAX:,} legs are in the span. Narrow it, to={narrower}."
     return Invalid(detail, code="result_too_large")

@@ -46,8 +46,8 @@ class WatchSpend:
     _again: set[str] = field(default_factory=set)
 
     def evaluate_later(self, account: str) -> None:
-        """Charges of the account or its rules changed: evaluate its rules in the background. While
-        charges go on, that takes a small part of the time only."""
+        """Evaluate the rules of the account in the background, after a change of its charges or
+        rules. Evaluations take only a small part of the time."""
         if account in self._tasks:
             self._again.add(account)
             return

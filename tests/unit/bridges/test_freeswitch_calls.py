@@ -278,7 +278,7 @@ def test_a_loopback_channel_is_no_phone_leg(switch: Switch, name: str, direction
     leg = switch.ended(posted)
     assert (leg["status"], leg["reason"]) == (
         "ignored",
-        "It is a loopback channel, which is no phone leg.",
+        "The record is a loopback channel, which is no phone leg.",
     )
     assert switch.held() == "0.23"
     assert switch.parked() == []
