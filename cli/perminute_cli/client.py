@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -22,6 +23,8 @@ TRIES_MAX = 4
 WAIT_SECONDS_MAX = 30.0
 PAGE_ITEMS = 1000
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+# The command line of httpx, which its package imports where it can: most of the time of that import.
+sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
 
 
 @dataclass
