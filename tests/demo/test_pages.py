@@ -31,9 +31,8 @@ HIDING = re.compile(r"/dev/null|2>|\|\| *(true|:)|\buntil\b|\bwhile\b")
 
 @pytest.fixture
 def stack(tmp_path: Path) -> Iterator[Stack]:
-    """A stack of its own, whose timers run each second."""
-    schedules = dict.fromkeys(("LOW_BALANCE_SCHEDULE", "WEBHOOK_SCHEDULE"), "* * * * * *")
-    with Stack(tmp_path / "data", settings=schedules) as stack:
+    """A stack of its own."""
+    with Stack(tmp_path / "data") as stack:
         yield stack
 
 
