@@ -23,7 +23,7 @@ TRIES_MAX = 4
 WAIT_SECONDS_MAX = 30.0
 PAGE_ITEMS = 1000
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
-# The command line of httpx, which its package imports where it can: most of the time of that import.
+# The command line of httpx takes most of the time of importing httpx, which does without it.
 sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
 
 

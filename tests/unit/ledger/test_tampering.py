@@ -160,11 +160,13 @@ async def test_an_untouched_ledger_has_no_problem(rows: dict[str, Row]) -> None:
 
 @PLACES
 async def test_every_edit_of_every_property_is_named(rows: dict[str, Row], place: str) -> None:
+    """In the row of the middle one edit of each property, all in turn."""
     missed: list[str] = []
     made = 0
+    one_in = 4 if place == "middle" else 1
     for key in _samples(rows, place):
         for name, value in rows[key].values.items():
-            for edit in _edits(value):
+            for edit in [*_edits(value)][made % one_in :: one_in]:
                 if name == "schema" and edit in {1, 2} and _kind(key) != "journal":
                     continue  # an older schema is read as it is: nothing else changes
                 made += 1
@@ -172,7 +174,7 @@ async def test_every_edit_of_every_property_is_named(rows: dict[str, Row], place
                 if not _names(problems, key, *_fields(key, name)):
                     missed.append(f"{key} {name} {value!r:.40} -> {edit!r:.40}: {problems[:3]}")
     assert missed == []
-    assert made > 150
+    assert made > 150 // one_in
 
 
 @PLACES
