@@ -217,14 +217,15 @@ def test_a_rate_has_at_most_twenty_bands() -> None:
     assert pointers(replace(GOOD, bands=(BAND,) * 21)) == ["/rates/0/bands"]
 
 
-def test_no_rate_stands_twice() -> None:
+@pytest.mark.parametrize("good", [GOOD, replace(GOOD, prefix="")])
+def test_no_rate_exists_twice(good: Rate) -> None:
     """The error is at the second one and names the first; another origin or kind is another."""
-    same = replace(GOOD, destination="elsewhere")
-    others = [replace(GOOD, origin="US"), replace(GOOD, kind=LegKind.DIAL_IN)]
+    same = replace(good, destination="elsewhere")
+    others = [replace(good, origin="US"), replace(good, kind=LegKind.DIAL_IN)]
 
-    assert pointers(GOOD, *others) == []
+    assert pointers(good, *others) == []
     with pytest.raises(Invalid) as refused:
-        card(*others, GOOD, same)
+        card(*others, good, same)
     assert refused.value.errors == (FieldError("/rates/3/prefix", "exists already at /rates/2"),)
 
 
