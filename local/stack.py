@@ -320,9 +320,29 @@ class Stack:
         connection = http.client.HTTPConnection(address, timeout=REQUEST_SECONDS_MAX)
         with contextlib.closing(connection):
             connection.request("PUT", f"/api/v1/bridges/{BRIDGE}", json.dumps(bridge), headers)
-            status = connection.getresponse().status
-        if status not in {201, 428}:  # 428: it is there
-            raise StackError(f"the bridge {BRIDGE} was not created: status {status}, see the logs")
+            response = connection.getresponse()
+            body = response.read()
+        if response.status not in {201, 428}:  # 428: it is there
+            raise StackError(refusal(f"the bridge {BRIDGE}", response.status, parsed(body)))
+
+
+def parsed(body: bytes) -> object:
+    """The JSON of a response; None for another body."""
+    try:
+        return json.loads(body)
+    except ValueError:
+        return None
+
+
+def refusal(subject: str, status: int, body: object) -> str:
+    """The sentence about an object that the running stack refused to create; `body` is JSON."""
+    problem = body if isinstance(body, dict) else {}
+    if problem.get("code") == "schema_unknown":
+        return (
+            "the data folder was written by a newer version of Perminute. Run that version, or"
+            " choose another folder with `make run DATA=…`."
+        )
+    return f"{subject} was not created (status {status}). {problem.get('detail', 'Read the logs.')}"
 
 
 def console_address(stack: Stack, account: str | None) -> str:

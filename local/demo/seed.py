@@ -5,6 +5,7 @@ from urllib.parse import quote
 
 from local.demo.rate_card import rate_card, version_path
 from local.demo.wire import Admin, DemoError, Json
+from local.stack import refusal
 
 ACCOUNT, SMALL_ACCOUNT, CARD = "contoso", "fabrikam", "default"
 CARD_FROM = datetime(2025, 1, 1, tzinfo=UTC)
@@ -76,11 +77,11 @@ def seed(base_url: str, admin_key: str) -> None:
             path = f"/api/v1/accounts/{account}/top-ups"
             answer = admin.ask("POST", path, top_up, idempotency_key=f"demo-lot-{number}")
             if answer.status != 201:
-                raise DemoError(f"POST {path} was answered {answer.status}: {answer.body}")
+                raise DemoError(refusal(path, answer.status, answer.body))
 
 
 def _ensure(admin: Admin, path: str, body: Json) -> None:
     """Make it. An existing object is not replaced without If-Match, which 428 shows."""
     answer = admin.ask("PUT", path, body)
     if answer.status not in {201, 428}:
-        raise DemoError(f"PUT {path} was answered {answer.status}: {answer.body}")
+        raise DemoError(refusal(path, answer.status, answer.body))

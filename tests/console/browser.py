@@ -13,16 +13,16 @@ SCREENSHOTS = ROOT / "build" / "screenshots"
 PLAY_SECONDS_MAX = 900
 
 
-def _missing() -> str:
+def missing() -> str:
     """What the tests lack, "" if nothing."""
     if shutil.which("node") is None:
-        return "Node.js is not installed"
+        return "Node.js is missing. Install Node.js 20 or later with npm."
     if _chromium() is None:
-        return "no Chromium is installed (apt-get install chromium)"
+        return "Chromium is missing. Install it with `apt-get install chromium`."
     if not (CONSOLE / "node_modules" / "playwright-core").is_dir():
-        return "console/node_modules is missing (make setup)"
+        return "console/node_modules is missing. Run `make setup`."
     if not (CONSOLE / "dist" / "index.html").is_file():
-        return "the console is not built (make setup)"
+        return "The console is not built. Run `make setup`."
     return ""
 
 
@@ -30,7 +30,7 @@ def _chromium() -> str | None:
     return shutil.which("chromium") or shutil.which("chromium-browser")
 
 
-MISSING = _missing()
+MISSING = missing()
 
 
 def play(script: str, **stack: object) -> None:

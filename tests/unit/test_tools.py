@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from local.stack import refusal
+from tests.console import browser
+
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = ("PERMINUTE_URL", "PERMINUTE_KEY", "TABLES_CONNECTION_STRING", "PORT", "DATA", "SEED")
 
@@ -120,3 +123,36 @@ def test_the_set_up_of_the_pipeline_names_its_arguments() -> None:
 
     assert done.returncode != 0
     assert "OWNER/REPOSITORY SUBSCRIPTION_ID LOCATION [--apply]" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("problem", "text"),
+    [
+        (
+            {"code": "schema_unknown", "detail": "The row was written by a newer version."},
+            (
+                "the data folder was written by a newer version of Perminute. Run that version, or"
+                " choose another folder with `make run DATA=…`."
+            ),
+        ),
+        ({"code": "x", "detail": "Send it."}, "the bridge was not created (status 503). Send it."),
+        (None, "the bridge was not created (status 503). Read the logs."),
+    ],
+)
+def test_a_stack_on_data_that_it_cannot_use_names_the_remedy(problem: object, text: str) -> None:
+    assert refusal("the bridge", 503, problem) == text
+
+
+@pytest.mark.parametrize(
+    ("found", "text"),
+    [
+        ((), "Node.js is missing. Install Node.js 20 or later with npm."),
+        (("node",), "Chromium is missing. Install it with `apt-get install chromium`."),
+    ],
+)
+def test_a_missing_browser_is_named_with_the_remedy(
+    found: tuple[str, ...], text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name: name if name in found else None)
+
+    assert browser.missing() == text

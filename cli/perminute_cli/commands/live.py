@@ -109,7 +109,7 @@ def register(root: click.Group) -> None:
     @click.option(
         "--group-by",
         type=click.Choice(["reason", "organizer", "region", "day"]),
-        help="Only count them, by this.",
+        help="Count the denials by this, in place of listing.",
     )
     def denials(app: App, reason: str | None, organizer: str | None, group_by: str | None) -> None:
         """Denied dial-outs and dial-ins of the last 90 days, the newest first."""

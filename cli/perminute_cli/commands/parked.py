@@ -66,7 +66,9 @@ def register(root: click.Group) -> None:
         rows=True,
         examples="perminute parked\nperminute parked --reason number_invalid",
     )
-    @click.option("--reason", type=click.Choice(REASONS), help="Parked for this reason.")
+    @click.option(
+        "--reason", type=click.Choice(REASONS), help="Only legs that are parked for this reason."
+    )
     def walk(app: App, reason: str | None) -> None:
         """Walk through open parked legs by reason: see, correct, replay, dismiss.
 
@@ -87,12 +89,14 @@ def register(root: click.Group) -> None:
         perminute parked list --summary
         perminute parked list --status dismissed --csv""",
     )
-    @click.option("--reason", type=click.Choice(REASONS), help="Parked for this reason.")
+    @click.option(
+        "--reason", type=click.Choice(REASONS), help="Only legs that are parked for this reason."
+    )
     @click.option(
         "--status",
         type=click.Choice(["open", "replayed", "dismissed"]),
         default="open",
-        help="Legs of this status; open ones without it.",
+        help="Only legs with this status; by default open.",
     )
     @click.option("--summary", is_flag=True, help="Count the legs by reason, in place of listing.")
     def list_parked(app: App, reason: str | None, status: str, summary: bool) -> None:

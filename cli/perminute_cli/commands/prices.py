@@ -90,7 +90,7 @@ def register(root: click.Group) -> None:
         "--kind",
         type=click.Choice(["dial_out", "dial_in"]),
         default="dial_out",
-        help="Of the call; dial_out without it.",
+        help="The kind of the call; by default dial_out.",
     )
     @click.option(
         "--minutes", type=click.IntRange(0, 1440), help="The talk time; by default 1 minute."
@@ -179,11 +179,6 @@ def _diff(cards: click.Group) -> None:
     @click.argument("card")
     @click.option(
         "--from", "before", metavar="TIME", help="The version before; by default the last but one."
-    )
-    @click.option("--to", "after", metavar="TIME", help="The version after; by default the newest.")
-    @click.option("--to-card", help="The card of the version after; by default the same card.")
-    @click.option(
-        "--account", metavar="A", help="Compare the cost of this account's legs of --month."
     )
     @click.option("--to", "after", metavar="TIME", help="The version after; by default the newest.")
     @click.option("--to-card", help="The card of the version after; by default the same card.")
