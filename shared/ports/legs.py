@@ -119,6 +119,10 @@ class CallEvents(Protocol):
         """
         ...
 
+    def known(self, bridge: str, call: str, now: datetime) -> tuple[KeptEvent, ...]:
+        """The events of a call as this process knows them; others may be kept."""
+        ...
+
     async def of_call(self, bridge: str, call: str) -> list[KeptEvent]:
         """The events of a call, in no order."""
         ...

@@ -110,6 +110,11 @@ class TableCallEvents:
             for _, events in arrivals
         ]
 
+    def known(self, bridge: str, call: str, now: datetime) -> tuple[KeptEvent, ...]:
+        """The events of a call as this process knows them (see the port)."""
+        stored = self._known(_call_key(bridge, call), now)
+        return stored.events if stored else ()
+
     def _known(self, call: str, now: datetime) -> "_StoredCall | None":
         """The events of a call as this process last knew them. An erasure reaches it in time."""
         cached = self._calls.get(call)

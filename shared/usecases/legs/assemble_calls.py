@@ -2,7 +2,9 @@
 
 A leg goes the way of every leg as soon as all that it needs is known. A leg that is sent twice is
 charged once, by the guard in the ledger. A mark that is written with the event makes the timer
-assemble the call once more, so that a process may end after any write.
+assemble the call once more, so that a process may end after any write. If this process knows the
+earlier events of the call, it stores the last one and queues the leg at the same time. Without an
+answer, the bridge posts that event again.
 """
 
 import asyncio
@@ -177,12 +179,39 @@ class AssembleCalls:
         )
         if earlier and (assembled := await self._at_once(bridge, kept, earlier)):
             return assembled
-        stored, added = await self.events.add(bridge.id, kept)
-        assembled, settled = await self._settle(bridge, stored, {each.id for each in events})
+        arrived = {each.id for each in events}
+        known = self.events.known(bridge.id, events[0].call, now)
+        ids = {each.event.id for each in known}
+        expected = [*known, *(each for each in kept if each.event.id not in ids)]
+        adding = self.events.add(bridge.id, kept)
+        are_new = len(expected) == len(known) + len(kept)  # an erasure reaches the process in time
+        if known and are_new and self._is_certain(bridge, expected, arrived):
+            (stored, added), outcome = await asyncio.gather(
+                adding, self._settle(bridge, expected, arrived)
+            )
+        else:
+            (stored, added), outcome = await adding, None
+        if outcome is None or len(stored) > len(expected):
+            outcome = await self._settle(bridge, stored, arrived)
+        results, settled = outcome
         if added & settled:
             done = [each for each in stored if each.event.id in settled]
             self.events.clear_soon(bridge.id, done)
-        return assembled
+        return results
+
+    def _is_certain(self, bridge: Bridge, events: Sequence[KeptEvent], arrived: set[str]) -> bool:
+        """True if the legs of the arrived events lack nothing and are on time: to queue them is all
+        there is to do, and an event that another process keeps meanwhile is one that came later."""
+        now = self.clock.now()
+        due = {each.event.id: each.due_at for each in events}
+        made = self._assembled(bridge, [each.event for each in events])
+        legs = [each for each in made if each.uses & arrived]
+        return not any(each.erased for each in events) and all(
+            isinstance(leg, Complete)
+            and not leg.lacks
+            and all(due[each] > now for each in leg.uses)
+            for leg in legs
+        )
 
     async def _at_once(
         self, bridge: Bridge, legs: Sequence[KeptEvent], earlier: Sequence[KeptEvent]

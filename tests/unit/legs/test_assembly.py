@@ -178,6 +178,25 @@ def test_repetition_delay_and_two_processes_change_nothing(
     asyncio.run(play())
 
 
+def test_a_leg_is_queued_while_its_last_event_is_stored() -> None:
+    async def play() -> None:
+        tables = CrashingTables()
+        calls = await Calls.open(tables)
+        await calls.post(JOINED)
+        tables.writes, tables.crash_at = 0, 1
+        with pytest.raises(StoreUnavailable):
+            await calls.post(COMPLETED)
+        assert await calls.process.drain() == 1
+        assert await calls.debited() == CHARGE
+        tables.crash_at = None
+        await calls.post(COMPLETED)
+        await calls.wait(121)
+        assert await calls.debited() == CHARGE
+        assert await calls.process.parked() == []
+
+    asyncio.run(play())
+
+
 def test_two_processes_at_once_make_one_charge() -> None:
     async def play() -> None:
         calls = await Calls.open()
