@@ -125,7 +125,7 @@ HOSTILE = st.recursive(
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__qualname__)
-@settings(max_examples=10)
+@settings(max_examples=5)
 @given(st.data())
 def test_whatever_is_sent_is_refused_in_our_own_words(
     model: type[BaseModel], data: st.DataObject

@@ -108,6 +108,7 @@ def test_verify_names_a_row_that_differs(app: ChargingApp) -> None:
     assert problems(app) == ["usage|2020-01-01|000: no commit of the journal leads to it"]
 
 
+@pytest.mark.parametrize("app", ["UTC"], indirect=True)
 @pytest.mark.parametrize("place", [0, 3, 9])
 @pytest.mark.parametrize("value", [10**6, "1", None])
 def test_a_damaged_row_is_a_damaged_ledger(app: ChargingApp, place: int, value: object) -> None:
