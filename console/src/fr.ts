@@ -10,6 +10,7 @@ const texts: Record<string, string> = {
   "The pages of the console need one of the roles reader, finance and operator; yours is {roles}.": "Les pages de la console nécessitent l’un des rôles reader, finance et operator ; le vôtre est {roles}.",
   "No such page": "Page inconnue",
   "No such name": "Nom inconnu",
+  "Nothing is booked twice: an earlier try was carried out. The balance is {balance} {currency}.": "Rien n’est enregistré deux fois : un essai précédent a abouti. Le solde est de {balance} {currency}.",
   "An address can't contain this name: {name}": "Une adresse ne peut pas contenir ce nom : {name}",
   "The console has no page of this name.": "La console n’a pas de page de ce nom.",
   "There is no account yet.": "Il n’y a pas encore de compte.",

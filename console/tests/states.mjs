@@ -465,6 +465,7 @@ test("a top-up whose answer is lost is one entry, in the same dialog and in anot
   await page.click(button("Top up…"));
   await book();
   await closed(page);
+  await page.waitForSelector(".notice:has-text('Nothing is booked twice')");
   assert.equal(await entries(), before + 1);
   await page.click(button("Top up…"));
   await book();

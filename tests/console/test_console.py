@@ -38,6 +38,7 @@ def test_the_console_in_a_browser(script: str, tmp_path: Path) -> None:
 
 @pytest.mark.extended
 @pytest.mark.skipif(bool(MISSING), reason=MISSING or "all there")
+@pytest.mark.timeout(600)
 def test_the_console_is_typed_and_every_text_is_in_french() -> None:
     """The client is generated from the present OpenAPI document: a route that changed is an error
     of types."""
@@ -50,6 +51,6 @@ def test_the_console_is_typed_and_every_text_is_in_french() -> None:
     ):
         cwd = ROOT if command[0] not in {"npm", "node"} else CONSOLE
         done = subprocess.run(
-            command, cwd=cwd, capture_output=True, text=True, timeout=120, check=False
+            command, cwd=cwd, capture_output=True, text=True, timeout=300, check=False
         )
         assert done.returncode == 0, done.stdout + done.stderr

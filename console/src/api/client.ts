@@ -141,15 +141,16 @@ export async function download(path: string, query: Query): Promise<void> {
 }
 
 /** A booking, sent under an idempotency key: the key of an equal booking in this tab whose answer was
- * lost, else the one that is given. Throws ApiError. */
-export async function book<T>(path: string, body: object, key: string): Promise<T> {
+ * lost, else the one that is given. `isRepeated`: it was booked before. Throws ApiError. */
+export async function book<T>(path: string, body: object, key: string): Promise<T & { isRepeated: boolean }> {
   const name = `perminute.booking ${path} ${JSON.stringify(body)}`;
   const used = keptInTab(name) ?? key;
   keepInTab(name, used);
   try {
-    const answer = await json<T>("POST", path, { headers: { "Idempotency-Key": used }, body });
+    const response = await send("POST", path, { headers: { "Idempotency-Key": used }, body });
+    const answer = (await response.json().catch(() => Promise.reject(unreadable(response)))) as T;
     keepInTab(name, null);
-    return answer;
+    return { ...answer, isRepeated: response.headers.get("idempotency-hit") === "true" };
   } catch (error) {
     const isDecided = error instanceof ApiError && error.status >= 400 && error.status < 500 && error.status !== 429;
     if (isDecided) keepInTab(name, null);

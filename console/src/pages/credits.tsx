@@ -205,6 +205,9 @@ function Entries({ version }: { version: number }): JSX.Element {
   );
 }
 
+/** The notice about a booking that an earlier try made, whose answer was lost. */
+const booked = (balance: string, currency: string): string => t("Nothing is booked twice: an earlier try was carried out. The balance is {balance} {currency}.", { balance, currency });
+
 type DialogProps = { onDone: (text: string) => void; onClose: () => void };
 const AMOUNT = "[0-9]+([.][0-9]{1,6})?";
 
@@ -218,7 +221,7 @@ function TopUp({ onDone, onClose }: DialogProps): JSX.Element {
     void action.run(async () => {
       const body = { amount, kind, ...(reference ? { reference } : {}), ...(expires ? { expires_at: midnight(expires, zone) } : {}) };
       const answer = await book<{ balance: string }>(`/api/v1/accounts/${seg(id)}/top-ups`, body, key);
-      onDone(t("Topped up: the balance is {balance} {currency}.", { balance: answer.balance, currency }));
+      onDone(answer.isRepeated ? booked(answer.balance, currency) : t("Topped up: the balance is {balance} {currency}.", { balance: answer.balance, currency }));
     });
   };
   return (
@@ -249,7 +252,7 @@ function Adjust({ onDone, onClose }: DialogProps): JSX.Element {
     void action.run(async () => {
       const body = { amount, reason, ...(overdraft ? { allow_overdraft: true } : {}) };
       const answer = await book<{ balance: string }>(`/api/v1/accounts/${seg(id)}/adjustments`, body, key);
-      onDone(t("Adjusted: the balance is {balance} {currency}.", { balance: answer.balance, currency }));
+      onDone(answer.isRepeated ? booked(answer.balance, currency) : t("Adjusted: the balance is {balance} {currency}.", { balance: answer.balance, currency }));
     });
   };
   return (

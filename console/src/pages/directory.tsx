@@ -152,9 +152,9 @@ function useSave(path: string, onDone: (text: string) => void) {
         await json(method, `${path}/${seg(key)}`, { body, ...(etag ? { headers: { "If-Match": etag } } : {}) });
         onDone(t("Saved."));
       }),
-    remove: (key: string) =>
+    remove: (key: string, etag: string | undefined) =>
       void action.run(async () => {
-        await send("DELETE", `${path}/${seg(key)}`);
+        await send("DELETE", `${path}/${seg(key)}`, etag ? { headers: { "If-Match": etag } } : {});
         onDone(t("Deleted. History stays readable."));
       }),
   };
@@ -191,7 +191,7 @@ function OrganizerDialog({ path, item, onDone, onClose }: DialogProps<Organizer>
           <input type="checkbox" name="toll_free" defaultChecked={item?.toll_free_dial_in ?? true} /> {t("Toll-free numbers may be dialled in")}
         </label>
         {action.error && <Problem error={action.error} />}
-        <FormButtons isNew={!item} isBusy={action.isBusy} onDelete={() => action.remove(item?.id ?? "")} onClose={onClose} />
+        <FormButtons isNew={!item} isBusy={action.isBusy} onDelete={() => action.remove(item?.id ?? "", item?.etag)} onClose={onClose} />
       </form>
     </Dialog>
   );
@@ -237,7 +237,7 @@ function ConferenceDialog({ path, item, onDone, onClose }: DialogProps<Conferenc
         {item ? <p><Text>{item.conference}</Text></p> : <Input label={t("Conference")} name="conference" required maxLength={200} />}
         <Input label={t("Organizer")} name="organizer" required maxLength={200} defaultValue={item?.organizer} hint={item ? t("The change takes effect now.") : undefined} />
         {action.error && <Problem error={action.error} />}
-        <FormButtons isNew={!item} isBusy={action.isBusy} onDelete={() => action.remove(item?.conference ?? "")} onClose={onClose} />
+        <FormButtons isNew={!item} isBusy={action.isBusy} onDelete={() => action.remove(item?.conference ?? "", item?.etag)} onClose={onClose} />
       </form>
     </Dialog>
   );
@@ -284,7 +284,7 @@ function NumberDialog({ path, item, onDone, onClose }: DialogProps<ServiceNumber
         {item ? <p>{item.number}</p> : <Input label={t("Number")} name="number" inputMode="tel" required placeholder="+33…" />}
         <Select label={t("Kind")} name="kind" value={item?.kind ?? "toll"} options={["toll", "toll_free"].map((each) => [each, words(each)] as const)} />
         {action.error && <Problem error={action.error} />}
-        <FormButtons isNew={!item} isBusy={action.isBusy} isForAll onDelete={() => action.remove(item?.number ?? "")} onClose={onClose} />
+        <FormButtons isNew={!item} isBusy={action.isBusy} isForAll onDelete={() => action.remove(item?.number ?? "", item?.etag)} onClose={onClose} />
       </form>
     </Dialog>
   );

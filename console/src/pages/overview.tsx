@@ -1,5 +1,5 @@
 import type { JSX } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { api, data, json, seg } from "../api/client";
 import { Columns, type Series } from "../chart";
 import { day, duration, month, monthName, regionName, shift, size, time, words } from "../format";
@@ -191,9 +191,11 @@ function Calls(): JSX.Element {
   const calls = useLoad(() => json<Calls>("GET", `/api/v1/accounts/${seg(id)}/calls`), [id]);
   const [isStopping, setStopping] = useState(false);
   const action = useAction();
+  const isIdle = useRef(true);
+  isIdle.current = !calls.isLoading; // a slow answer is awaited, not requested again
   useEffect(() => {
     const timer = setInterval(() => {
-      if (document.visibilityState === "visible") calls.reload();
+      if (document.visibilityState === "visible" && isIdle.current) calls.reload();
     }, CALLS_EVERY_MS);
     return () => clearInterval(timer);
   }, [id]);
