@@ -4,7 +4,7 @@ import { createContext } from "preact";
 import { useContext, useEffect, useId, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { ApiError } from "./api/client";
 import { decimal, integer, sign } from "./format";
-import { t } from "./i18n";
+import { sentence, t } from "./i18n";
 import { arrives } from "./router";
 import { type Caller, holds, type Role, seesAll } from "./session";
 
@@ -105,13 +105,13 @@ const PLACES_SHOWN = 10;
 export function Problem({ error, retry }: { error: ApiError; retry?: () => void }): JSX.Element {
   return (
     <div class="problem" role="alert">
-      <strong>{error.code === "unreachable" ? t("The API does not answer") : `${error.title}${error.status ? ` (${error.status})` : ""}`}</strong>
-      <p>{error.message}</p>
+      <strong>{error.code === "unreachable" ? t("The API does not answer") : `${sentence(error.title)}${error.status ? ` (${error.status})` : ""}`}</strong>
+      <p>{sentence(error.message)}</p>
       {error.errors.length > 0 && (
         <ul>
           {error.errors.slice(0, PLACES_SHOWN).map((each) => (
             <li key={each.pointer + each.detail}>
-              <code>{each.pointer}</code> {each.detail}
+              <code>{each.pointer}</code> {sentence(each.detail)}
             </li>
           ))}
           {error.errors.length > PLACES_SHOWN && <li>{t("and {n} more", { n: error.errors.length - PLACES_SHOWN })}</li>}

@@ -2,6 +2,7 @@
 
 import re
 from enum import StrEnum
+from http import HTTPStatus
 
 from local.stack import ROOT
 from shared.domain.charging.rerating import SkipReason
@@ -49,3 +50,15 @@ def test_every_code_has_a_french_text() -> None:
     assert len(codes) > 100
     assert sorted(words(each) for each in codes if words(each) not in known) == []
     assert set(WAYS_OUT.values()) <= known
+
+
+def test_each_translated_sentence_is_one_of_the_api() -> None:
+    sources = "".join(path.read_text("utf-8") for path in sorted(ROOT.glob("shared/**/*.py")))
+    sources = re.sub(r'"\s*\n\s*f?"', "", sources).replace("')} ", " ")  # a counted noun
+    french = (ROOT / "console" / "src" / "fr.ts").read_text("utf-8").partition("const said")[2]
+    sentences = re.findall(r'^  "((?:[^"\\]|\\.)*)":', french, re.MULTILINE)
+    fixed = [part.strip() for each in sentences for part in re.split(r"\{\w+\}", each)]
+    phrases = {status.phrase for status in HTTPStatus}
+    parts = [part for part in fixed if len(part) > len("1 dead letter") and part not in phrases]
+    assert len(parts) > 40
+    assert [part for part in parts if part not in sources] == []

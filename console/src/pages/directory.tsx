@@ -2,7 +2,7 @@ import type { ComponentChildren, JSX } from "preact";
 import { useState } from "preact/hooks";
 import { ApiError, download, json, seg, send } from "../api/client";
 import { integer, time, words } from "../format";
-import { t } from "../i18n";
+import { sentence, t } from "../i18n";
 import { change, go, href, usePlace } from "../router";
 import type { Role } from "../session";
 import { Badge, Buttons, Card, Command, Denied, Dialog, Empty, fields, Input, Load, notify, type Option, Page, Pager, Problem, Select, Table, Text, useAccount, useAction, useDenied, useLoad } from "../ui";
@@ -559,7 +559,7 @@ function TryBridge({ path, bridge }: { path: string; bridge: Bridge }): JSX.Elem
                   •
                 </span>
                 <span>
-                  <strong>{words(each.step)}</strong> <span class="small">{each.detail}</span>
+                  <strong>{words(each.step)}</strong> <span class="small">{sentence(each.detail)}</span>
                 </span>
               </li>
             ))}

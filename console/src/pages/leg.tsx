@@ -3,7 +3,7 @@ import { Fragment } from "preact";
 import { useState } from "preact/hooks";
 import { ApiError, api, data, json, seg } from "../api/client";
 import { decimal, duration, integer, regionName, sign, time, words } from "../format";
-import { counted, t } from "../i18n";
+import { counted, sentence, t } from "../i18n";
 import { href, usePlace } from "../router";
 import { Badge, Buttons, Card, Command, Dialog, Empty, fields, Input, Load, Money, notify, Page, Problem, Table, Text, useAccount, useAction, useLoad } from "../ui";
 
@@ -106,7 +106,7 @@ function Charge({ leg }: { leg: Leg }): JSX.Element {
       {leg.zero_reason && <p class="banner info">{t("No charge: {why}", { why: words(leg.zero_reason) })}</p>}
       {leg.status === "parked" && (
         <p class="banner">
-          {words(leg.reason ?? "")}. {leg.detail} {leg.what_to_do && t(leg.what_to_do)} <a href={href("parked", { account: id, ...(leg.reason ? { reason: leg.reason } : {}) })}>{t("Parked legs")}</a>
+          {words(leg.reason ?? "")}. {sentence(leg.detail)} {leg.what_to_do && t(leg.what_to_do)} <a href={href("parked", { account: id, ...(leg.reason ? { reason: leg.reason } : {}) })}>{t("Parked legs")}</a>
         </p>
       )}
       {(leg.lines ?? []).length > 0 && (
@@ -349,7 +349,7 @@ function Rerate(props: { leg: Leg; onDone: (text: string) => void; onClose: () =
               <Money value={item.before.amount} /> → <Money value={item.after.amount} currency={currency} /> ({t("difference")} <Money value={item.difference ?? "0.00"} signed />)
             </p>
           ) : (
-            <Empty>{item?.detail ?? t("Nothing would change.")}</Empty>
+            <Empty>{item?.detail ? sentence(item.detail) : t("Nothing would change.")}</Empty>
           ))}
         <div class="buttons">
           <button type="button" onClick={props.onClose}>

@@ -3,7 +3,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { api, data, json, seg } from "../api/client";
 import { Columns, type Series } from "../chart";
 import { day, duration, month, monthName, regionName, shift, size, time, words } from "../format";
-import { counted, t } from "../i18n";
+import { counted, sentence, t } from "../i18n";
 import { href } from "../router";
 import { Badge, Buttons, Card, Command, Dialog, Empty, fields, Input, Load, Money, notify, Page, Problem, Stat, Table, Text, useAccount, useAction, useLoad } from "../ui";
 
@@ -45,7 +45,7 @@ type RunsOut = { known: boolean; why?: string; at?: string | null; hours_left?: 
 function Forecast(): JSX.Element {
   const { id, time_zone: zone } = useAccount();
   const outlook = useLoad(() => json<{ runs_out: RunsOut }>("GET", `/api/v1/accounts/${seg(id)}/outlook`), [id]);
-  if (outlook.error) return <Stat label={t("Lasts until")} note={outlook.error.message}>{t("unknown")}</Stat>;
+  if (outlook.error) return <Stat label={t("Lasts until")} note={sentence(outlook.error.message)}>{t("unknown")}</Stat>;
   const known = outlook.data?.runs_out;
   if (!known) {
     return (
@@ -54,7 +54,7 @@ function Forecast(): JSX.Element {
       </Stat>
     );
   }
-  if (!known.known) return <Stat label={t("Lasts until")} note={known.why}>{t("unknown")}</Stat>;
+  if (!known.known) return <Stat label={t("Lasts until")} note={sentence(known.why)}>{t("unknown")}</Stat>;
   const [early, late] = known.between ?? [];
   const beyond = counted(known.within_days ?? 0, "over {n} day", "over {n} days");
   return (

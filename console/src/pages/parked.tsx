@@ -2,7 +2,7 @@ import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { json, seg } from "../api/client";
 import { duration, integer, time, words } from "../format";
-import { counted, t } from "../i18n";
+import { counted, sentence, t } from "../i18n";
 import { change, href, usePlace } from "../router";
 import { Badge, Buttons, Card, Command, Dialog, Empty, Input, Load, Money, notify, Page, Pager, Problem, Select, Table, Text, useAccount, useAction, useDenied, useLoad } from "../ui";
 
@@ -129,7 +129,7 @@ function Why({ row }: { row: Parked }): JSX.Element {
     <>
       <Badge tone="warn">{words(row.reason)}</Badge>
       <span class="detail">
-        <bdi>{row.detail}</bdi> {row.what_to_do && t(row.what_to_do)}
+        <bdi>{sentence(row.detail)}</bdi> {row.what_to_do && t(row.what_to_do)}
       </span>
     </>
   );
@@ -154,7 +154,7 @@ function Correct({ row, onDone, onClose }: DialogProps & { row: Parked }): JSX.E
     void action.run(async () => {
       const done = await json<Parked>("POST", `/api/v1/parked-legs/${seg(row.id)}/replay`, { body: Object.keys(leg).length ? { leg } : {} });
       if (done.status !== "replayed") {
-        onDone(t("Still parked: {why}", { why: done.detail }));
+        onDone(t("Still parked: {why}", { why: sentence(done.detail) }));
         return;
       }
       const account = done.account ?? (typeof leg.account === "string" ? leg.account : id);

@@ -2,7 +2,7 @@ import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { json, seg } from "../api/client";
 import { decimal, duration, integer, midnight, month, monthName, regionName, shift, time, words } from "../format";
-import { counted, t } from "../i18n";
+import { counted, sentence, t } from "../i18n";
 import { change, href, usePlace } from "../router";
 import { Badge, Buttons, Card, Command, Dialog, Empty, fields, Input, Load, Money, notify, Page, Problem, Select, Stat, Table, Text, useAccount, useAction, useLoad } from "../ui";
 
@@ -160,7 +160,7 @@ function Try(): JSX.Element {
               </>
             ) : (
               <>
-                <strong>{t("Denied: {why}", { why: words(answer.reason ?? "") })}</strong> {answer.message}
+                <strong>{t("Denied: {why}", { why: words(answer.reason ?? "") })}</strong> {sentence(answer.message)}
               </>
             )}
           </p>
@@ -172,7 +172,7 @@ function Try(): JSX.Element {
                 </span>
                 <span>
                   <span class="hidden">{words(each.outcome)}: </span>
-                  <strong>{words(each.check)}</strong> <span class="small">{each.detail}</span>
+                  <strong>{words(each.check)}</strong> <span class="small">{sentence(each.detail)}</span>
                 </span>
               </li>
             ))}

@@ -1,7 +1,7 @@
 import type { JSX } from "preact";
 import { download, json, seg } from "../api/client";
 import { duration, integer, time, words } from "../format";
-import { counted, t } from "../i18n";
+import { counted, sentence, t } from "../i18n";
 import { change, go, href, usePlace } from "../router";
 import { Badge, Card, Command, Denied, Empty, fields, Input, Load, notify, Page, Pager, Problem, Select, Stat, Table, Text, useAccount, useAction, useDenied, useLoad } from "../ui";
 
@@ -38,7 +38,7 @@ export default function StatusPage(): JSX.Element {
               <Card title={t("Present problems")}>
                 <ul class="rows">
                   {found.reasons.map((reason, index) => (
-                    <li key={index}>{typeof reason === "string" ? reason : <div><strong>{words(reason.code)}</strong> <p class="small">{reason.detail}</p></div>}</li>
+                    <li key={index}>{typeof reason === "string" ? reason : <div><strong>{words(reason.code)}</strong> <p class="small">{sentence(reason.detail)}</p></div>}</li>
                   ))}
                 </ul>
               </Card>
