@@ -12,7 +12,6 @@ from datetime import UTC, datetime, timedelta
 
 from shared.adapters.bridges.fields import (
     EARLIER_CONFERENCE,
-    FIRST_CONFERENCE_MAX,
     authorization_in,
     distinct,
     end_of,
@@ -22,6 +21,7 @@ from shared.adapters.bridges.fields import (
     json_values,
     labels,
     mapping,
+    may_have_moved,
     number_text,
     read_time,
     text_of,
@@ -477,8 +477,9 @@ def _of_events(
     elif conference is None:
         lacks = (CONFERENCE,)
     elif conferences and conference not in stated:
-        first = min(_times(conferences, "at"), default=answered_at)
-        lacks = (EARLIER_CONFERENCE,) if first - answered_at > FIRST_CONFERENCE_MAX else ()
+        first_at = min(_times(conferences, "at"), default=None)
+        if may_have_moved(answered_at, first_at, ended_at):
+            lacks = (EARLIER_CONFERENCE,)
     return Complete(_decided(leg), uses, end.id, lacks)
 
 

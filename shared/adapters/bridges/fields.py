@@ -24,8 +24,7 @@ _RFC3339 = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:)(\d\d)(\.\d{1,6})?\d{0,12}([Zz]|[+-]\d\d:\d\d)", re.ASCII
 )
 EARLIER_CONFERENCE = "an earlier conference of the call"
-FIRST_CONFERENCE_MAX = timedelta(seconds=30)
-"""A call that enters a conference later than this after its answer may have left another one."""
+_FIRST_CONFERENCE_MAX = timedelta(seconds=30)
 # Wide of every real call, and far from where adding months or zones overflows
 _YEAR_MIN = 1970
 _YEAR_MAX = 9998
@@ -193,6 +192,13 @@ def labels(*sources: Mapping[str, object]) -> dict[str, str]:
 def mapping(value: object) -> Mapping[str, object]:
     """An object of JSON; empty where the value is none."""
     return value if isinstance(value, Mapping) else {}
+
+
+def may_have_moved(answered_at: datetime, first_at: datetime | None, ended_at: datetime) -> bool:
+    """True if a call may have left another conference before the first one that is known: its event
+    happened in the middle of the call."""
+    is_late = first_at is not None and first_at - answered_at > _FIRST_CONFERENCE_MAX
+    return is_late and first_at is not None and ended_at - first_at > _CLOCKS_DIFFER
 
 
 def first_of(facts: Iterable[Mapping[str, object]], name: str) -> str | None:

@@ -11,13 +11,13 @@ from datetime import datetime, timedelta
 
 from shared.adapters.bridges.fields import (
     EARLIER_CONFERENCE,
-    FIRST_CONFERENCE_MAX,
     authorization_in,
     distinct,
     form_fields,
     identifier,
     json_values,
     labels,
+    may_have_moved,
     number_text,
     read_time,
     text_of,
@@ -149,15 +149,14 @@ def _legs(
     )
     authorization = leg.authorization or (named if isinstance(named, str) else None)
     whole = replace(leg, conference_id=conference, authorization=authorization)
-    is_known = leg.conference_id is not None or (joined and _is_first(leg, joined))
-    lacks = () if is_known else (EARLIER_CONFERENCE if conference else CONFERENCE,)
+    lacks: tuple[str, ...] = ()
+    if conference is None:
+        lacks = (CONFERENCE,)
+    elif leg.conference_id is None:
+        first_at = min((at for each in joined if (at := read_time(each["at"]))), default=None)
+        if may_have_moved(leg.started_at, first_at, ended_at):
+            lacks = (EARLIER_CONFERENCE,)
     return [Complete(whole, uses, final.id, lacks)]
-
-
-def _is_first(leg: EndedLeg, joined: Sequence[Mapping[str, object]]) -> bool:
-    """False if a call may have left another conference before the first one that is known."""
-    first = min((at for each in joined if (at := read_time(each["at"]))), default=None)
-    return first is None or first - leg.started_at <= FIRST_CONFERENCE_MAX
 
 
 def _leg(

@@ -191,7 +191,6 @@ TWILIO: dict[str, Call] = {
             member("participant-join", 8),
             member("participant-leave", 50, **LEFT),
             member("participant-join", 51, **SECOND),
-            member("participant-leave", 127, **SECOND),
             call("completed", 127, CallDuration="120"),
         ],
         [("dial_out", LONDON, "weekly", 120)],
