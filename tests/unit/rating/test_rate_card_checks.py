@@ -236,6 +236,7 @@ def test_a_card_has_a_limited_number_of_rates(monkeypatch: pytest.MonkeyPatch) -
 
     assert pointers(*rates[:2]) == []
     assert pointers(*rates) == ["/rates"]
+    assert pointers(*rates, replace(GOOD, prefix="x")) == ["/rates"]  # not read any more
 
 
 def test_errors_are_listed_together_up_to_their_limit() -> None:
