@@ -13,7 +13,7 @@ from shared.adapters.dial_out import rows as hold_rows
 from shared.adapters.directory import account_index, audit_log, document_store
 from shared.adapters.ledger import index
 from shared.adapters.ledger import rows as ledger_rows
-from shared.adapters.ledger.ranges import read_range
+from shared.adapters.ledger.bulk_reads import read_range
 from shared.adapters.legs import call_store, claim_store, parking_store
 from shared.adapters.tables.packing import pack, unpack, without
 from shared.adapters.tables.scans import scan_rows

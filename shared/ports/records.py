@@ -1,6 +1,6 @@
 """The directory: JSON documents with versions."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -8,7 +8,18 @@ from typing import Protocol
 from shared.domain.common import limits
 from shared.domain.common.errors import PreconditionFailed, StoreUnavailable
 from shared.domain.common.preconditions import check_etag
-from shared.ports.paging import pages
+
+
+async def pages[T](
+    fetch: Callable[..., Awaitable[tuple[Sequence[T], str | None]]],
+) -> AsyncIterator[Sequence[T]]:
+    """Every page of a list: `fetch` takes `limit` and `cursor`, and returns the next cursor too."""
+    cursor: str | None = None
+    while True:
+        page, cursor = await fetch(limit=limits.LIST_ITEMS_MAX, cursor=cursor)
+        yield page
+        if cursor is None:
+            return
 
 
 @dataclass(frozen=True, slots=True)

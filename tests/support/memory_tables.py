@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from shared.adapters.tables.cursors import pack_cursor, unpack_cursor
 from shared.adapters.tables.entity_json import check_property, plain
+from shared.adapters.tables.scans import pack_cursor, unpack_cursor
 from shared.adapters.tables.validation import check_table, check_transaction
 from shared.domain.common import limits
 from shared.domain.common.errors import EtagMismatch, PerminuteError, RowExists, RowMissing

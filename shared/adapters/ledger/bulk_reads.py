@@ -1,16 +1,40 @@
-"""Many rows of a ledger read together: pages of the rows between them instead of a read each.
+"""Reads of many rows of a ledger: a range in pages, or requested rows together.
 
+Requested rows are read by pages of the rows between them instead of one read each.
 The row keys of legs and of reversals are hashes, so the requested ones are spread evenly among all.
 A page begins at the next requested row, so that there are never more pages than requested rows.
 """
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 
 from shared.adapters.ledger import rows
 from shared.concurrency import gather_bounded
 from shared.domain.common import limits
+from shared.pacing import yield_to_others
 from shared.ports.tables import Row, TableStore
+
+
+async def read_range(
+    tables: TableStore, account: str, first: str, before: str, *, table: str = rows.TABLE
+) -> AsyncIterator[Row]:
+    """A range of an account's rows, those of its ledger by default, a bounded page at a time."""
+    after: str | None = None
+    while True:
+        page = await tables.query(
+            table,
+            account,
+            first=first,
+            after=after,
+            before=before,
+            limit=limits.TABLE_PAGE_ROWS_MAX,
+        )
+        for row in page:
+            await yield_to_others()
+            yield row
+        if len(page) < limits.TABLE_PAGE_ROWS_MAX:
+            return
+        after = page[-1].key
 
 
 async def rows_of(

@@ -11,7 +11,7 @@ from itertools import batched
 from typing import cast
 
 from shared.adapters.ledger import rows
-from shared.adapters.ledger.ranges import read_range
+from shared.adapters.ledger.bulk_reads import read_range
 from shared.adapters.ledger.usage_days import close_days
 from shared.adapters.tables.packing import without
 from shared.domain.common import limits

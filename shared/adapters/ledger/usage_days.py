@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, cast
 
 from shared.adapters.ledger import bulk_reads, rows, segments
-from shared.adapters.ledger.ranges import read_range
+from shared.adapters.ledger.bulk_reads import read_range
 from shared.adapters.tables.packing import fails_closed, pack, unpack
 from shared.domain.common import limits
 from shared.domain.common.calendar import day_end, day_start, local_day

@@ -6,8 +6,8 @@ from itertools import pairwise
 
 from shared.adapters.delivery.outbox import event_key
 from shared.adapters.ledger import rows
+from shared.adapters.ledger.bulk_reads import read_range
 from shared.adapters.ledger.checkpoint import Checkpoint, read_verified, verified_values
-from shared.adapters.ledger.ranges import read_range
 from shared.adapters.ledger.state_codec import RULED_FIELDS
 from shared.adapters.ledger.verify_months import compare_months, month_rows
 from shared.adapters.ledger.verify_rows import (

@@ -3,8 +3,8 @@
 import contextlib
 
 from shared.adapters.ledger import rows
+from shared.adapters.ledger.bulk_reads import read_range
 from shared.adapters.ledger.months import REBUILT, MonthRow, is_outdated, month_values, read_month
-from shared.adapters.ledger.ranges import read_range
 from shared.adapters.ledger.verify_rows import UNREADABLE, Run, own_properties
 from shared.adapters.tables.packing import holders, unpack
 from shared.domain.ledger.model import Entry

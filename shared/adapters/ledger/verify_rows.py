@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 
 from shared.adapters.delivery.outbox import BEFORE, event_key
 from shared.adapters.ledger import bulk_reads, index, rows
+from shared.adapters.ledger.bulk_reads import read_range
 from shared.adapters.ledger.months import MonthRow
-from shared.adapters.ledger.ranges import read_range
 from shared.adapters.ledger.segments import commits_in, segment_key
 from shared.adapters.tables.packing import holders, unpack
 from shared.domain.common import limits

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from shared.adapters.ledger import rows
-from shared.adapters.ledger.ranges import read_range
+from shared.adapters.ledger.bulk_reads import read_range
 from shared.adapters.ledger.usage_days import (
     HEAD,
     PREFIX,

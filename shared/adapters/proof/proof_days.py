@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from shared.adapters.ledger import rows
-from shared.adapters.ledger.ranges import read_range
+from shared.adapters.ledger.bulk_reads import read_range
 from shared.adapters.tables.packing import fails_closed, joined, pack, split, unpack
 from shared.concurrency import gather_bounded
 from shared.domain.common import limits

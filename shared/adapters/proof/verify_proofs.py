@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 from shared.adapters.ledger import rows
-from shared.adapters.ledger.ranges import read_range
+from shared.adapters.ledger.bulk_reads import read_range
 from shared.adapters.ledger.verify_rows import UNREADABLE, Run, own_properties
 from shared.adapters.proof.proof_days import (
     HEAD,

@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from shared.adapters.credentials import azure_credential
-from shared.adapters.tables.cursors import pack_cursor, unpack_cursor
 from shared.adapters.tables.entity_json import check_property
 from shared.adapters.tables.error_mapping import TableMissing, error_code
+from shared.adapters.tables.scans import pack_cursor, unpack_cursor
 from shared.adapters.tables.sdk_entities import to_row
 from shared.adapters.tables.transactions import BatchTransactions
 from shared.adapters.tables.validation import check_table, check_transaction, storable_key

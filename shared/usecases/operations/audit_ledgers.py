@@ -24,8 +24,8 @@ from shared.ports.clock import Clock
 from shared.ports.denials import Denials
 from shared.ports.ledger import Ledger
 from shared.ports.notices import DueMark, DueMarks, Notices
-from shared.ports.paging import pages
 from shared.ports.proofs import Anchor, Anchors
+from shared.ports.records import pages
 from shared.telemetry import failure
 from shared.usecases.credits.watch_balances import EVENTS, HOLD_EVENTS, WatchBalances
 from shared.usecases.directory.accounts import Accounts
