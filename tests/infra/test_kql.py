@@ -25,7 +25,8 @@ RULES = resources("prod", "Insights/scheduledQueryRules")
 PREFIX = RULES[0]["name"].removesuffix("failures")
 THRESHOLDS = thresholds(RULES, PREFIX)
 HOUR = 3_600
-pytestmark = pytest.mark.extended  # the translator is written in Python: half a minute
+# The translator is written in Python: half a minute. Any test may be the first, which plays a demo.
+pytestmark = [pytest.mark.extended, pytest.mark.timeout(300)]
 TICKS = ("low_balance_tick", "inbox_forwarded", "waits_ended", "events_delivered")
 
 
@@ -206,7 +207,6 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[DemoResult, list[str
     return result, lines
 
 
-@pytest.mark.timeout(300)
 def test_every_query_answers_on_the_events_of_a_demo(demo: tuple[DemoResult, list[str]]) -> None:
     result, lines = demo
     assert differences(result) == []
