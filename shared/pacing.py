@@ -169,7 +169,7 @@ class WorkScheduler:
                 await turn
         except BaseException as error:
             if turn.done() and not turn.cancelled():
-                self._pass_on()  # the turn came, and nobody is there to take it
+                self._pass_on()  # the turn came, and no one is there to take it
             else:
                 self._forget(caller, turn)
             if isinstance(error, TimeoutError):

@@ -217,7 +217,7 @@ class Play:
         result = self.result
         declined = self._wait_for_recharge(1, "declined")
         self._say(f"recharge of {declined['amount']} requested and declined")
-        self._put_auto_recharge()  # somebody looked at the card: it is tried again at once
+        self._put_auto_recharge()  # a person corrected the payment: the next request is at once
         paid = self._wait_for_recharge(2, "succeeded")
         self._say(f"recharge of {paid['amount']} requested again, pending, then paid")
         result.payment_answers = self._services.payments.callbacks

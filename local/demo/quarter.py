@@ -85,7 +85,7 @@ _ROOMS = {
 }
 _MEETINGS_A_DAY = {AMELIE: 4, BRUNO: 3, CHIARA: 2, DAVID: 3}
 _BRIDGE_OF = {AMELIE: _STUDIO, BRUNO: _STUDIO, CHIARA: _PBX, DAVID: _CLOUD}
-# The numbers are of ranges that are kept for examples, or that nobody was given.
+# The numbers are of ranges that are kept for examples, or that no one was given.
 _CALLED = (
     ("+3319900%04d", 16),
     ("+3361200%04d", 8),

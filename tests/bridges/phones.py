@@ -57,7 +57,7 @@ class Clock:
 
     @property
     def seconds(self) -> float:
-        """From the 200 of the INVITE to the BYE; 0 where nobody answered."""
+        """From the 200 of the INVITE to the BYE; 0 where no one answered."""
         if self.answered_at is None or self.ended_at is None:
             return 0.0
         return self.ended_at - self.answered_at

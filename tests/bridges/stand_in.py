@@ -34,7 +34,7 @@ RINGS = "3"
 
 @dataclass
 class Call:
-    """A channel. `ends_at` is when the switch hangs up; `is_over` says that somebody did."""
+    """A channel. `ends_at` is when the switch hangs up; `is_over` says that someone did."""
 
     number: str
     conference: str
@@ -157,7 +157,7 @@ class Switch:
             self._post(f"dial-outs/{place}/release", body, key=call.id)
 
     def _talk(self, call: Call, seconds: float) -> None:
-        """Until the phone hangs up, the schedule ends the call, or somebody does."""
+        """Until the phone hangs up, the schedule ends the call, or someone does."""
         phone_ends_at = time.time() + seconds
         while (left := min(phone_ends_at, call.ends_at) - time.time()) > 0:
             if call.is_over.wait(min(left, 0.05)):

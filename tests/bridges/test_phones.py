@@ -9,7 +9,7 @@ CALL = (
     (0.0, "R", 1, INVITE),
     (0.1, "S", 1, "SIP/2.0 180 Ringing"),
     (1.0, "S", 1, "SIP/2.0 200 OK"),
-    (1.5, "S", 1, "SIP/2.0 200 OK"),  # nobody has confirmed it
+    (1.5, "S", 1, "SIP/2.0 200 OK"),  # no one has confirmed it
     (3.3, "R", 1, "ACK sip:phone@127.0.0.1:5060 SIP/2.0"),
     (3.4, "R", 2, "BYE sip:phone@127.0.0.1:5060 SIP/2.0"),
     (3.4, "S", 2, "SIP/2.0 200 OK"),
@@ -39,7 +39,7 @@ def test_an_answer_that_the_bridge_confirms_at_once_is_billed(tmp_path: Path) ->
     assert clock.billable_seconds(0.01) == (2, 3)
 
 
-def test_a_call_that_nobody_answers_is_not_billed(tmp_path: Path) -> None:
+def test_a_call_that_no_one_answers_is_not_billed(tmp_path: Path) -> None:
     assert clocks(messages_in(_log(tmp_path, CALL[:2]))) == {"+442079460101": Clock(None, None)}
 
 

@@ -14,12 +14,12 @@ CPU_SECONDS_MAX = 0.4
 
 
 def test_requests_and_types_are_those_of_the_document() -> None:
-    """`python -m tests.cli.generate` writes the file anew after a change of the API."""
+    """`python -m tests.cli.generate` writes the file again after a change of the API."""
     assert GENERATED.read_text("utf-8") == generated()
 
 
 def test_the_reference_is_that_of_the_commands() -> None:
-    """`python -m tests.cli.reference` writes it anew."""
+    """`python -m tests.cli.reference` writes it again."""
     assert PAGE.read_text("utf-8") == page()
 
 

@@ -97,7 +97,7 @@ def test_a_server_that_is_no_perminute_is_two_lines(status: int, kind: str, body
     assert ran.out == ""
 
 
-def test_an_address_that_nobody_serves_is_two_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_address_that_no_one_serves_is_two_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(request: httpx.Request) -> httpx.Response:
         raise httpx.ConnectError("Connection refused")
 

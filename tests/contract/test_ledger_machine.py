@@ -134,7 +134,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.book(who, key, command, body, "top_up")
 
     @rule(who=WHO, amount=AMOUNTS, sign=st.sampled_from([1, -1]))
-    def somebody_corrects(self, who: int, amount: int, sign: int) -> None:
+    def someone_corrects(self, who: int, amount: int, sign: int) -> None:
         self.count += 1
         key, digest = f"key {self.count}", str(self.count)
         command = Adjust(key, digest, sign * amount, "because", allow_overdraft=True)
@@ -224,7 +224,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.moment += timedelta(hours=hours)
 
     @rule(who=WHO)
-    def a_process_starts_anew(self, who: int) -> None:
+    def a_process_starts_again(self, who: int) -> None:
         self.processes[who] = self.process()
 
     @invariant()

@@ -285,7 +285,7 @@ def test_more_than_one_batch_holds_is_split(
     runner.run(scenario())
 
 
-def test_a_caller_who_gives_up_harms_nobody(
+def test_a_caller_who_gives_up_harms_no_one(
     bus_messaging: Messaging, runner: asyncio.Runner
 ) -> None:
     app = bus_messaging

@@ -61,7 +61,7 @@ def opened(request: pytest.FixtureRequest) -> Opener:
 
 @pytest.fixture
 def table() -> str:
-    """A table name that nobody else has."""
+    """A table name that no one else has."""
     return f"t{uuid.uuid4().hex}"
 
 

@@ -38,7 +38,7 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
 
 @pytest.mark.timeout(SECONDS_MAX)
 def test_the_pages_are_followed_in_order_in_one_folder(stack: Stack, tmp_path: Path) -> None:
-    """As somebody follows them who began with `make run SEED=none`."""
+    """As someone follows them who began with `make run SEED=none`."""
     reader = Reader.of(stack, tmp_path / "thread")
     for page in THREAD:
         reader.follow(page)

@@ -45,7 +45,7 @@ FIELDS: dict[str, tuple[Json, str]] = {
     "a leg id of 201 characters": ({"leg_id": "a" * 201}, "/leg_id"),
     "a leg id with a line break": ({"leg_id": "a\nb"}, "/leg_id"),
     "a leg id that is an object": ({"leg_id": {"a": 1}}, "/leg_id"),
-    "a kind that nobody knows": ({"kind": "fax"}, "/kind"),
+    "a kind that no one knows": ({"kind": "fax"}, "/kind"),
     "a kind that is a list": ({"kind": ["dial_in"]}, "/kind"),
     "an account that is no id": ({"account": "../other"}, "/account"),
     "an account that is a number": ({"account": 7}, "/account"),
@@ -280,7 +280,7 @@ ADMIN_BODIES: dict[str, tuple[str, str, bytes, int, str]] = {
         *("PUT", "bridges/{new}"),
         *(b'{"dialect": "perminute", "accounts": []}', 422, "invalid"),
     ),
-    "a dialect that nobody speaks": (
+    "a dialect that no one speaks": (
         *("PUT", "bridges/{new}"),
         *(b'{"dialect": "klingon", "accounts": ["*"]}', 422, "invalid"),
     ),

@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.extended, pytest.mark.timeout(300)]
 
 @contextmanager
 def stalled(deployment: Deployment, name: str) -> Iterator[None]:
-    """The process does nothing meanwhile, but is not dead: nobody starts it again."""
+    """The process does nothing meanwhile, but is not dead: no one starts it again."""
     pid = deployment.stack.pids[name]
     with deployment.outage():
         os.kill(pid, signal.SIGSTOP)

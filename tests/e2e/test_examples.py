@@ -134,9 +134,11 @@ def test_livekit_bounds_the_call(deployment: Deployment, examples: Any) -> None:
 @pytest.mark.extended
 def test_without_an_answer_a_bridge_does_as_its_on_outage_says(examples: Any) -> None:
     perminute = examples("perminute")
-    nobody = "http://127.0.0.1:9/api/v1"
-    closed = perminute.Perminute(nobody, "pbx", "pbx", SECRET).dial_out(LONDON)
-    opened = perminute.Perminute(nobody, "pbx", "pbx", SECRET, on_outage="allow").dial_out(LONDON)
+    unreachable = "http://127.0.0.1:9/api/v1"
+    closed = perminute.Perminute(unreachable, "pbx", "pbx", SECRET).dial_out(LONDON)
+    opened = perminute.Perminute(unreachable, "pbx", "pbx", SECRET, on_outage="allow").dial_out(
+        LONDON
+    )
     assert (closed["decision"], closed["reason"]) == ("deny", "unavailable")
     assert (opened["decision"], opened["final"]) == ("allow", True)
 
@@ -220,7 +222,7 @@ def test_asterisk_authorises_dials_for_so_long_and_reports_how_it_ended(
 
 
 @pytest.mark.parametrize("cause", ["17", "34", "0", ""])
-def test_asterisk_frees_the_hold_of_a_dial_that_nobody_answered(
+def test_asterisk_frees_the_hold_of_a_dial_that_no_one_answered(
     deployment: Deployment, tmp_path: Path, cause: str
 ) -> None:
     """Whatever the cause says: the channel makes no other attempt."""
@@ -350,7 +352,7 @@ def test_freeswitch_gives_back_what_a_failed_dial_holds(deployment: Deployment) 
     assert room.held == 0
 
 
-def test_freeswitch_does_not_dial_what_is_denied_or_what_nobody_answers(
+def test_freeswitch_does_not_dial_what_is_denied_or_what_no_one_answers(
     deployment: Deployment,
 ) -> None:
     room = Room(deployment)

@@ -130,7 +130,7 @@ def test_a_corrected_leg_that_makes_no_sense_is_refused(
     assert_problem(answer, status, code)
 
 
-def test_a_dismissed_leg_is_charged_by_nobody(deployment: Deployment, rome_card: str) -> None:
+def test_a_dismissed_leg_is_charged_by_no_one(deployment: Deployment, rome_card: str) -> None:
     account = deployment.account(rate_card=rome_card)
     parked = parked_leg(deployment, account)
     path = f"parked-legs/{parked['id']}"

@@ -1,4 +1,4 @@
-"""Cards are corrected after the fact: legs are charged anew on the running product, once each."""
+"""Cards are corrected after the fact: legs are charged again on the running product, once each."""
 
 import contextlib
 import csv
@@ -145,7 +145,7 @@ def test_a_booking_that_dies_on_the_way_is_gone_on_with_by_the_same_request(
 
 
 @pytest.mark.extended
-def test_legs_go_on_being_charged_while_others_are_charged_anew(
+def test_legs_go_on_being_charged_while_others_are_charged_again(
     deployment: Deployment, tariff: Tariff
 ) -> None:
     tariff.legs(20)

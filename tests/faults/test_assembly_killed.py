@@ -1,5 +1,5 @@
 """A process is killed (SIGKILL) between any two steps of a call's events, or two take them at once:
-the leg is charged once, by the timer if nobody posts again."""
+the leg is charged once, by the timer if no one posts again."""
 
 import asyncio
 import multiprocessing
@@ -123,7 +123,7 @@ def run_process(connection_string: str, folder: str, run: str, posted: Json, doo
 
 @dataclass
 class Place:
-    """Table storage and a queue that outlive processes, and one product that nobody kills."""
+    """Table storage and a queue that outlive processes, and one product that no one kills."""
 
     connection_string: str
     folder: Path
@@ -138,7 +138,7 @@ class Place:
         return process
 
     def play(self, work: Callable[[AsyncProduct, FolderQueue], Awaitable[None]]) -> None:
-        """Work on the product that nobody kills."""
+        """Work on the product that no one kills."""
 
         async def playing() -> None:
             tables = AzureTables(connection_string=self.connection_string, read_seconds=20)

@@ -4,7 +4,7 @@ Four processes share ten accounts. Each posts legs (the same ones as the others,
 other content), tops up, corrects, reverses, requests dial-outs, extends and releases them, while a
 proxy before Azurite does one thing after the other to their requests. Queue and topic fail now and
 then too, sometimes after they took what they were given. Then the faults stop, every operation
-that nobody knows the outcome of is repeated with the same key, and an independent auditor examines
+that no one knows the outcome of is repeated with the same key, and an independent auditor examines
 the answers that the processes got and what a reader sees.
 
 What happens is drawn from a seed, which the failure names: `FAULTS_SEED=7 FAULTS_SECONDS=30 pytest

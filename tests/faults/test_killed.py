@@ -69,7 +69,7 @@ class Nursery:
         return process.exitcode
 
     def app(self, folder: Path) -> tuple[AsyncProduct, AzureTables]:
-        """A product that nobody kills."""
+        """A product that no one kills."""
         tables = AzureTables(
             connection_string=self.azurite.connection_string,
             connect_seconds=scenario.STORE_SECONDS,

@@ -181,7 +181,7 @@ async def test_a_compressed_bomb_is_not_unpacked() -> None:
     assert reply.taken
 
 
-async def test_nobody_listens_is_a_failure() -> None:
+async def test_no_one_listens_is_a_failure() -> None:
     async with serving(says("")) as server:
         pass
     reply = await sender().post(f"http://127.0.0.1:{server.port}/", HEADERS, BODY)

@@ -136,7 +136,7 @@ class Driver:
             await self._surely(lambda: self._reverse(leg))
 
     async def _surely(self, operation: Repeat) -> None:
-        """Once; again at once or in the end where nobody knows."""
+        """Once; again at once or in the end where no one knows."""
         if await operation() != "info":
             return
         if self._chance.random() < AGAIN_AT_ONCE and await operation() != "info":

@@ -1,6 +1,6 @@
 """The Bicep compiler, and what it makes of infra/.
 
-After a wanted change: `python -m tests.infra.bicep` writes the snapshots anew.
+After a wanted change: `python -m tests.infra.bicep` writes the snapshots again.
 """
 
 import json

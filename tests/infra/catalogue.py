@@ -62,7 +62,7 @@ def documented() -> dict[str, tuple[str, frozenset[str]]]:
 
 
 def write() -> None:
-    """Write the rows anew; who adds an event says in its row when it is logged."""
+    """Write the rows again; who adds an event says in its row when it is logged."""
     known = documented()
     rows = [
         f"| `{name}` | {known.get(name, ('', ()))[0]} "

@@ -137,7 +137,7 @@ def test_a_second_run_overwrites_nothing(az: RecordingAz) -> None:
     assert done.stdout.count("kept") == 5
 
 
-def test_a_deleted_secret_is_recovered_not_made_anew(az: RecordingAz) -> None:
+def test_a_deleted_secret_is_recovered_not_made_again(az: RecordingAz) -> None:
     gone = Reply(err="ERROR: (Conflict) ObjectIsDeletedButRecoverable", code=1)
     az.replan([(r"secret show .*chain-key", [NO_SECRET]), (r"secret set", [gone]), SITE, RESOLVED])
     done = az.run(HOOKS / "first_secrets.sh")

@@ -102,7 +102,7 @@ REFUSED = {"create_table"}
 
 @dataclass(frozen=True)
 class Assignment:
-    """A role that somebody holds on a resource."""
+    """A role that someone holds on a resource."""
 
     who: str
     scope: str

@@ -30,7 +30,7 @@ def _smoke(stack: Stack, key: str, secret: str, *more: str) -> subprocess.Comple
 
 
 def _directory(stack: Stack) -> str:
-    """All that somebody finds who may read the table."""
+    """All that someone finds who may read the table."""
     text = (
         f"DefaultEndpointsProtocol=http;AccountName={AZURITE_ACCOUNT};AccountKey={AZURITE_KEY};"
         f"TableEndpoint={stack.azurite_table_url};"

@@ -222,7 +222,7 @@ def test_finance_finds_its_figures() -> None:
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
-def test_every_alert_notifies_somebody_and_leads_to_the_runbook(environment: str) -> None:
+def test_every_alert_notifies_someone_and_leads_to_the_runbook(environment: str) -> None:
     runbook = (ROOT / "docs" / "operations.md").read_text("utf-8")
     headings = {
         re.sub(r"[^\w -]", "", line.lstrip("# ")).strip().lower().replace(" ", "-")

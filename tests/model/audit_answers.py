@@ -75,9 +75,9 @@ def _unasked(case: Case, name: str, entries: list[Json]) -> Iterator[str]:
             elif key_of_request is not None:
                 del open_requests[key_of_request]
             else:
-                yield f"A8 {name}: nobody requested entry {entry['sequence']} ({entry['kind']})"
+                yield f"A8 {name}: no one requested entry {entry['sequence']} ({entry['kind']})"
         elif entry["kind"] == "reversal" and entry.get("leg", "late") not in {*taken_back, "late"}:
-            yield f"A8 {name}: nobody requested the reversal of {entry.get('leg')}"
+            yield f"A8 {name}: no one requested the reversal of {entry.get('leg')}"
     for recharge, op in paid.items():
         if op["outcome"] == "ok" and "parked" not in (op.get("result") or {}):
             yield f"A8 {name}: recharge {recharge} was paid and is not in the ledger"

@@ -126,7 +126,7 @@ def _is_what_was_sent(
     if not contents:
         yield f"A4 {name}: leg {leg} is charged and was never sent"
     elif not any(_matches(body, content) for content in contents):
-        yield f"A4 {name}: leg {leg} is charged with facts that nobody sent"
+        yield f"A4 {name}: leg {leg} is charged with facts that no one sent"
     elif not any(content.get("account") in {None, name} for content in contents):
         moved = any(
             entry["kind"] == "reversal" and entry.get("leg") == leg

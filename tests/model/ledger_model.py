@@ -81,7 +81,7 @@ class LedgerModel:
 
     def configure(self, body: Json) -> None:
         """The account's settings: credit limit and alerts. A rule that stays as it was keeps its
-        arming, every other one is armed anew."""
+        arming, every other one is armed again."""
         self.credit_limit = Fraction(body.get("credit_limit", "0"))
         before = {(rule.name, rule.below, rule.below_percent): rule for rule in self.rules}
         self.rules = []

@@ -252,7 +252,7 @@ def _test_and_exit(name: str, source: str) -> None:
     os.dup2(silent, 2)
     sys.dont_write_bytecode = True
     sys.meta_path.insert(0, _MutatedFinder(f"shared.domain.{_subject(name)}.{name}", source))
-    # Nobody reads what is printed, so nothing is prepared for it.
+    # No one reads what is printed, so nothing is prepared for it.
     options = ["-x", "-q", "--assert=plain", "--tb=no", "-p", "no:randomly"]
     options += ["-p", "no:cacheprovider", "-p", "no:xdist"]
     options += [f"--deselect={UNIT}/{test}" for test in LEFT_OUT]

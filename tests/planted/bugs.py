@@ -146,7 +146,7 @@ BUGS = (
         "if queue.waiting and queue.ahead is None and not sending.done():",
         "if queue.waiting and not sending.done():",
         "ledger/test_committer.py",
-        "test_nobody_is_forgotten_who_was_planned_ahead_of_a_commit_that_failed",
+        "test_no_one_is_forgotten_who_was_planned_ahead_of_a_commit_that_failed",
     ),
     Bug(
         "a leg too large for any transaction takes its group down",

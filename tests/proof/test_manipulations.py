@@ -434,7 +434,7 @@ def test_members_that_no_hash_covers_are_refused(
 
 
 def test_a_leg_that_the_operator_charges_twice_is_named(tools: Any) -> None:
-    """In one month file, and in two receipts: the operator signs everything anew."""
+    """In one month file, and in two receipts: the operator signs everything again."""
     lines = [json.loads(line) for line in VECTORS["months"][0]["lines"]]
     first, second = charged(lines)[:2]
     second["entry"]["leg"] = first["entry"]["leg"]

@@ -7,7 +7,7 @@
     python -m tests.sim --seeds 0 500 --covered  as the tests: none may be blind either
 
 Exits 1 if a run found something, or, with `--covered`, if some fault never happened in all of them
-or nobody died at some crash point.
+or no one died at some crash point.
 """
 
 import argparse

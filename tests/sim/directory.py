@@ -166,7 +166,7 @@ class Directory(Requester):
             record = await app.records.get(Kind.ACCOUNT, account)
             versions.append(record.etag if record else "")
 
-        async with self.at_the_settings:  # by one person: which of two was last, nobody knows
+        async with self.at_the_settings:  # by one person: which of two was last, no one knows
             await self.request_once("get_account", account, {}, act)
             if versions:
                 await self._put_account(account, self.rng.choice(("0", "1", "5")), versions[0])

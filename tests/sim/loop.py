@@ -8,7 +8,7 @@ from typing import Any
 
 
 class Deadlock(AssertionError):
-    """Nothing is left to run, and the run is not over: somebody waits for ever."""
+    """Nothing is left to run, and the run is not over: someone waits for ever."""
 
 
 class SimLoop(base_events.BaseEventLoop):

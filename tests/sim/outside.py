@@ -47,7 +47,7 @@ class Broker:
         self.waiting: list[_Queued] = []
         self.published: list[Message] = []
         self.undelivered: list[Message] = []
-        """What the subscription `webhooks` has not been rid of; nothing where nobody wants it."""
+        """What the subscription `webhooks` has not been rid of; nothing where no one wants it."""
         self.subscribers: set[str] = set()
         self.hears: Callable[[Message], None] = lambda _: None
         self.locked_until = 0.0

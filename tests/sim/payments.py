@@ -71,7 +71,7 @@ class Payments:
             return  # requested again: the answer was given, or is on its way
         is_silent = self.requests[recharge] <= SILENT_REQUESTS_MAX and self.rng.random() < 0.2
         if is_silent and not (self.hurries.is_set() or self.pays_at_once):
-            self.scheduler.note(f"  nobody hears of {recharge}")
+            self.scheduler.note(f"  no one hears of {recharge}")
             return
         loop = asyncio.get_running_loop()
         task = loop.create_task(self._answer(recharge, data), name=recharge)

@@ -50,7 +50,7 @@ TROUBLE = {
     "inbox.sent": {"queue_lost_request": 0.5},
     "leg.sent_again": {"busy": 0.4},
 }
-"""What has to go wrong before somebody can come to a crash point."""
+"""What has to go wrong before someone can come to a crash point."""
 
 
 @dataclass
@@ -87,7 +87,7 @@ def simulate(
         with patch.object(limits, "SLICE_SECONDS", math.inf):
             loop.run(_run(seed, steps, log, outcome))
     except loop.Deadlock:
-        outcome.problems.append("liveness: nothing is left to run, and somebody still waits")
+        outcome.problems.append("liveness: nothing is left to run, and someone still waits")
     return outcome
 
 
@@ -159,7 +159,7 @@ async def _run(
 
 
 async def _chaos(deployment: Deployment, callers: Callers, point: str, steps: int) -> None:
-    """Callers do this and that; some of them what leads to the point where somebody dies."""
+    """Callers do this and that; some of them what leads to the point where someone dies."""
     scheduler = deployment.scheduler
     tasks: list[asyncio.Task[None]] = []
     acts = [callers.somebody] * steps + [lambda: callers.lead_to(point)] * LEADS
@@ -226,7 +226,7 @@ async def _rest(deployment: Deployment, payments: Payments) -> list[str]:
 
 
 def _left_over(deployment: Deployment) -> list[str]:
-    """Rows that wait for somebody: in the inbox, in an outbox, for a receiver."""
+    """Rows that wait for someone: in the inbox, in an outbox, for a receiver."""
     found: list[str] = []
     for table, prefix in WAITING_ROWS:
         for partition in deployment.tables._tables.get(table, {}).values():

@@ -36,7 +36,7 @@ class Callers(Directory):
 
     # ---- a random caller
 
-    async def somebody(self) -> None:
+    async def someone(self) -> None:
         """One of all that people and bridges do."""
         acts = (
             (self.leg_ended, 46),
@@ -56,7 +56,7 @@ class Callers(Directory):
         await act()
 
     async def lead_to(self, point: str) -> None:
-        """Do what brings somebody to a crash point."""
+        """Do what brings someone to a crash point."""
         match point:
             case "park.written":
                 await self.post("local", [{**self._leg(), "to": JP}])
@@ -298,7 +298,7 @@ class Callers(Directory):
         await self.request("reverse", account, request, act, tries=2)
 
     async def correct(self) -> None:
-        """A leg without a price is parked, then somebody corrects it, until that is answered."""
+        """A leg without a price is parked, then someone corrects it, until that is answered."""
         leg = {**self._leg(), "leg_id": f"leg-{self.next()}", "to": JP}
         leg |= {"kind": "dial_out", "account": self.rng.choice(self.accounts)}
         await self.post("local", [leg])

@@ -69,7 +69,7 @@ def connection_string(port: int) -> str:
 
 
 def free_port() -> int:
-    """A port that nobody listens on now."""
+    """A port that no one listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -88,7 +88,7 @@ def start_azurite(service: str = "table") -> Azurite:
 
 
 def _start(node: str, service: str, port: int) -> Azurite | None:
-    """None when it died, for instance because somebody else took the port."""
+    """None when it died, for instance because someone else took the port."""
     options = ["--silent", "--skipApiVersionCheck", "--disableTelemetry", "--inMemoryPersistence"]
     address = [f"--{service}Host", "127.0.0.1", f"--{service}Port", str(port)]
     guard = [

@@ -52,7 +52,7 @@ class Http:
     def send(
         self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
     ) -> Answer:
-        """One request. A connection that the server closed meanwhile is made anew, once."""
+        """One request. A connection that the server closed meanwhile is made again, once."""
         for is_last_try in (False, True):
             connection = self._connection()
             try:
@@ -194,7 +194,7 @@ def basic(username: str, password: str) -> dict[str, str]:
 
 
 def unique(name: str) -> str:
-    """A name that nobody else has."""
+    """A name that no one else has."""
     return f"{name}-{uuid.uuid4().hex[:12]}"
 
 

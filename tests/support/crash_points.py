@@ -1,4 +1,4 @@
-"""The points at which a process may die and somebody has to put things right: one list for the
+"""The points at which a process may die and someone has to put things right: one list for the
 simulator, whose processes end at them, and for the tests that kill real ones.
 
 A point is named by what is being done (`act`), by the call to the outside (`queue`, `topic`, a

@@ -27,7 +27,7 @@ class CreditsApp(Product):
             self.top_up(balance)
 
     def change(self, **settings: object) -> Answer:
-        """The settings, anew."""
+        """The settings, again."""
         answer = self.put(PATH, {"currency": "USD", **settings}, self.get(PATH).etag)
         assert answer.status == 200, answer.body
         return answer

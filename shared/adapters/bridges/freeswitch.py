@@ -291,7 +291,7 @@ def _times(record: _ParsedRecord) -> tuple[datetime, datetime | None, datetime]:
     if started_at is None or ended_at is None:
         raise _RecordError("The record lacks the time of its start or of its end.")
     if answered_at is not None and started_at > answered_at:
-        started_at = answered_at  # a transfer starts the clock anew
+        started_at = answered_at  # a transfer starts the clock again
     if ended_at < (answered_at or started_at):
         raise _RecordError("The leg ended before it began.")
     return started_at, answered_at, ended_at

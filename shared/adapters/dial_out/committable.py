@@ -175,7 +175,7 @@ class HoldBookRows:
         is_fresh = book.snapshot is not None
         snapshot = book.snapshot or await self._read_snapshot(partition)
         if snapshot.ledger is not None and snapshot.ledger.commit < book.state.ledger_commit:
-            # Read at the same time as a state that somebody committed in between.
+            # Read at the same time as a state that someone committed in between.
             snapshot = await self._read_snapshot(partition)
         ledger = snapshot.ledger
         state = replace(book.state, backlog_seconds=snapshot.backlog_seconds)

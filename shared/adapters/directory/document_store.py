@@ -145,7 +145,7 @@ class DocumentStore:
                 after = StoredDocument(key, document, version)
                 await self._write(kind, key, [write, *more], current, after)
             except (RowExists, EtagMismatch, RowMissing):
-                continue  # somebody else wrote between our reading and writing
+                continue  # someone else wrote between our reading and writing
             except OutcomeUnknown:
                 unsure = version
                 continue

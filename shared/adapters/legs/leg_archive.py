@@ -42,7 +42,7 @@ class BlobArchive:
         self._waiting += items
         if self._flush is None:
             self._flush = asyncio.create_task(self._write_soon(), context=NO_REQUEST())
-        # Shielded: who gives up waiting takes nobody else's legs away.
+        # Shielded: who gives up waiting takes no one else's legs away.
         await asyncio.shield(self._flush)
 
     async def read(self, since: datetime, until: datetime) -> AsyncIterator[Accepted]:

@@ -121,7 +121,7 @@ class TableRateCards:
         if self._reading.get(card, (None, None))[1] is task:
             del self._reading[card]
         if not task.cancelled():
-            task.exception()  # where all who wait have given up, nobody else reads it
+            task.exception()  # where all who wait have given up, no one else reads it
 
     async def put(self, version: RateCardVersion, rules: PutRules) -> CardVersion:
         """Make or replace a version; raises what `check_put` raises, and StoreUnavailable."""
@@ -182,7 +182,7 @@ class TableRateCards:
     def _loaded(self, name: str, task: "asyncio.Task[RateCardVersion]") -> None:
         self._loading.pop(name, None)
         if not task.cancelled():
-            task.exception()  # where all who wait have given up, nobody else reads it
+            task.exception()  # where all who wait have given up, no one else reads it
 
     async def _fetch(self, stored: _Stored) -> RateCardVersion:
         rows = await self._tables.query(TABLE, stored.chunks_partition)

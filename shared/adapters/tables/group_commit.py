@@ -100,7 +100,7 @@ class GroupCommitter[State, Command, Result]:
             queue.task = asyncio.create_task(self._drain(partition, queue), context=NO_REQUEST())
         try:
             async with asyncio.timeout(seconds):
-                return await future  # cancelled with its caller: then nobody waits for an answer
+                return await future  # cancelled with its caller: then no one waits for an answer
         except TimeoutError:
             raise Unavailable("The outcome of the commit is not known yet.") from None
 

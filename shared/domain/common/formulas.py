@@ -40,6 +40,6 @@ def _begins_formula(cell: str) -> bool:
         category = unicodedata.category(letter)
         if category == "Cc":
             return True
-        if category not in {"Cf", "Zs"}:  # what nobody sees does not hide what follows
+        if category not in {"Cf", "Zs"}:  # what no one sees does not hide what follows
             return unicodedata.normalize("NFKC", letter)[0] in _SIGNS
     return False

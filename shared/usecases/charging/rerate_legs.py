@@ -247,7 +247,7 @@ class RerateLegs:
         for records in legs:
             await yield_to_others()
             if _is_wanted(records, selection):
-                outcomes.append(_outcome_of(await self._anew(account, records, selection)))
+                outcomes.append(_outcome_of(await self._candidate(account, records, selection)))
         differing = {outcome.entry: outcome.leg for outcome in outcomes if outcome.differs}
         taken_back = await self.ledger.reversals_of(account.id, list(differing))
         again = await self.ledger.debits_of(account.id, [differing[debit] for debit in taken_back])
@@ -258,7 +258,7 @@ class RerateLegs:
             if records[-1].entry.sequence == outcome.entry:
                 outcomes[at] = _taken_back(outcome)
             else:  # another request re-rated it meanwhile
-                outcomes[at] = _outcome_of(await self._anew(account, records, selection))
+                outcomes[at] = _outcome_of(await self._candidate(account, records, selection))
         return outcomes
 
     async def _outcome(
@@ -273,7 +273,7 @@ class RerateLegs:
         for _ in range(limits.COMMIT_TRIES_MAX):
             if not _is_wanted(records, selection):
                 return None
-            candidate = await self._anew(account, records, selection)
+            candidate = await self._candidate(account, records, selection)
             outcome = _outcome_of(candidate)
             if not outcome.differs:
                 return outcome
@@ -291,7 +291,7 @@ class RerateLegs:
             code="contended",
         )
 
-    async def _anew(
+    async def _candidate(
         self, account: Account, records: Sequence[LegRecord], selection: RerateSelection
     ) -> _RerateCandidate:
         charged = ChargeRecord(records[-1].charge)

@@ -46,7 +46,7 @@ class PublishEvents:
                 if messages:
                     await self.topic.publish(messages)
                 await self.ledger.published(account, row.commit)
-                _tell(account, row)
+                _log_events(account, row)
                 published += len(messages)
             if len(rows) < limits.OUTBOX_ROWS_MAX:
                 break
@@ -87,7 +87,7 @@ class PublishEvents:
         return format_amount(view.available_micros(self.clock.now()))
 
 
-def _tell(account: str, row: Outbox) -> None:
+def _log_events(account: str, row: Outbox) -> None:
     for each in row.events:
         if not each.is_internal:
             event("credit_event", account=account, type=each.type, commit=row.commit)

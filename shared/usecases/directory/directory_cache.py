@@ -204,10 +204,10 @@ class DirectoryCache:
             if pending is not None and (known_at is None or known_at <= pending.read_at):
                 return cast("Fact | None", await asyncio.shield(pending.task))
         task = asyncio.create_task(self._load(slot, load, now), context=NO_REQUEST())
-        # Where all who wait have given up, nobody else reads how it failed.
+        # Where all who wait have given up, no one else reads how it failed.
         task.add_done_callback(lambda done: done.cancelled() or done.exception())
         self._pending[slot] = _Pending(task, now)
-        # Shielded: who gives up waiting takes nobody else's answer away.
+        # Shielded: who gives up waiting takes no one else's answer away.
         return cast("Fact | None", await asyncio.shield(task))
 
     async def _load(

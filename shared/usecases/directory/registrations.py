@@ -92,7 +92,7 @@ class Registrations:
             except PreconditionFailed:
                 if condition == if_match:
                     raise
-                continue  # somebody else took it over meanwhile: read it again
+                continue  # someone else took it over meanwhile: read it again
             for other in others:
                 await self.end(kind, key, other, None, at=start)
             return Registered(changed, saved.etag), SavedDocument(not is_own, saved.version)

@@ -96,7 +96,7 @@ async def _another_currency(deployment: Deployment) -> None:
 
 
 async def _another_owner(deployment: Deployment) -> None:
-    """The meeting belongs to somebody else."""
+    """The meeting belongs to someone else."""
     process = deployment.process()
     await process.container.accounts.put("fabrikam", AccountSettings("USD"), None)
     await process.register("3001", "fabrikam")
@@ -453,7 +453,7 @@ async def test_an_error_of_ours_with_one_leg_does_not_stop_the_others(
     assert len(deployment.queue.scheduled) == 1
 
 
-async def test_an_attempt_that_nobody_counted_is_no_reason_to_reckon_for_ever() -> None:
+async def test_an_attempt_that_no_one_counted_is_no_reason_to_reckon_for_ever() -> None:
     deployment = Deployment()
     process, message = await _one_message(deployment)
     queued = read_queued_leg(message.body)

@@ -324,7 +324,7 @@ class AwayTables(MemoryTables):
         raise StoreUnavailable("The store is away.")
 
 
-def test_health_answers_although_nobody_knows_what_is_parked() -> None:
+def test_health_answers_although_no_one_knows_what_is_parked() -> None:
     charging = ChargingApp(AwayTables())
 
     async def fine() -> None:

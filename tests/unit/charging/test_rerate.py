@@ -1,4 +1,4 @@
-"""A leg charged anew: its present debit is taken back and another one booked, as one movement."""
+"""A re-rated leg: its present debit is taken back and another one booked, as one movement."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -59,14 +59,18 @@ def test_it_writes_a_reversal_and_a_debit_that_point_at_what_they_replace() -> N
 
     book.done(rerate(book, "a", 2 * UNIT))
 
-    back, anew = book.entries[-2:]
+    back, rebooked = book.entries[-2:]
     assert (back.kind, back.amount_micros, back.reverses) == (EntryKind.REVERSAL, 3 * UNIT, 2)
-    assert (anew.kind, anew.amount_micros, anew.reverses) == (EntryKind.DEBIT, -2 * UNIT, None)
-    assert (back.rerates, anew.rerates) == (2, 2)
+    assert (rebooked.kind, rebooked.amount_micros, rebooked.reverses) == (
+        EntryKind.DEBIT,
+        -2 * UNIT,
+        None,
+    )
+    assert (back.rerates, rebooked.rerates) == (2, 2)
     assert back.is_preliminary
     assert not back.restores_lot
-    assert (back.leg, anew.leg, anew.actor) == ("local~a", "local~a", "ann")
-    assert anew.content_digest == debit_of(book, "a").content_digest
+    assert (back.leg, rebooked.leg, rebooked.actor) == ("local~a", "local~a", "ann")
+    assert rebooked.content_digest == debit_of(book, "a").content_digest
     assert (book.balance, book.remaining) == (8 * UNIT, {"lot-1": 8 * UNIT})
     assert book.replayed() == book.sound
 
@@ -109,9 +113,9 @@ def test_what_expired_lots_paid_pays_the_new_charge_and_only_the_rest_is_granted
 
     book.done(rerate(book, "a", 2 * UNIT))
 
-    back, anew = book.entries[-2:]
+    back, rebooked = book.entries[-2:]
     assert back.draws == (Draw("lot-1", -2 * UNIT),)
-    assert anew.draws == (Draw("lot-1", 2 * UNIT),)
+    assert rebooked.draws == (Draw("lot-1", 2 * UNIT),)
     assert back.lot is not None
     assert (back.lot.amount_micros, back.lot.kind) == (3 * UNIT, LotKind.GRANTED)
     assert back.lot.expires_at == book.now + GRANT_DAYS
@@ -128,10 +132,10 @@ def test_a_dearer_charge_takes_what_expired_lots_paid_and_then_first_in_first_ou
 
     book.done(rerate(book, "a", 9 * UNIT))
 
-    back, anew = book.entries[-2:]
+    back, rebooked = book.entries[-2:]
     assert back.lot is None
-    assert anew.draws == (Draw("lot-1", 5 * UNIT), Draw("lot-3", 3 * UNIT))
-    assert (anew.deficit_micros, book.balance, book.remaining) == (UNIT, -UNIT, {})
+    assert rebooked.draws == (Draw("lot-1", 5 * UNIT), Draw("lot-3", 3 * UNIT))
+    assert (rebooked.deficit_micros, book.balance, book.remaining) == (UNIT, -UNIT, {})
     assert book.replayed() == book.sound
 
 
@@ -148,7 +152,7 @@ def test_a_lot_that_expired_without_being_booked_yet_counts_as_expired() -> None
     assert book.replayed() == book.sound
 
 
-def test_a_leg_that_nobody_had_paid_pays_the_debt_first() -> None:
+def test_a_leg_that_no_one_had_paid_pays_the_debt_first() -> None:
     book = opened()
     book.done(leg("a", 5 * UNIT))
 
@@ -160,7 +164,7 @@ def test_a_leg_that_nobody_had_paid_pays_the_debt_first() -> None:
     assert book.replayed() == book.sound
 
 
-def test_a_leg_is_charged_anew_as_often_as_its_card_changes() -> None:
+def test_a_leg_is_charged_again_as_often_as_its_card_changes() -> None:
     book = opened()
     book.done(top_up(10 * UNIT))
     book.done(leg("a", 3 * UNIT))
@@ -196,13 +200,13 @@ def test_included_minutes_that_paid_a_part_pay_it_again() -> None:
 
     book.done(rerate(book, "a", 2 * UNIT))
 
-    back, anew = book.entries[-2:]
-    assert (back.pool, anew.pool) == (PoolDraw("2026-11", -120), PoolDraw("2026-11", 120))
+    back, rebooked = book.entries[-2:]
+    assert (back.pool, rebooked.pool) == (PoolDraw("2026-11", -120), PoolDraw("2026-11", 120))
     assert [pool.used_seconds for pool in book.sound.pools] == [120]
     assert book.balance == 8 * UNIT
     assert book.replayed() == book.sound
-    paid = tuple(book.opened[draw.lot] for draw in anew.draws)
-    book.done(ReverseLeg("local~a", anew, paid, "a mistake"))
+    paid = tuple(book.opened[draw.lot] for draw in rebooked.draws)
+    book.done(ReverseLeg("local~a", rebooked, paid, "a mistake"))
     assert [pool.used_seconds for pool in book.sound.pools] == [0]
     assert (book.balance, book.replayed()) == (10 * UNIT, book.sound)
 

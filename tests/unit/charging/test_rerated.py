@@ -1,4 +1,4 @@
-"""A leg charged anew, as it is stored: once each, provable, restorable, whatever comes again."""
+"""A re-rated leg, as it is stored: once each, provable, restorable, whatever comes again."""
 
 import asyncio
 import json
@@ -210,7 +210,7 @@ async def test_a_debit_without_what_it_replaces_is_named() -> None:
     await app.lived()
     await app.ledger.submit(ACCOUNT, await command(app, 50_000))
     commits = await app.ledger.journal(ACCOUNT, after=0, limit=100)
-    back, anew = commits[-1].entries
+    back, rebooked = commits[-1].entries
     from shared.adapters.ledger.verify import _rerated
     from shared.adapters.ledger.verify_rows import Run
 
@@ -219,12 +219,12 @@ async def test_a_debit_without_what_it_replaces_is_named() -> None:
         _rerated(run, journal_key(1), replace(commits[-1], entries=entries))
         return len(run.problems)
 
-    assert problems(back, anew) == 0
-    assert problems(anew) == problems(back) == 1
-    assert problems(anew, back) == 2
-    assert problems(replace(back, reverses=1), anew) == 1
-    assert problems(replace(back, rerates=None), anew) == 1
-    assert problems(back, replace(anew, leg="local~4")) == 1
+    assert problems(back, rebooked) == 0
+    assert problems(rebooked) == problems(back) == 1
+    assert problems(rebooked, back) == 2
+    assert problems(replace(back, reverses=1), rebooked) == 1
+    assert problems(replace(back, rerates=None), rebooked) == 1
+    assert problems(back, replace(rebooked, leg="local~4")) == 1
 
 
 async def test_a_statement_counts_a_re_rated_leg_once_and_still_re_adds() -> None:

@@ -1,4 +1,4 @@
-"""Legs charged anew over HTTP: dry run, booked once, gone on with; proposals, what-if, effects."""
+"""Legs charged again over HTTP: dry run, booked once, gone on with; proposals, what-if, effects."""
 
 import asyncio
 import csv
@@ -167,7 +167,7 @@ def test_two_who_book_it_at_once_book_it_once(charging: ChargingApp) -> None:
     other.close()
 
 
-def test_a_leg_may_be_charged_anew_again_and_by_another_card(charging: ChargingApp) -> None:
+def test_a_leg_may_be_charged_again_and_by_another_card(charging: ChargingApp) -> None:
     leg = charging.leg()
     charging.cheaper()
     book(charging, **SPAN)
@@ -200,22 +200,22 @@ def test_a_named_version_rates_legs_of_any_time(charging: ChargingApp) -> None:
 def test_a_reversed_leg_stays_reversed_and_a_re_rated_one_is_reversed_at_its_new_price(
     charging: ChargingApp,
 ) -> None:
-    gone, anew = charging.leg(), charging.leg()
+    gone, rebooked = charging.leg(), charging.leg()
     path = "/api/v1/accounts/contoso/legs/{}/reversal"
     charging.post(path.format(gone), {"reason": "a mistake"})
     charging.cheaper()
 
     found = book(charging, **SPAN)
-    back = charging.post(path.format(anew), {"reason": "another"})
-    again = charging.post(path.format(anew), {"reason": "another"})
+    back = charging.post(path.format(rebooked), {"reason": "another"})
+    again = charging.post(path.format(rebooked), {"reason": "another"})
 
     assert {each["leg"]: (each["status"], each.get("reason")) for each in found["items"]} == {
         gone: ("skipped", "reversed"),
-        anew: ("changed", None),
+        rebooked: ("changed", None),
     }
     assert back.json["entry"]["amount"] == "0.05"
     assert again.headers["idempotency-hit"] == "true"
-    assert (charging.balance(), charging.shown(anew)["reversed_by"]) == ("10.00", 7)
+    assert (charging.balance(), charging.shown(rebooked)["reversed_by"]) == ("10.00", 7)
     assert book(charging, **SPAN)["changed"] == 0
     assert charging.sound()
 
@@ -240,7 +240,7 @@ def test_legs_that_no_price_concerns_are_counted_with_their_reason(charging: Cha
     assert named["skipped"] == {"unanswered": 1}
 
 
-def test_a_card_in_another_currency_charges_nobody_anew(charging: ChargingApp) -> None:
+def test_a_card_in_another_currency_charges_no_one_again(charging: ChargingApp) -> None:
     charging.leg()
     euros = card(BRITAIN, currency="EUR")
     charging.put(f"/api/v1/rate-cards/euro/versions/{JANUARY}", euros)
@@ -307,7 +307,7 @@ def test_only_legs_that_a_card_charged_are_taken_if_so_requested(charging: Charg
     assert charging.shown(other)["rate"]["card"] == "gold"
 
 
-def test_a_backdated_version_proposes_whose_legs_to_charge_anew(charging: ChargingApp) -> None:
+def test_a_backdated_version_proposes_whose_legs_to_charge_again(charging: ChargingApp) -> None:
     charging.settle("fabrikam", "tailspin")
     for account, count in (("contoso", 2), ("fabrikam", 1)):
         for _ in range(count):
@@ -364,7 +364,7 @@ def test_a_proposal_states_where_counting_stopped(
     assert (proposed["legs"], proposed["complete"]) == (legs, complete)
 
 
-def test_a_version_that_touches_nobody_proposes_nothing(charging: ChargingApp) -> None:
+def test_a_version_that_touches_no_one_proposes_nothing(charging: ChargingApp) -> None:
     charging.leg()
     ahead = format_time(START + timedelta(seconds=10))
 
@@ -535,7 +535,7 @@ def test_a_cursor_is_read_as_it_was_written(
 
 
 @pytest.mark.parametrize("text", ["", "x", "W10", "WzEsMl0", "W251bGwsWy0xLDBdXQ", "[" * 9_000])
-def test_a_cursor_of_somebody_else_is_refused(text: str) -> None:
+def test_a_cursor_of_someone_else_is_refused(text: str) -> None:
     with pytest.raises(Invalid):
         read_cursor(text)
 

@@ -135,7 +135,7 @@ def test_a_late_leg_that_gets_its_credit_back_first_is_no_rise() -> None:
     assert _alerts(book) == ["empty"]
 
 
-def test_a_rule_that_stays_keeps_its_arming_a_changed_one_is_armed_anew() -> None:
+def test_a_rule_that_stays_keeps_its_arming_a_changed_one_is_armed_again() -> None:
     book = opened(LOW)
     book.done(top_up(25 * UNIT))
     assert _lowered(book, 6 * UNIT) == 1

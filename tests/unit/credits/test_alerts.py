@@ -1,4 +1,4 @@
-"""Alerts: once per crossing, repeated while nobody acknowledges them, over when they are over."""
+"""Alerts: once per crossing, repeated while no one acknowledges them, over when they are over."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -105,7 +105,7 @@ def test_the_timer_finds_that_the_days_run_out_where_nothing_else_happens(app: C
     assert app.types(QUIET) == ["credits.low"]
 
 
-def test_an_alert_is_reported_again_until_somebody_acknowledges_it(app: CreditsApp) -> None:
+def test_an_alert_is_reported_again_until_someone_acknowledges_it(app: CreditsApp) -> None:
     app.open(balance="21.00", alerts=[LOW])
     app.spend("2.00")
     start = app.clock.now()
@@ -297,7 +297,7 @@ def test_a_forecast_rule_is_over_once_the_use_has_fallen_for_weeks(app: CreditsA
 
 
 def test_the_night_finds_a_crossing_ahead_and_no_mark_was_missed(app: CreditsApp) -> None:
-    """What two days cost is more on a Sunday than on the Friday before; nobody calls in between."""
+    """What two days cost is more on a Sunday than on the Friday before; no one calls in between."""
     app.clock.moment = day(2026, 6, 1)
     app.open(balance="204.00", alerts=[{"name": "soon", "days_left": 2}])
     monday = weeks_of_calls(app, 5)  # 4.00 are left
@@ -328,7 +328,7 @@ def test_a_restart_ends_the_alert_of_the_stop_and_its_reminders(app: CreditsApp)
     app.verified()
 
 
-def test_a_stop_that_goes_on_is_repeated_although_somebody_restarted_before(
+def test_a_stop_that_goes_on_is_repeated_although_someone_restarted_before(
     app: CreditsApp,
 ) -> None:
     calls = Calls(app, "21.00")

@@ -63,7 +63,7 @@ def played(script: Iterator[tuple[datetime, int]], until: datetime) -> tuple[Bur
 def test_a_forecast_is_within_ten_per_cent_of_what_happens(
     script: object, days_known: int, days_ahead: int
 ) -> None:
-    """The time until nothing is left, or half a day where that is longer: nobody works at night."""
+    """The time until nothing is left, or half a day where that is longer: no one works at night."""
     now = MONDAY + timedelta(days=days_known, hours=11, minutes=10)
     known, before = played(script(MONDAY, 7), now)  # type: ignore[operator]
     _, after = played(script(MONDAY, 7), now + timedelta(days=days_ahead))  # type: ignore[operator]

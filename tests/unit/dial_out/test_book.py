@@ -92,7 +92,7 @@ def test_a_call_is_never_cut_short_by_a_view_that_is_not_caught_up() -> None:
     play(scenario, cents=15)
 
 
-def test_what_another_process_freed_is_seen_before_somebody_is_refused() -> None:
+def test_what_another_process_freed_is_seen_before_someone_is_refused() -> None:
     async def scenario(books: HoldBooks) -> None:
         first, second = books.books
         assert isinstance(await books.authorise(book=first), StoredDecision)
@@ -316,7 +316,7 @@ def test_while_the_queue_is_behind_no_hold_expires() -> None:
     play(scenario, processes=2, cents=15)
 
 
-def test_a_backlog_that_nobody_repeats_is_forgotten() -> None:
+def test_a_backlog_that_no_one_repeats_is_forgotten() -> None:
     async def scenario(books: HoldBooks) -> None:
         await books.backlog.seen(400)
         books.clock.advance(limits.BACKLOG_KEPT_SECONDS)

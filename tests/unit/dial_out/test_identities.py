@@ -140,7 +140,7 @@ def test_zone_a_does_not_contain_the_organizers_own_country():
     assert denial.reason.value == "policy_zone_a_only"
 
 
-def test_an_international_network_is_domestic_to_nobody():
+def test_an_international_network_is_domestic_to_no_one():
     assert not is_within_scope(DialScope.DOMESTIC, "001", "001")
     assert not is_within_scope(DialScope.DOMESTIC, None, None)
 

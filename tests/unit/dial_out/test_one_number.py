@@ -269,7 +269,7 @@ def test_the_denial_of_a_caller_without_a_rate_names_the_callers_with_rates(
 
 @pytest.fixture
 def abroad() -> Iterator[Calls]:
-    """A bridge whose country nobody registered, of an account in the United Kingdom."""
+    """A bridge whose country no one registered, of an account in the United Kingdom."""
     made = Product()
     calls = Calls(made)
     etag = made.get("/api/v1/bridges/pbx").json["etag"]

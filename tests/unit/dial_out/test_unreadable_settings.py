@@ -63,7 +63,7 @@ def _charged(calls: Calls, **changes: Any) -> Any:
 
 
 @pytest.mark.parametrize(("where", "document"), BROKEN)
-def test_a_setting_that_cannot_be_read_parks_the_leg_and_put_anew_the_leg_is_charged(
+def test_a_setting_that_cannot_be_read_parks_the_leg_and_put_again_the_leg_is_charged(
     calls: Calls, where: tuple[str, str, str], document: Mapping[str, object]
 ) -> None:
     kind, key, path = where
@@ -101,7 +101,7 @@ def test_a_question_that_needs_an_unreadable_setting_gets_a_stable_problem(
     assert answer.headers["retry-after"]
 
 
-def test_a_damaged_row_of_an_organizer_parks_the_leg_and_can_be_put_anew(calls: Calls) -> None:
+def test_a_damaged_row_of_an_organizer_parks_the_leg_and_can_be_put_again(calls: Calls) -> None:
     tables = calls.app.tables
     where = {"id": "contoso|ken"}
     page = calls.app.run(tables.scan("directory", where=where, limit=10, cursor=None))

@@ -84,7 +84,7 @@ def test_the_last_use_is_shown_to_the_hour(app: Product) -> None:
     assert seen == ["2026-11-23T10:00:00Z", "2026-11-23T10:00:00Z", "2026-11-23T11:00:00Z"]
 
 
-def test_a_use_that_could_not_be_written_delays_nobody_and_is_written_later(app: Product) -> None:
+def test_a_use_that_could_not_be_written_delays_no_one_and_is_written_later(app: Product) -> None:
     key_id, key = created(app)
     app.tables.inject(1, OutcomeUnknown("lost"))
 

@@ -69,7 +69,7 @@ def test_another_account_takes_over_from_now_on(app: Product) -> None:
         ["fabrikam"],
         ["fabrikam"],
     ]
-    # Nobody sees what was, or is, another's.
+    # No one sees what was, or is, another's.
     assert taken.json["registrations"] == [
         {"organizer": "eve", "from": "2026-11-23T10:01:00Z", "until": None}
     ]

@@ -217,7 +217,7 @@ class Hanging(Tenant):
         return await super().keys()
 
 
-async def test_made_up_key_ids_delay_nobody_while_the_tenant_does_not_answer(
+async def test_made_up_key_ids_delay_no_one_while_the_tenant_does_not_answer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Twenty of them share one fetch; an administrator with a known key waits for none."""
@@ -293,7 +293,7 @@ async def test_the_signature_comes_before_the_times_and_the_times_before_the_rol
         assert why in caught.value.__notes__[0]
 
 
-async def test_without_keys_nobody_is_let_in_and_nobody_is_refused() -> None:
+async def test_without_keys_no_one_is_let_in_and_no_one_is_refused() -> None:
     """503: the token may be good."""
     tenant = Tenant("one")
     tenant.is_away = True
@@ -302,7 +302,7 @@ async def test_without_keys_nobody_is_let_in_and_nobody_is_refused() -> None:
         await _verifier(tenant).verify(_token())
 
 
-async def test_a_withdrawn_key_opens_nothing_once_the_keys_are_fetched_anew() -> None:
+async def test_a_withdrawn_key_opens_nothing_once_the_keys_are_fetched_again() -> None:
     tenant, clock = Tenant("one"), ManualClock(NOW)
     verifier = _verifier(tenant, clock)
     await verifier.verify(_token())

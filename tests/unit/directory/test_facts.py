@@ -151,7 +151,7 @@ def test_many_who_request_at_once_share_one_read() -> None:
     asyncio.run(scene())
 
 
-def test_who_gives_up_waiting_takes_nobody_elses_answer_away() -> None:
+def test_who_gives_up_waiting_takes_no_one_elses_answer_away() -> None:
     async def scene() -> None:
         directory = CachedDirectory()
         directory.records.gate.clear()

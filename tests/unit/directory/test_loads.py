@@ -215,7 +215,7 @@ def test_conferences_and_numbers_are_loaded_from_now_on(contoso: Product) -> Non
 def test_a_load_that_breaks_off_is_finished_by_the_next_list(
     contoso: Product, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And a row that somebody changed meanwhile keeps that change."""
+    """And a row that someone changed meanwhile keeps that change."""
     contoso.put(f"{ORGANIZERS}/user-3", {"cost_center": "before"})
     transact = contoso.tables.transact
     left = 5

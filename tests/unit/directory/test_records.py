@@ -245,7 +245,7 @@ async def test_a_new_key_seals_and_the_old_one_opens_until_it_is_taken_away() ->
 
 
 @pytest.mark.parametrize("change", ["moved", "bent", "no key"])
-async def test_a_sealed_document_that_was_tampered_with_lets_nobody_in(change: str) -> None:
+async def test_a_sealed_document_that_was_tampered_with_lets_no_one_in(change: str) -> None:
     tables = MemoryTables()
     records = DocumentStore(tables, _sealing(b"k"))
     await records.put("bridge", "mine", {"n": 1}, if_match=None)

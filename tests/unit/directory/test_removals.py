@@ -222,7 +222,7 @@ def test_a_leg_that_was_posted_before_its_bridge_was_deleted_is_charged(
 
 
 def meeting_leg(charging: ChargingApp, **more: Any) -> dict[str, Any]:
-    """A leg of conference 3001 that names nobody."""
+    """A leg of conference 3001 that names no one."""
     return charging.shown(charging.leg(account=None, conference_id="3001", **more))  # type: ignore[arg-type]
 
 

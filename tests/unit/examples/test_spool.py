@@ -35,7 +35,7 @@ def test_posts_go_out_in_order_and_are_then_gone(
     assert spool.waiting() == []
 
 
-def test_an_outage_keeps_everything_and_a_refusal_keeps_nobody_waiting(
+def test_an_outage_keeps_everything_and_a_refusal_keeps_no_one_waiting(
     example: Example, vendor: Vendor, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     spool = example("spool").Spool(tmp_path)

@@ -125,7 +125,7 @@ def test_a_caller_over_its_budget_of_work_waits_until_the_debt_is_paid(
 
 
 def test_what_a_request_reads_is_its_work(app: Product) -> None:
-    """Also where the route is none of the reports: nobody can forget to count."""
+    """Also where the route is none of the reports: no one can forget to count."""
     app.account()
     reader = app.api_key("reader")
     caller = f"key:{reader[3:19]}"
@@ -161,7 +161,7 @@ def test_a_bridge_has_a_budget_of_its_own(app: Product, monotonic: Monotonic) ->
     st.lists(st.tuples(st.integers(0, 50), st.floats(0, 10)), max_size=60),
     st.integers(1, 20),
 )
-def test_nobody_gets_more_requests_than_the_burst_and_what_came_in(
+def test_no_one_gets_more_requests_than_the_burst_and_what_came_in(
     bursts: list[tuple[int, float]], per_second: int
 ) -> None:
     monotonic = Monotonic()
@@ -235,7 +235,7 @@ async def test_too_many_waiting_reports_are_refused() -> None:
     assert turns.reports == limits.REPORTS_AT_ONCE
 
 
-async def test_a_turn_that_nobody_takes_goes_to_the_next_one() -> None:
+async def test_a_turn_that_no_one_takes_goes_to_the_next_one() -> None:
     turns, done = WorkScheduler(reports=limits.REPORTS_AT_ONCE), []
 
     async def report(caller: str) -> None:

@@ -1,4 +1,4 @@
-"""The group committer under every answer that a store can give: once each, and nobody waits."""
+"""The group committer under every answer that a store can give: once each, and no one waits."""
 
 import asyncio
 import json
@@ -245,7 +245,7 @@ def _with_digest(digest: str) -> object:
     return replace(top_up(6, "k"), digest=digest)
 
 
-async def test_a_refused_command_takes_nobody_down_with_it() -> None:
+async def test_a_refused_command_takes_no_one_down_with_it() -> None:
     app = await LedgerProcess().open(micros=100)
     good, bad, fine = await asyncio.gather(
         app.ledger.submit(ACCOUNT, leg(1, 1)),
@@ -387,7 +387,7 @@ async def test_cancelling_one_waiter_leaves_the_others_of_its_group_alone() -> N
     assert written(await app.ledger.submit(ACCOUNT, leg(2, 1))).repeated
 
 
-async def test_an_error_that_nobody_foresaw_reaches_the_waiters_and_leaves_the_lane_usable() -> (
+async def test_an_error_that_no_one_foresaw_reaches_the_waiters_and_leaves_the_lane_usable() -> (
     None
 ):
     app = await LedgerProcess().open(micros=100)
@@ -525,7 +525,7 @@ async def test_two_processes_that_open_the_same_ledger_open_it_once() -> None:
     assert await one.balance() == UNIT
 
 
-async def test_in_each_round_of_a_fight_somebody_commits() -> None:
+async def test_in_each_round_of_a_fight_someone_commits() -> None:
     one = await LedgerProcess().open(micros=10_000)
     apps = [one, *(LedgerProcess(one.tables, one.clock, f"p{n}") for n in range(1, 8))]
     await asyncio.gather(
@@ -551,7 +551,7 @@ async def test_in_each_round_of_a_fight_somebody_commits() -> None:
     ],
     ids=["412", "lost", "mixed", "late", "busy"],
 )
-async def test_nobody_is_forgotten_who_was_planned_ahead_of_a_commit_that_failed(
+async def test_no_one_is_forgotten_who_was_planned_ahead_of_a_commit_that_failed(
     faults: list[Fault | None],
 ) -> None:
     app = await LedgerProcess().open(micros=1_000)
@@ -586,7 +586,7 @@ async def test_nobody_is_forgotten_who_was_planned_ahead_of_a_commit_that_failed
     await app.sound()
 
 
-async def test_what_was_planned_ahead_is_planned_again_after_somebody_else_committed() -> None:
+async def test_what_was_planned_ahead_is_planned_again_after_someone_else_committed() -> None:
     one = await LedgerProcess().open(micros=1_000)
     two = LedgerProcess(one.tables, one.clock, "two")
     gate = asyncio.Event()

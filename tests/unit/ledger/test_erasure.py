@@ -100,7 +100,7 @@ async def test_a_person_is_gone_from_every_table_and_the_chain_verifies(
     assert record.charge["amount"] == "0.098"
 
 
-async def test_a_leg_that_comes_again_brings_nobody_back() -> None:
+async def test_a_leg_that_comes_again_brings_no_one_back() -> None:
     """From the queue, or out of the archive: it is answered with what was charged first."""
     app = await _ledger()
     await TableEraser(app.tables).erase(ACCOUNT, number=NUMBER, organizer=None)

@@ -291,7 +291,7 @@ def test_what_an_expired_lot_paid_comes_back_as_a_grant_of_30_days(is_booked: bo
     assert book.balance == 20
 
 
-def test_what_nobody_had_paid_is_no_longer_owed() -> None:
+def test_what_no_one_had_paid_is_no_longer_owed() -> None:
     book = opened()
     book.done(top_up(10))
     book.done(leg(1, 14))
@@ -315,7 +315,7 @@ def test_what_comes_back_pays_older_debts_from_the_oldest_lot() -> None:
     book.done(top_up(6, "a"))
     book.done(top_up(4, "b"))
     book.done(leg(1, 10))
-    book.done(leg(2, 5))  # nobody pays it
+    book.done(leg(2, 5))  # no one pays it
     entry = book.done(book.reverse(1))
     assert entry.deficit_micros == -5
     assert book.remaining == {"lot-1": 1, "lot-2": 4}

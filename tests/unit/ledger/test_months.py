@@ -75,7 +75,7 @@ async def test_closed_again_at_once_or_after_a_crash_the_rows_are_the_same() -> 
 
 
 class _LosesTheFirstReply(CountedTables):
-    """The first month row is written, and nobody hears of it."""
+    """The first month row is written, and no one hears of it."""
 
     is_lost = False
 
@@ -210,7 +210,7 @@ def test_the_night_closes_a_month_and_its_statement_is_the_same_from_its_row() -
     app.verified()
 
 
-def test_in_another_time_zone_the_month_is_added_up_anew() -> None:
+def test_in_another_time_zone_the_month_is_added_up_again() -> None:
     app = _app_of_a_month()
     month = f"{app.clock.moment:%Y-%m}"
     app.clock.moment += timedelta(days=40)

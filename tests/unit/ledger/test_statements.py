@@ -122,7 +122,7 @@ class _History:
         self.legs[name] = known
         self._note(known, 1)
 
-    async def correct(self, which: int, place: int, size: int, *, anew: bool) -> None:
+    async def correct(self, which: int, place: int, size: int, *, again: bool) -> None:
         names = [name for name, known in self.legs.items() if not known.reversed]
         if not names:
             return
@@ -132,7 +132,7 @@ class _History:
         debit = present_debit(debits)
         lots = await opened_lots(self.app.ledger, ACCOUNT, debit)
         self._note(known, -1)
-        if not anew:
+        if not again:
             await self.app.ledger.submit(ACCOUNT, ReverseLeg(name, debit, lots, "a bad line"))
             known.reversed = True
             return
@@ -202,7 +202,7 @@ async def _played(steps: Sequence[tuple[str, int, int, int]]) -> None:
         elif what == "wait":
             app.clock.advance(days=first)
         else:
-            await history.correct(first, second, third, anew=what == "rerate")
+            await history.correct(first, second, third, again=what == "rerate")
     months = {month for month, _, _ in history.moved} | {month_of(app.clock.now(), "UTC")}
     opened = {m: (await add_up_month(app.ledger, ACCOUNT, m, "UTC")).statement for m in months}
     for month, statement in opened.items():
@@ -345,7 +345,7 @@ async def test_an_organizer_beside_the_entries_that_is_not_the_legs_is_named() -
 
 
 def test_a_statement_shows_what_legs_cost_after_corrections_by_kind_and_destination() -> None:
-    """Two legs of 0.06: one is reversed, the other is charged anew at 0.15. Another is parked."""
+    """Two legs of 0.06: one is reversed, the other is charged again at 0.15. Another is parked."""
     app = Product()
     calls = Calls(app)
     try:

@@ -143,7 +143,7 @@ async def test_a_corrected_leg_stays_with_the_account_that_it_is_pinned_to() -> 
 
 
 @pytest.mark.parametrize("why", [{"to": JP}, {"kind": None}, {"talk_seconds": 999}], ids=str)
-async def test_nobody_charges_an_account_that_is_not_theirs(why: dict[str, Any]) -> None:
+async def test_no_one_charges_an_account_that_is_not_theirs(why: dict[str, Any]) -> None:
     process, parked = await _parked(leg_json("1", **why))
     queued = QueuedLeg(read_leg_document(parked.original), START)
     stranger = Principal("other", frozenset({Role.OPERATOR}), frozenset({"fabrikam"}))
@@ -151,7 +151,7 @@ async def test_nobody_charges_an_account_that_is_not_theirs(why: dict[str, Any])
         await process.container.charge_legs.charge(queued, on_behalf_of=stranger)
 
 
-async def test_somebody_elses_parked_leg_is_not_found() -> None:
+async def test_someone_elses_parked_leg_is_not_found() -> None:
     process, parked = await _parked(leg_json("1", to=JP, account="fabrikam"))
     for act in (process.container.parked_legs.replay, process.container.parked_legs.dismiss):
         with pytest.raises(NotFound):
@@ -265,7 +265,7 @@ async def test_parking_is_certain_or_reported_as_uncertain() -> None:
     assert len(await process.parked()) == 1
 
 
-async def test_an_update_that_nobody_can_confirm_is_not_claimed() -> None:
+async def test_an_update_that_no_one_can_confirm_is_not_claimed() -> None:
     process, parked = await _parked()
     process.deployment.tables.inject(1, OutcomeUnknown("no answer"))
     with pytest.raises(StoreUnavailable):

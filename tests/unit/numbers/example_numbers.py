@@ -1,6 +1,6 @@
 """libphonenumber's example number of every region and type, and what becomes of each.
 
-`python -m tests.unit.numbers.example_numbers` writes the golden table anew; check its diff.
+`python -m tests.unit.numbers.example_numbers` writes the golden table again; check its diff.
 """
 
 import json

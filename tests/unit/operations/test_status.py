@@ -85,7 +85,7 @@ def test_a_product_without_work_is_ok(charging: ChargingApp) -> None:
 
 
 @pytest.mark.parametrize("role", ["reader", "finance", "operator", "payments", "admin"])
-def test_every_role_may_read_it_and_nobody_else(charging: ChargingApp, role: str) -> None:
+def test_every_role_may_read_it_and_no_one_else(charging: ChargingApp, role: str) -> None:
     assert charging.get(STATUS, key=charging.api_key(role)).status == 200
     assert charging.get(STATUS, key=None).status == 401
 
@@ -305,7 +305,7 @@ def test_dead_events_are_listed_after_dead_legs(charging: ChargingApp) -> None:
     assert [row.split(",")[0] for row in rows] == ["id", "5", "9", "webhooks-5", "webhooks-9"]
 
 
-def test_a_dead_event_is_delivered_to_the_webhooks_that_want_it_and_published_to_nobody(
+def test_a_dead_event_is_delivered_to_the_webhooks_that_want_it_and_published_to_no_one(
     charging: ChargingApp,
 ) -> None:
     class Receiver:

@@ -418,7 +418,7 @@ def test_what_is_no_table_is_a_bad_request(body: bytes) -> None:
 
 
 def test_a_deck_without_rows_is_refused() -> None:
-    """An empty card helps nobody."""
+    """An empty card helps no one."""
     assert errors("prefix,name,price\n", **SIMPLE) == [("/rates", "must have 1 to 500000 rates")]
 
 
@@ -477,7 +477,7 @@ def test_the_columns_of_conditions_must_be_there_too() -> None:
 
 
 def test_a_column_that_comes_twice_is_refused_where_it_counts() -> None:
-    """Which of two prices holds, nobody can know; two notes may be there."""
+    """Which of two prices holds, no one can know; two notes may be there."""
     assert errors("prefix,name,price,price\n44,UK,1,2\n", **SIMPLE) == [
         ("/lines/1", "has the column 'price' twice")
     ]
@@ -555,7 +555,7 @@ def test_prices_with_a_decimal_comma(price: str, expected: str) -> None:
 
 @pytest.mark.parametrize("price", ["0.5", "0.500", "1.000", "1.00,5", "1,000.5", "0,5,5"])
 def test_a_dot_where_the_comma_is_the_decimal_sign_is_refused(price: str) -> None:
-    """0.5 is not 5, and whether 1.000 is a thousand, nobody can know."""
+    """0.5 is not 5, and whether 1.000 is a thousand, no one can know."""
     deck = f"prefix;name;price\n44;a;{price}\n"
 
     assert errors(deck, delimiter=";", decimal_comma=True, **SIMPLE)[0][0] == "/lines/2/price"

@@ -171,7 +171,7 @@ _CODES = {str(code) for code in phonenumbers.COUNTRY_CODE_TO_REGION_CODE}
 
 
 def share_a_country(found: list[str]) -> bool:
-    """By libphonenumber's own list of codes, and its lengths for those that nobody has."""
+    """By libphonenumber's own list of codes, and its lengths for those that no one has."""
     codes = set()
     for digits in found:
         known = [digits[:size] for size in (1, 2, 3) if digits[:size] in _CODES]

@@ -77,7 +77,7 @@ MONDAY_TO_FRIDAY, WEEKEND = (1, 2, 3, 4, 5), (6, 7)
         ("UTC", "2026-06-01T12:00:00", 1, [band("a"), band("b", 8)], [(0, 1)]),
         ("UTC", "2026-06-01T12:00:00", 1, [band("a", 8), band("b")], [(0, 0)]),
         ("UTC", "2026-06-01T12:00:00", 1, [band("a"), band("b")], [(0, 0)]),
-        # A holiday over an evening: the evening comes back for nobody until the day is over.
+        # A holiday over an evening: the evening comes back for no one until the day is over.
         (
             "UTC",
             "2026-12-25T17:59:58",

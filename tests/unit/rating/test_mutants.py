@@ -1,4 +1,4 @@
-"""The breaks that the mutation run makes, and the list of those that nobody can notice."""
+"""The breaks that the mutation run makes, and the list of those that no one can notice."""
 
 import ast
 

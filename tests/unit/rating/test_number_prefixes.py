@@ -50,7 +50,7 @@ def test_random_digits_that_are_a_number_can_begin_one() -> None:
 
 @pytest.mark.parametrize("digits", ["44020", "44447", "187612345678", "2100", "99912", "28", "04"])
 def test_digits_that_begin_no_number(digits: str) -> None:
-    """Trunk prefixes, codes written twice, codes that nobody has, a digit too many."""
+    """Trunk prefixes, codes written twice, codes that no one has, a digit too many."""
     assert not can_begin_number(digits)
 
 

@@ -55,7 +55,7 @@ def _interval(rng: random.Random, maximum: str | None) -> Case:
         }
         for begin in begins
     ]
-    # Hardly ever do two intervals share a weight: which of two equals wins, nobody says.
+    # Hardly ever do two intervals share a weight: which of two equals wins, no one says.
     return {
         "rate_id": "R",
         "connect_fee": rng.choice(("0", "0.15", "1")),

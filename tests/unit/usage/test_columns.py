@@ -28,7 +28,7 @@ QUERIES = (
 
 @pytest.fixture
 def app(monkeypatch: pytest.MonkeyPatch) -> ChargingApp:
-    """Three nights, each after a few legs; one leg is reversed, and all are charged anew."""
+    """Three nights, each after a few legs; one leg is reversed, and all are charged again."""
     monkeypatch.setattr(limits, "INDEX_ENTRIES_MIN", 3)
     app = ChargingApp()
     app.settle()

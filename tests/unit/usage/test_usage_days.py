@@ -133,7 +133,7 @@ def test_an_erased_organizer_leaves_the_days(app: ChargingApp) -> None:
     assert problems(app) == []
 
 
-def test_another_time_zone_closes_the_days_anew(app: ChargingApp) -> None:
+def test_another_time_zone_closes_the_days_again(app: ChargingApp) -> None:
     close(app)
     current = app.get("/api/v1/accounts/contoso")
     body = {"currency": "USD", "time_zone": "Europe/Paris"}
