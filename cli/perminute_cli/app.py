@@ -320,6 +320,8 @@ def _write(path: Path, chunks: Iterator[bytes]) -> None:
             for chunk in chunks:
                 file.write(chunk)
         draft.replace(path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
     finally:
         draft.unlink(missing_ok=True)
 

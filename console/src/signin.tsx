@@ -37,7 +37,7 @@ export function SignIn(props: { config: Config; error: ApiError | undefined; isE
         </h1>
         <p class="about">{t("The cost of conference calls, and the credits that pay for them.")}</p>
         {!error && props.isExpired && <p class="banner warn" role="alert">{t("The session has ended: the API no longer accepts the key or token. Sign in again to go on with the same page.")}</p>}
-        {error && (error.status === 401 ? <p class="problem" role="alert">{t("The API does not accept this key.")}</p> : <Problem error={error} />)}
+        {error && (error.status === 401 ? <p class="problem" role="alert">{t("The API does not accept this key.")}</p> : <Problem error={error} {...(error === props.error ? { retry: () => location.reload() } : {})} />)}
         {props.config.entra && (
           <>
             <button type="button" class="primary block" disabled={isLeaving} onClick={withEntra}>

@@ -253,6 +253,12 @@ def test_a_file_gets_all_that_is_printed(
     assert Path("/dev/null").is_char_device()
 
 
+def test_a_folder_that_is_missing_is_named_by_the_stated_path(tmp_path: Path) -> None:
+    path = tmp_path / "nowhere" / "file"
+    ran = Terminal(httpx.MockTransport(Recorded()))("accounts", "--json", "--output", str(path))
+    assert (ran.code, ran.err.splitlines()[0]) == (1, f"Error: No such file or directory {path}.")
+
+
 def test_characters_that_two_chunks_share_are_shown_on_a_terminal(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

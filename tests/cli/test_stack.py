@@ -105,6 +105,7 @@ READS = (
 GLOBAL_CSV = ("accounts", "audit-log", "bridges", "cards")
 CSV = (
     "accounts",
+    "calls",
     "usage",
     "legs",
     "statement",
