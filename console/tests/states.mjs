@@ -275,7 +275,7 @@ test("every choice of a list is one that the API takes", async () => {
     await visit(page, place);
     const fields = await page.$$eval("main .field:has(select)", (found) => found.map((each) => [each.querySelector("label").textContent, [...each.querySelectorAll("option")].map((option) => option.value)]));
     const queries = fields.flatMap(([label, values]) => (NAMES[label] ? values.filter(Boolean).map((each) => `${NAMES[label]}=${each}`) : []));
-    await Promise.all(queries.map((query) => api(`${path}?limit=1&${query}`)));
+    for (const query of new Set(queries)) await api(`${path}?limit=1&${query}`); // one at a time: reports have a budget
   }
   assert.deepEqual(wrong, []);
   await context.close();
