@@ -1,5 +1,6 @@
 """Every command of the pages below does what its page shows, against the whole stack."""
 
+import json
 import re
 import subprocess
 from collections.abc import Iterator
@@ -73,6 +74,7 @@ def test_no_command_hides_an_error_or_waits_without_a_limit(page: str) -> None:
     steps = list(steps_of(page))
     assert steps
     assert [step.commands for step in steps if HIDING.search(step.commands)] == []
+    assert all(json.loads(step.output) for step in steps if step.kind == "json")
 
 
 @pytest.mark.parametrize("page", PAGES)
