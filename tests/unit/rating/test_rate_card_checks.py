@@ -225,6 +225,9 @@ def test_no_rate_exists_twice(good: Rate) -> None:
 
     assert pointers(good, *others) == []
     with pytest.raises(Invalid) as refused:
+        card(good, same)
+    assert refused.value.errors == (FieldError("/rates/1/prefix", "exists already at /rates/0"),)
+    with pytest.raises(Invalid) as refused:
         card(*others, good, same)
     assert refused.value.errors == (FieldError("/rates/3/prefix", "exists already at /rates/2"),)
 
