@@ -258,7 +258,7 @@ def test_usage_names_the_command_that_lists_the_legs_without_a_group(
     ran = perminute("usage", "--account", "contoso", "--group-by", "kind,organizer")
 
     assert ran.out.splitlines()[3].split()[:2] == ["dial_in", "(none)"]
-    assert ran.err == "(none): perminute legs --without organizer lists these legs.\n"
+    assert ran.err == "(none): to list these legs, use perminute legs --without organizer\n"
     perminute("legs", "--account", "contoso", "--without", "organizer")
     sent = [request.url.params for name, request in server.requests if name == "list_legs"]
     assert {each["without"] for each in sent} == {"organizer"}

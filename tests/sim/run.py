@@ -121,7 +121,7 @@ async def _run(
     scheduler.target = (point, scheduler.rng.choice((0, 0, 0, 1)))
     if point in TROUBLE:
         scheduler.rates = replace(scheduler.rates, **TROUBLE[point])
-    scheduler.note(f"somebody dies at {scheduler.target}; rates {scheduler.rates}")
+    scheduler.note(f"a process dies at {scheduler.target}; rates {scheduler.rates}")
     host = asyncio.create_task(_host(deployment))
     drawn = scheduler.rng.choice(STEPS)
     await _chaos(deployment, callers, point, drawn if steps is None else steps)
@@ -162,7 +162,7 @@ async def _chaos(deployment: Deployment, callers: Callers, point: str, steps: in
     """Callers do this and that; some of them what leads to the point where someone dies."""
     scheduler = deployment.scheduler
     tasks: list[asyncio.Task[None]] = []
-    acts = [callers.somebody] * steps + [lambda: callers.lead_to(point)] * LEADS
+    acts = [callers.act] * steps + [lambda: callers.lead_to(point)] * LEADS
     if deployment.reports_events:
         acts += [callers.call_reported] * EVENT_CALLS
     scheduler.rng.shuffle(acts)

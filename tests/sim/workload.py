@@ -36,7 +36,7 @@ class Callers(Directory):
 
     # ---- a random caller
 
-    async def someone(self) -> None:
+    async def act(self) -> None:
         """One of all that people and bridges do."""
         acts = (
             (self.leg_ended, 46),

@@ -91,7 +91,7 @@ def register(root: click.Group) -> None:
             name for name in WITHOUT if any(each.get(name, "") is None for each in found["items"])
         ]
         if absent:
-            note(f"{NONE}: perminute legs --without {absent[0]} lists these legs.")
+            note(f"{NONE}: to list these legs, use perminute legs --without {absent[0]}")
 
 
 def _nothing(found: "api.GetUsage") -> str:
