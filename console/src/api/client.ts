@@ -18,13 +18,11 @@ export class ApiError extends Error {
   }
 }
 
-type Problem = {
-  title?: string;
-  detail?: string;
-  code?: string;
-  request_id?: string;
-  errors?: { pointer: string; detail: string }[];
-};
+type Loose = Record<string, unknown>;
+
+/** A member that should be a text: a gateway in between may answer with anything. */
+const text = (value: unknown, otherwise = ""): string => (typeof value === "string" ? value : otherwise);
+const isObject = (value: unknown): value is Loose => typeof value === "object" && value !== null;
 
 const client = createClient<paths>({
   baseUrl: location.origin,
@@ -41,21 +39,16 @@ export const api = client;
 
 async function failure(response: Response): Promise<ApiError> {
   const requestId = response.headers.get("x-request-id") ?? "";
-  let problem: Problem = {};
-  try {
-    const found: unknown = await response.json();
-    if (found && typeof found === "object") problem = found;
-  } catch {
-    // A gateway in between may answer with anything.
-  }
+  const found: unknown = await response.json().catch(() => null);
+  const problem = isObject(found) ? found : {};
   if (response.status === 401) signedOut(true);
   return new ApiError(
     response.status,
-    problem.title ?? response.statusText,
-    problem.detail ?? `HTTP ${response.status}`,
-    problem.code ?? "",
-    problem.request_id ?? requestId,
-    Array.isArray(problem.errors) ? problem.errors.filter((each) => each && typeof each === "object") : [],
+    text(problem.title, response.statusText),
+    text(problem.detail, `HTTP ${response.status}`),
+    text(problem.code),
+    text(problem.request_id, requestId),
+    (Array.isArray(problem.errors) ? problem.errors : []).filter(isObject).map((each) => ({ pointer: text(each.pointer), detail: text(each.detail) })),
   );
 }
 
