@@ -326,7 +326,7 @@ def spent_so_far(
     *,
     answered_at: datetime,
     seconds: int,
-    after_seconds: int = 0,
+    after_seconds: int,
 ) -> tuple[int, int]:
     """(micros, seconds until the cost rises) of a call that has lasted a number of seconds.
 

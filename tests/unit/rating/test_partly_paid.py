@@ -108,6 +108,7 @@ def test_the_rest_is_a_call_of_its_own(
         (MINUTES, 61, 61, (0, 0)),
         (MINUTES, 61, 70, (0, 0)),
         (FREE_IN_BETWEEN, 180, 60, (1_000_000, 0)),
+        (FREE_IN_BETWEEN, 100, 30, (383_300, 0)),
         (rate(slot("60", "1"), grace_seconds=70), 61, 0, (0, 0)),
     ],
 )
