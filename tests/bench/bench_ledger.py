@@ -6,7 +6,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from shared.adapters.clock import RandomIds, SystemClock
@@ -14,9 +14,10 @@ from shared.adapters.credits.due_marks import TableDueMarks
 from shared.adapters.ledger.store import TableLedger
 from shared.adapters.tables.azure_tables import AzureTables
 from shared.domain.common.canonical import content_digest
-from shared.domain.common.limits import GROUP_COMMIT_LEGS_MAX
+from shared.domain.common.limits import FULL_SPEED_LEGS_MAX
 from shared.domain.ledger.decide import decide
 from shared.domain.ledger.model import Configure, DebitLeg, HoldEffect, LedgerState, TopUp
+from shared.pacing import BulkPace
 from shared.ports.tables import Insert, Operation, Replace
 from tests.bench.cost import count
 from tests.bench.records import record, wanted
@@ -31,9 +32,9 @@ REQUESTS_PER_LEG = "ledger.requests_per_leg"
 BYTES_PER_LEG = "ledger.bytes_per_leg"
 FULL_RATE, LONE_RATE = 40.0, 0.05  # legs/s of one account: batches of 40, and a leg at a time
 DECIDE = "ledger.decide"
-LEGS = 20 * GROUP_COMMIT_LEGS_MAX
+LEGS = 20 * FULL_SPEED_LEGS_MAX
 ROUNDS = 5
-IN_FLIGHT = 4 * GROUP_COMMIT_LEGS_MAX  # of one account: a group is on its way, others wait
+IN_FLIGHT = 4 * FULL_SPEED_LEGS_MAX  # of one account: a group is on its way, others wait
 CHAIN_KEY = b"k" * 32
 
 
@@ -108,7 +109,9 @@ async def _through_committer(
     """Legs a second, with as many on the way as a busy process has; a caller with its result brings
     the next leg."""
     clock, ids = SystemClock(), RandomIds()
-    ledger = TableLedger(store, TableDueMarks(store), clock, ids, CHAIN_KEY)
+    # No bridge requests calls: groups have their full size.
+    pace = BulkPace(clock, full_until=clock.now() + timedelta(hours=1))
+    ledger = TableLedger(store, TableDueMarks(store), clock, ids, CHAIN_KEY, pace=pace)
     for name in names:
         await ledger.submit(name, Configure(1, "USD", 0))
         await ledger.submit(name, TopUp("credits", "digest", 10**12))
