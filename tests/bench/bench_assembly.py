@@ -131,6 +131,7 @@ def _webhook() -> dict[str, Any]:
         def post(dialect: str, body: bytes) -> float:
             nonlocal due
             headers = {"authorization": f"Bearer {TOKEN}", "content-type": "application/json"}
+            # A steady pace of posts, not a wait for a condition.
             time.sleep(max(0.0, due - time.perf_counter()))
             began = time.perf_counter()
             due = began + WEBHOOK_SECONDS
